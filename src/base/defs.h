@@ -1,0 +1,46 @@
+/* What every file needs: attributes, scoped clean-up, small arithmetic.
+ *
+ * Results. Functions that can fail return int: 0, a negative errno (the environment failed: pass it
+ * on), or a positive value that the function documents (a result: handle it, never pass it on). */
+#pragma once
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define must_check __attribute__((warn_unused_result))
+#define printf_like(fmt, first) __attribute__((format(printf, fmt, first)))
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+#define countof(a) (sizeof(a) / sizeof((a)[0]))
+
+#define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+
+/* Scoped clean-up: cleanup(fn) calls fn(&variable) when the variable leaves its scope. */
+#define cleanup(fn) __attribute__((cleanup(fn)))
+
+static inline void freep(void *p)
+{
+	free(*(void **)p);
+}
+
+static inline void closep(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
+
+#define auto_free cleanup(freep)
+#define auto_close cleanup(closep)
+
+/* Gives away what a scoped variable owns: returns it and leaves NULL or -1 behind. */
+#define take_ptr(p) ({ __typeof__(p) taken_ = (p); (p) = NULL; taken_; })
+static inline int take_fd(int *fd)
+{
+	int taken = *fd;
+	*fd = -1;
+	return taken;
+}
+
+#define min(a, b) ({ __typeof__(a) a_ = (a); __typeof__(b) b_ = (b); a_ < b_ ? a_ : b_; })
+#define max(a, b) ({ __typeof__(a) a_ = (a); __typeof__(b) b_ = (b); a_ > b_ ? a_ : b_; })

@@ -1,0 +1,43 @@
+/* An event: the check of a line against the envelope's rules, its decoded form for reducers, and the
+ * splice that makes the stored line.
+ *
+ * An event is a JSON object (json.h: strict, LIMIT_DEPTH deep) with no duplicate among the envelope's keys
+ * (compared decoded: "\u0074ype" is "type"):
+ *     type         non-empty string                required
+ *     data         any value
+ *     ts           integer, 0 to 2^64-1
+ *     id, actor    string or null
+ *     meta         any value
+ * Other keys are kept as they are and mean nothing here.
+ *
+ * Threads: none of it is shared; an event is used by one thread. */
+#pragma once
+
+#include "base/buf.h"
+#include "base/diag.h"
+#include "model/eventfold/reducer.h"
+#include "model/json.h"
+
+enum { EVENT_HAS_DATA = 1, EVENT_HAS_TS = 2 };
+
+/* A decoded event. Init it once with {0} (or event_init), scan line after line with it, deinit it.
+ * `pub` comes first so that the reducer interface's functions find the rest behind the pointer they
+ * are given. */
+struct event {
+	struct eventfold_event pub; /* valid after a successful scan, as long as the line lives */
+	unsigned has;               /* EVENT_HAS_… */
+	cJSON *tree;                /* data, parsed on demand; freed by the next scan */
+	struct buf text;            /* decoded strings; keeps its memory from line to line */
+	struct diag *fail;          /* where eventfold_fail() writes; the engine sets it */
+};
+
+void event_deinit(struct event *ev);
+
+/* Checks `line` (no newline inside; outer white space allowed) and fills ev->pub but for seq and off.
+ * True, or false with the reason. This is the one check: what is appended, folded and verified passes
+ * through it, in the daemon and in the workers alike. It is the hot path. */
+bool event_scan(struct event *ev, struct slice line, struct json_error *ret_error);
+
+/* Appends the stored form of the line that ev was scanned from: its own bytes, outer white space
+ * trimmed, `data` and `ts` spliced in before the last brace where they are missing, and a newline. */
+void event_store(const struct event *ev, uint64_t now, struct buf *out);

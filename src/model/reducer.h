@@ -1,0 +1,43 @@
+/* A loaded reducer with its state, whatever it is written in.
+ *
+ * The state is inside: one loaded reducer folds one view. It belongs to one thread (in practice to one fold worker, a
+ * process of its own, since reducers crash). Errors: a negative errno with a text in the diag that a user understands. */
+#pragma once
+
+#include "base/buf.h"
+#include "base/diag.h"
+#include "model/event.h"
+
+struct reducer;
+
+struct reducer_class {
+	const char *kind; /* "c", "jq" */
+	/* Folds one event in: EVENTFOLD_SAME, EVENTFOLD_CHANGED, or an error; after an error the state is unspecified. */
+	int (*fold)(struct reducer *r, struct event *ev, struct diag *diag);
+	/* Appends the state as one compact JSON value, no newline. */
+	int (*write)(struct reducer *r, struct buf *out, struct diag *diag);
+	/* Replaces the state by one that write() made. */
+	int (*read)(struct reducer *r, struct slice json, struct diag *diag);
+	void (*free)(struct reducer *r);
+};
+
+struct reducer {
+	const struct reducer_class *class;
+};
+
+/* From the content of a .so or .jq file. `fd` is borrowed; for C it must be a file that nobody changes any more (a sealed
+ * memfd), since it stays mapped. The first state is in place. */
+int must_check reducer_load_c(struct reducer **ret, int fd, struct diag *diag);
+int must_check reducer_load_jq(struct reducer **ret, struct slice program, struct diag *diag);
+
+/* By kind. */
+enum reducer_kind { REDUCER_C = 1, REDUCER_JQ = 2 };
+int must_check reducer_load(struct reducer **ret, enum reducer_kind kind, int fd, struct diag *diag);
+/* By a file's name: "todos.so" is 1 and sets *ret_kind; 0 where it is neither. The stem is the view's name. */
+int reducer_kind_of(const char *file_name, enum reducer_kind *ret_kind, struct slice *ret_stem);
+
+static inline void reducer_free(struct reducer *r)
+{
+	if (r)
+		r->class->free(r);
+}

@@ -1,0 +1,100 @@
+/* The views of a mounted log, as the daemon sees them: which there are, their states as of now, what is wrong with them. Keeps the
+ * fold workers: starts them, tells them of the log's head, finds the culprit when one dies or hangs, starts it again with the rest,
+ * saves snapshots. Knows nothing of FUSE.
+ *
+ * Threads. Any thread may call; calls return at once, but for views_start() and views_stop(). One lock guards the registry;
+ * it is not held across a system call, a callback, or a message. Completions come on the views thread or, where the answer
+ * is at hand, inside views_want() itself. */
+#pragma once
+
+#include "base/diag.h"
+#include "base/limits.h"
+#include "store/eventlog.h"
+
+struct views;
+
+struct views_options {
+	const char *worker_path;    /* the program that is run as `WORKER_PATH worker` with a socket as descriptor 3 */
+	uint64_t reduce_memory;     /* bytes a worker may have; 0: no limit */
+	unsigned reduce_timeout_ms; /* for one event; 0: none */
+	uint64_t snapshot_bytes;    /* new log after which a snapshot is saved */
+	/* One line for a person (a worker died, a snapshot was not usable). Any thread. */
+	void (*report)(void *arg, const char *text);
+	/* Something about a view has changed (state, error, existence): for followers. Called on the views thread, without a lock. */
+	void (*changed)(void *arg, const char *name);
+	void *arg;
+};
+
+/* Reads DATA/reducers and starts the workers. The log, the disk and the descriptors are borrowed. */
+int must_check views_start(struct views **ret, struct eventlog *log, struct disk *disk, int data_dirfd,
+			   const struct views_options *options, struct diag *diag);
+/* Saves what is worth saving (waits a bounded time for it), ends the workers, answers all who wait with -ESHUTDOWN. */
+void views_stop(struct views *v);
+
+/* The log's head has moved or the layout has changed: tells the workers. The committer calls it after each commit: one
+ * atomic store, and a system call only where a worker sleeps. */
+void views_head_moved(struct views *v);
+
+/* Takes note of every change in DATA/reducers that happened before the call. To be called before a look-up, open or listing
+ * under views/ is answered; cheap where nothing has changed (one non-blocking read of an inotify descriptor). */
+void views_refresh(struct views *v);
+
+/* One state of a view, as text: immutable, shared, counted. Any thread. */
+struct rendering {
+	_Atomic unsigned refs;
+	struct slice json;   /* the state: compact JSON and a newline */
+	struct log_pos pos;  /* how far it has read */
+	uint64_t version;    /* of the state: two renderings of one view with the same version have the same json */
+	/* private: how the memory was come by */
+	void *map;
+	size_t map_len;
+};
+struct rendering *rendering_ref(struct rendering *r);
+void rendering_unref(struct rendering *r); /* NULL is fine */
+
+/* How a view stands. */
+struct view_status {
+	char name[LIMIT_NAME + 1];
+	const char *kind;            /* constant: "c", "jq" */
+	char file[LIMIT_NAME + 8];   /* in DATA/reducers */
+	struct log_pos pos;          /* as last heard of */
+	uint64_t version;
+	bool broken;
+	struct diag why;             /* one line, for NAME.error: names the event's number and offset where there is one */
+	uint64_t folded;             /* events folded since the mount */
+	uint64_t rate;               /* events a second of the last long fold; 0: none yet */
+	uint64_t state_bytes;        /* of the last rendering */
+	uint64_t snapshot_time;      /* seconds since 1970 of the last snapshot saved or loaded; 0: none */
+	uint64_t snapshot_off;
+};
+/* 0, or -ENOENT. */
+int must_check views_status(struct views *v, const char *name, struct view_status *ret);
+/* All of them, sorted by name; *ret is the caller's to free. */
+int must_check views_list(struct views *v, struct view_status **ret, size_t *ret_n);
+
+struct views_worker_status {
+	pid_t pid;
+	uint64_t restarts;
+};
+void views_worker_status(struct views *v, struct views_worker_status *ret);
+
+/* Asks for a view as of the log's head at the time of the call (or later). */
+enum views_what {
+	VIEWS_POSITION, /* just how far it is: *rendering is NULL, cheap however large the state */
+	VIEWS_STATE,    /* its rendering */
+};
+struct views_answer {
+	int error;                   /* 0; -ENOENT: no such view (any more); -EIO: broken; -EINTR: cancelled; -ESHUTDOWN */
+	struct log_pos pos;
+	uint64_t version;
+	struct rendering *rendering; /* the receiver's to unref */
+};
+typedef void views_done(void *arg, const struct views_answer *answer);
+/* `done` is called exactly once, perhaps before this returns. `key` names the request for views_cancel(). */
+void views_want(struct views *v, const char *name, enum views_what what, const void *key, views_done *done, void *arg);
+/* A waiting request is answered with -EINTR (on the views thread); one that is being answered already is left alone. */
+void views_cancel(struct views *v, const void *key);
+
+/* `echo rebuild [NAME] > ctl`, `echo snapshot > ctl`: throws the state away and folds from the start; saves all snapshots now. */
+int must_check views_rebuild(struct views *v, const char *name /* NULL: all */);
+int must_check views_snapshot(struct views *v);

@@ -1,0 +1,39 @@
+/* Reads the complete history as one file, by byte offset: archive frames are decompressed (and verified)
+ * one at a time into a small cache, sealed and active log are read as they are.
+ *
+ * A reader belongs to one thread. It owns its descriptors. It needs no rights to write, and so serves
+ * fold workers as well as the daemon. Memory is bounded by a few frames, whatever the archive's size, unless
+ * a foreign archive has one huge frame: that one is streamed. */
+#pragma once
+
+#include "base/diag.h"
+#include "store/disk.h"
+#include "store/log.h"
+
+struct reader;
+
+/* Takes `files`, on failure too. The archive's index is built at the first read that needs it, by
+ * hopping headers (or by one decompression where the crate wrote it). */
+int must_check reader_new(struct reader **ret, struct disk *disk, struct log_files *files);
+void reader_free(struct reader *r);
+
+/* The layout has changed (a rotation): goes on with other files. Takes `files`. What the index knows of
+ * the archive is kept; only what was added is looked at. */
+int must_check reader_update(struct reader *r, struct log_files *files);
+
+/* Reads up to len bytes from `off`; *ret_len is short only where the piece at `off` ends (a frame, a file)
+ * or at `limit` (the head as the caller knows it); 0 at the limit. -EIO where a frame is damaged, or the disk
+ * failed: *ret_skip is then the offset where readable history begins again (0: unknown). */
+int must_check reader_read(struct reader *r, uint64_t off, uint64_t limit, void *data, size_t len, size_t *ret_len,
+			   uint64_t *ret_skip);
+
+/* The offset and number at which the event number `seq`+1 begins, i.e. the place behind `seq` events. By the
+ * archive's index and one frame; the hash is filled in too. 1 where the log has fewer. */
+int must_check reader_seek_seq(struct reader *r, uint64_t seq, uint64_t limit, struct log_pos *ret);
+/* The place at the line boundary `off`: its number and hash. 1 where `off` is no line boundary. */
+int must_check reader_seek_off(struct reader *r, uint64_t off, uint64_t limit, struct log_pos *ret);
+
+/* The checksum (xxh64, seed 0) over the active log's bytes from its begin to the line boundary `off`; that of no bytes
+ * where off is the active log's begin. -ERANGE where off lies before it. Goes on from the last call's place where it can, so
+ * asking for ever higher offsets reads each byte once. */
+int must_check reader_checksum(struct reader *r, uint64_t off, uint64_t *ret);
