@@ -29,7 +29,8 @@ struct log_damage {
 /* Whole lines (each with its newline) from c->pos on, at most about 1 MiB or one longer line, none beyond `limit`;
  * empty at the limit. The block lives until the next call. 1: an unreadable stretch begins at c->pos; it is in
  * *ret_damage, c->pos has been moved behind it (its lines counted where the index knows their number), go on. */
-int must_check cursor_fill(struct cursor *c, uint64_t limit, struct slice *ret_block, struct log_damage *ret_damage);
+int must_check cursor_fill(struct cursor *c, uint64_t limit, struct slice *ret_block,
+			   struct log_damage *ret_damage);
 
 /* Moves on by one line (its length without the newline). Only moves: the hash is set by cursor_settle(), so that not each
  * line of a long fold has to be hashed. */

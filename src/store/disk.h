@@ -18,13 +18,13 @@ struct disk {
 	ssize_t (*pread)(struct disk *d, int fd, void *data, size_t len, off_t off);
 	ssize_t (*pwrite)(struct disk *d, int fd, const void *data, size_t len, off_t off);
 	int (*truncate)(struct disk *d, int fd, off_t size);
-	int (*sync)(struct disk *d, int fd);     /* fdatasync; never retried after a failure */
+	int (*sync)(struct disk *d, int fd); /* fdatasync; never retried after a failure */
 	int (*sync_dir)(struct disk *d, int dirfd);
 	int (*rename)(struct disk *d, int dirfd, const char *from, const char *to);
 	int (*unlink)(struct disk *d, int dirfd, const char *name);
 	int (*mkdir)(struct disk *d, int dirfd, const char *name, mode_t mode); /* 0 also where it exists */
-	int (*lock)(struct disk *d, int fd);     /* flock(LOCK_EX | LOCK_NB): 0, 1: somebody else has it, or error */
-	off_t (*size)(struct disk *d, int fd);   /* size or negative errno */
+	int (*lock)(struct disk *d, int fd);   /* flock(LOCK_EX | LOCK_NB); 1: somebody else has it */
+	off_t (*size)(struct disk *d, int fd); /* size or negative errno */
 };
 
 /* The real disk. It has no state and may be used by any number of threads. */
@@ -33,8 +33,10 @@ extern struct disk disk_posix;
 /* Reads or writes all of it: 0, negative errno, or 1 where a read met the end of the file first. On a failed
  * write *ret_done bytes are in the file. */
 int must_check disk_pread_all(struct disk *d, int fd, void *data, size_t len, off_t off);
-int must_check disk_pwrite_all(struct disk *d, int fd, const void *data, size_t len, off_t off, size_t *ret_done);
+int must_check disk_pwrite_all(struct disk *d, int fd, const void *data, size_t len, off_t off,
+			       size_t *ret_done);
 
 /* Replaces a whole file so that after a crash either the old or the new one is there: temporary file
  * (".NAME.tmp"), write, sync, rename, directory sync. */
-int must_check disk_replace(struct disk *d, int dirfd, const char *name, const void *data, size_t len, mode_t mode);
+int must_check disk_replace(struct disk *d, int dirfd, const char *name, const void *data, size_t len,
+			    mode_t mode);

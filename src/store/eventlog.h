@@ -19,14 +19,15 @@ struct eventlog_options {
 	/* One line for a person: what the opening has mended, or what it found damaged. May be NULL. */
 	void (*report)(void *arg, const char *text);
 	void *arg;
-	bool read_only; /* for verify and log: no lock, mends nothing */
+	bool read_only;     /* for verify and log: no lock, mends nothing */
+	size_t frame_bytes; /* of the archive's frames, about; 0: LIMIT_FRAME */
 };
 
 /* Opens the log in the directory `dirfd` (borrowed for the log's life), creating what is missing, and finishes
  * or undoes what a crash has left: a torn last line, a rotation at any stage, half a frame, temporary files.
  * 1: another process holds the log; its process id is in the diag where it can be found. */
-int must_check eventlog_open(struct eventlog **ret, struct disk *disk, int dirfd, const struct eventlog_options *options,
-			     struct diag *diag);
+int must_check eventlog_open(struct eventlog **ret, struct disk *disk, int dirfd,
+			     const struct eventlog_options *options, struct diag *diag);
 void eventlog_close(struct eventlog *log);
 
 /* The head: behind the last event that is in the log (and on disk, if synced). */
@@ -41,7 +42,8 @@ int must_check eventlog_append(struct eventlog *log, struct slice lines, bool sy
 int must_check eventlog_sync(struct eventlog *log);
 
 /* Rotation, first half: the active log becomes app.jsonl.sealed, and a fresh, locked app.jsonl takes its place. Quick: the
- * committer calls it between two appends. 1: nothing to rotate, or a rotation is under way. A failure changes nothing. */
+ * committer calls it between two appends. 1: nothing to rotate, or a rotation is under way. A failure changes nothing; but where
+ * it is not known any more what is on disk, the log fails as in eventlog_append(). */
 int must_check eventlog_seal(struct eventlog *log);
 /* Second half, in a thread of its own, without holding up anyone: compresses the sealed file into the archive, syncs,
  * removes it. 1: there is none. After a failure (no room) the sealed file stays part of the log and the archive is cut back;
@@ -58,10 +60,10 @@ struct eventlog_stats {
 	uint64_t active_bytes, archived_bytes; /* archived: as history, not as compressed */
 	uint64_t archive_size;                 /* compressed */
 	uint64_t frames;
-	uint64_t commits;                      /* writes to the active log since the open */
-	uint64_t appended;                     /* events appended since the open */
-	uint64_t recovered;                    /* things that the open has mended */
+	uint64_t commits;   /* writes to the active log since the open */
+	uint64_t appended;  /* events appended since the open */
+	uint64_t recovered; /* things that the open has mended */
 	bool rotating, failed;
-	char why[128];                         /* why it is read-only */
+	char why[128]; /* why it is read-only */
 };
 void eventlog_stats(struct eventlog *log, struct eventlog_stats *ret);

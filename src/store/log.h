@@ -21,16 +21,16 @@ uint64_t log_hash(struct slice line);
  * (absent: fd -1, empty range), active. Each covers the history from its `begin` to the next one's.
  * Descriptors are read-only and belong to the holder; log_files_deinit() closes them. */
 struct log_files {
-	int archive_fd;          /* -1 where there is no archive */
-	uint64_t archive_size;   /* bytes of archive.jsonl.zst that count: behind it may be a frame in the making */
-	uint64_t archive_begin;  /* 0 */
+	int archive_fd;         /* -1 where there is no archive */
+	uint64_t archive_size;  /* bytes of it that count: behind may be a frame in the making */
+	uint64_t archive_begin; /* 0 */
 	int sealed_fd;
 	struct log_pos sealed_begin;
 	int active_fd;
-	struct log_pos active_begin; /* hash: of the last archived or sealed line; unknown (0) after some opens */
-	uint64_t generation;     /* grows with each change of the layout */
+	struct log_pos active_begin; /* its hash is 0 where the archive is damaged */
+	uint64_t generation;         /* grows with each change of the layout */
 };
-#define LOG_FILES_NONE ((struct log_files){ .archive_fd = -1, .sealed_fd = -1, .active_fd = -1 })
+#define LOG_FILES_NONE ((struct log_files){.archive_fd = -1, .sealed_fd = -1, .active_fd = -1})
 
 void log_files_deinit(struct log_files *f);
 int must_check log_files_dup(const struct log_files *f, struct log_files *ret);

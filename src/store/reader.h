@@ -24,14 +24,17 @@ int must_check reader_update(struct reader *r, struct log_files *files);
 /* Reads up to len bytes from `off`; *ret_len is short only where the piece at `off` ends (a frame, a file)
  * or at `limit` (the head as the caller knows it); 0 at the limit. -EIO where a frame is damaged, or the disk
  * failed: *ret_skip is then the offset where readable history begins again (0: unknown). */
-int must_check reader_read(struct reader *r, uint64_t off, uint64_t limit, void *data, size_t len, size_t *ret_len,
-			   uint64_t *ret_skip);
+int must_check reader_read(struct reader *r, uint64_t off, uint64_t limit, void *data, size_t len,
+			   size_t *ret_len, uint64_t *ret_skip);
 
 /* The offset and number at which the event number `seq`+1 begins, i.e. the place behind `seq` events. By the
  * archive's index and one frame; the hash is filled in too. 1 where the log has fewer. */
 int must_check reader_seek_seq(struct reader *r, uint64_t seq, uint64_t limit, struct log_pos *ret);
 /* The place at the line boundary `off`: its number and hash. 1 where `off` is no line boundary. */
 int must_check reader_seek_off(struct reader *r, uint64_t off, uint64_t limit, struct log_pos *ret);
+
+/* The place `off` where readable history begins again, as a failed reader_read() has told it. 1 where its number is not known. */
+int must_check reader_behind(struct reader *r, uint64_t off, struct log_pos *ret);
 
 /* The checksum (xxh64, seed 0) over the active log's bytes from its begin to the line boundary `off`; that of no bytes
  * where off is the active log's begin. -ERANGE where off lies before it. Goes on from the last call's place where it can, so

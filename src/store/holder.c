@@ -1,0 +1,37 @@
+#include "store/holder.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/defs.h"
+
+static void fclosep(FILE **f)
+{
+	if (*f)
+		fclose(*f);
+}
+
+pid_t holder_find(int fd)
+{
+	struct stat st;
+	char line[256];
+	FILE *f cleanup(fclosep) = fopen("/proc/locks", "re");
+
+	if (!f || fstat(fd, &st) < 0)
+		return 0;
+	while (fgets(line, sizeof(line), f)) {
+		char kind[16], access[16];
+		unsigned dev_major, dev_minor;
+		uint64_t inode;
+		int pid;
+		/* The device is not compared: file systems made of several (overlay, btrfs) show another one here. */
+		if (sscanf(line, "%*d: %15s %*15s %15s %d %x:%x:%" SCNu64, kind, access, &pid, &dev_major,
+			   &dev_minor, &inode) == 6 &&
+		    strcmp(kind, "FLOCK") == 0 && strcmp(access, "WRITE") == 0 && inode == st.st_ino &&
+		    pid > 0)
+			return pid;
+	}
+	return 0;
+}

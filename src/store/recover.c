@@ -1,0 +1,336 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "store/active.h"
+#include "store/eventlog_impl.h"
+#include "store/holder.h"
+#include "store/lines.h"
+#include "store/unfinished.h"
+
+#define TORN_MAX (256u << 20) /* a torn line longer than this is not looked at, but cut */
+
+static void report(struct eventlog *log, const char *fmt, ...) printf_like(2, 3);
+static void report(struct eventlog *log, const char *fmt, ...)
+{
+	char text[256];
+	va_list args;
+
+	if (!log->options.report)
+		return;
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	log->options.report(log->options.arg, text);
+}
+
+static int say(struct diag *diag, int error, const char *what)
+{
+	return diag_set(diag, error, "%s: %s", what, strerrordesc_np(-error));
+}
+
+static int say_held(struct diag *diag, int fd)
+{
+	pid_t pid = holder_find(fd);
+
+	if (pid)
+		return diag_set(diag, 1, "the log is in use: process %d holds it", (int)pid);
+	return diag_set(diag, 1, "the log is in use by another process");
+}
+
+static bool same_file(int a, int b)
+{
+	struct stat sa, sb;
+
+	return fstat(a, &sa) == 0 && fstat(b, &sb) == 0 && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+}
+
+/* Opens for reading what has that name; *ret is -1 where nothing has. */
+static int open_read(struct eventlog *log, const char *name, int *ret)
+{
+	int fd = log->disk->open(log->disk, log->dirfd, name, O_RDONLY, 0);
+
+	*ret = fd < 0 ? -1 : fd;
+	return fd < 0 && fd != -ENOENT ? fd : 0;
+}
+
+/* Opens and locks app.jsonl, and once more for reading. The name may come to mean another file until the lock is there:
+ * a rotation in another process. 1: held by another. */
+static int open_active(struct eventlog *log, struct log_files *files, struct diag *diag)
+{
+	struct disk *disk = log->disk;
+	bool created = false;
+
+	for (;;) {
+		int fd = disk->open(disk, log->dirfd, ACTIVE_NAME, O_RDWR, 0);
+		if (fd == -ENOENT) {
+			created = true;
+			fd = disk->open(disk, log->dirfd, ACTIVE_NAME, O_RDWR | O_CREAT, 0644);
+		}
+		if (fd < 0)
+			return say(diag, fd, "opening " ACTIVE_NAME);
+		log->active_fd = fd;
+		int r = disk->lock(disk, fd);
+		if (r > 0)
+			return say_held(diag, fd);
+		if (r == 0)
+			r = open_read(log, ACTIVE_NAME, &files->active_fd);
+		if (r < 0)
+			return say(diag, r, "locking " ACTIVE_NAME);
+		if (files->active_fd >= 0 && same_file(fd, files->active_fd))
+			break;
+		disk->close(disk, take_fd(&log->active_fd));
+		closep(&files->active_fd);
+		files->active_fd = -1;
+	}
+	int r = created ? disk->sync_dir(disk, log->dirfd) : 0;
+	return r < 0 ? say(diag, r, "syncing the data directory") : 0;
+}
+
+/* The sealed file is locked too: between the two renames of a rotation it is all that shows that there is a writer. */
+static int open_sealed(struct eventlog *log, struct log_files *files, struct diag *diag)
+{
+	struct disk *disk = log->disk;
+	int fd = disk->open(disk, log->dirfd, SEALED_NAME, O_RDWR, 0);
+
+	if (fd == -ENOENT)
+		return 0;
+	if (fd < 0)
+		return say(diag, fd, "opening " SEALED_NAME);
+	log->sealed_fd = fd;
+	int r = disk->lock(disk, fd);
+	if (r > 0)
+		return say_held(diag, fd);
+	if (r == 0)
+		r = open_read(log, SEALED_NAME, &files->sealed_fd);
+	return r < 0 ? say(diag, r, "opening " SEALED_NAME) : 0;
+}
+
+/* What no reader of the archive can use goes to a file of its own: it may be worth a look by a person. */
+static int cut_archive(struct eventlog *log, uint64_t whole, uint64_t size)
+{
+	struct disk *disk = log->disk;
+	int fd = disk->open(disk, log->dirfd, ARCHIVE_NAME, O_RDWR, 0);
+
+	if (fd < 0)
+		return fd;
+	int r = active_keep_torn(disk, log->dirfd, fd, whole, size, ARCHIVE_TORN_NAME);
+	if (r == 0)
+		r = disk->truncate(disk, fd, (off_t)whole);
+	if (r == 0)
+		r = disk->sync(disk, fd);
+	disk->close(disk, fd);
+	if (r < 0)
+		return r;
+	log->recovered++;
+	report(log, "%s ends in %" PRIu64 " bytes that are no whole frame: moved to " ARCHIVE_TORN_NAME,
+	       ARCHIVE_NAME, size - whole);
+	return 0;
+}
+
+/* How much of the archive counts, and what place in history that is. */
+static int open_archive(struct eventlog *log, struct log_files *files, struct log_pos *ret_pos,
+			struct diag *diag)
+{
+	struct disk *disk = log->disk;
+	struct index_tail tail = {.ended = true};
+	bool sealed = files->sealed_fd >= 0;
+	off_t size = 0;
+
+	int r = open_read(log, ARCHIVE_NAME, &files->archive_fd);
+	if (r == 0 && files->archive_fd >= 0) {
+		size = disk->size(disk, files->archive_fd);
+		r = size < 0 ? (int)size : index_probe(disk, files->archive_fd, (uint64_t)size, &tail);
+	}
+	if (r < 0)
+		return say(diag, r, "reading " ARCHIVE_NAME);
+	if (tail.damaged)
+		report(log, ARCHIVE_NAME " is damaged at byte %" PRIu64, tail.damaged_at);
+	bool again = sealed && !tail.ended;
+	if (again) {
+		r = unfinished_matches(disk, files->archive_fd, (uint64_t)size, &tail, files->sealed_fd,
+				       &again);
+		if (r < 0)
+			return say(diag, r, "reading " ARCHIVE_NAME);
+	}
+	if (again) {
+		/* The sealed file is whole and the archive's part of it need not be: it will be done again. */
+		tail.size = tail.begin;
+		tail.pos = tail.begin_pos;
+		tail.frames = tail.begin_frames;
+	} else if (tail.size < (uint64_t)size && !log->options.read_only) {
+		r = cut_archive(log, tail.size, (uint64_t)size);
+		if (r < 0)
+			return say(diag, r, "cutting " ARCHIVE_NAME);
+	}
+	log->frames = tail.frames;
+	log->end_missing = !sealed && tail.size > 0 && !tail.end_record && !tail.damaged;
+	files->archive_size = tail.size;
+	*ret_pos = tail.pos;
+	return 0;
+}
+
+/* A last line without its newline: completes it, or cuts it. Changes the scan accordingly. */
+static int mend_tail(struct eventlog *log, struct active_scan *scan, struct diag *diag)
+{
+	struct disk *disk = log->disk;
+	uint64_t len = scan->size - scan->whole;
+	char *line auto_free = len <= TORN_MAX ? malloc(len) : NULL;
+	int r = 0;
+
+	if (len <= TORN_MAX && !line)
+		return say(diag, -ENOMEM, "mending " ACTIVE_NAME);
+	if (line)
+		r = disk_pread_all(disk, log->active_fd, line, len, (off_t)scan->whole);
+	if (r)
+		return say(diag, r < 0 ? r : -EIO, "reading " ACTIVE_NAME);
+	if (line && log->options.is_event &&
+	    log->options.is_event(log->options.arg, (struct slice){line, len})) {
+		size_t done;
+		r = disk_pwrite_all(disk, log->active_fd, "\n", 1, (off_t)scan->size, &done);
+		if (r == 0)
+			r = disk->sync(disk, log->active_fd);
+		if (r < 0)
+			return say(diag, r, "completing the last line of " ACTIVE_NAME);
+		scan->hash = log_hash((struct slice){line, len});
+		scan->lines++;
+		scan->whole = ++scan->size;
+		report(log,
+		       "the last line of " ACTIVE_NAME " had no newline, but is a whole event: completed");
+	} else {
+		r = active_keep_torn(disk, log->dirfd, log->active_fd, scan->whole, scan->size, TORN_NAME);
+		if (r == 0)
+			r = disk->truncate(disk, log->active_fd, (off_t)scan->whole);
+		if (r == 0)
+			r = disk->sync(disk, log->active_fd);
+		if (r < 0)
+			return say(diag, r, "cutting the torn last line of " ACTIVE_NAME);
+		scan->size = scan->whole;
+		report(log,
+		       "the last line of " ACTIVE_NAME " was torn: its %" PRIu64 " bytes moved to " TORN_NAME,
+		       len);
+	}
+	log->recovered++;
+	return 0;
+}
+
+/* Moves a place on by a file's whole content. */
+static void pos_add(struct log_pos *pos, const struct active_scan *scan)
+{
+	pos->off += scan->whole;
+	pos->seq += scan->lines;
+	if (scan->lines)
+		pos->hash = scan->hash;
+}
+
+/* Once the files are open and their places known: what they hold. */
+static int scan_files(struct eventlog *log, struct log_files *files, const struct log_pos *begin,
+		      struct diag *diag)
+{
+	struct active_scan scan;
+	struct log_pos pos = *begin;
+
+	if (files->sealed_fd >= 0) {
+		files->sealed_begin = pos;
+		int r = active_scan(log->disk, files->sealed_fd, &scan);
+		if (r < 0)
+			return say(diag, r, "reading " SEALED_NAME);
+		scan.whole = scan.size; /* all of it goes to the archive, whatever it is */
+		pos_add(&pos, &scan);
+	}
+	files->active_begin = pos;
+	if (files->active_fd >= 0) {
+		int r = active_scan(log->disk, files->active_fd, &scan);
+		if (r < 0)
+			return say(diag, r, "reading " ACTIVE_NAME);
+		if (scan.whole < scan.size && !log->options.read_only) {
+			r = mend_tail(log, &scan, diag);
+			if (r < 0)
+				return r;
+		}
+		log->active_size = scan.whole;
+		pos_add(&pos, &scan);
+	}
+	log->head = pos;
+	return 0;
+}
+
+static int open_files(struct eventlog *log, struct log_files *files, struct log_pos *begin, struct diag *diag)
+{
+	int r = open_active(log, files, diag);
+
+	if (r == 0)
+		r = open_sealed(log, files, diag);
+	if (r == 0)
+		r = open_archive(log, files, begin, diag);
+	if (r)
+		return r;
+	r = log->disk->unlink(log->disk, log->dirfd, FRESH_NAME);
+	return r < 0 && r != -ENOENT ? say(diag, r, "removing " FRESH_NAME) : 0;
+}
+
+static int still_named(struct eventlog *log, const char *name, int fd, bool *stable)
+{
+	int now auto_close = -1;
+	int r = open_read(log, name, &now);
+
+	*stable = *stable && (now < 0 ? fd < 0 : fd >= 0 && same_file(now, fd));
+	return r;
+}
+
+/* Without a lock: a writer may be rotating at this moment. What it moves goes from the active file to the sealed one to the
+ * archive, so they are opened in that order, and again until nothing has changed meanwhile. */
+static int open_files_unlocked(struct eventlog *log, struct log_files *files, struct log_pos *begin,
+			       struct diag *diag)
+{
+	for (;;) {
+		bool stable = true;
+		int r = open_read(log, ACTIVE_NAME, &files->active_fd);
+		if (r == 0)
+			r = open_read(log, SEALED_NAME, &files->sealed_fd);
+		if (r < 0)
+			return say(diag, r, "opening the log");
+		r = open_archive(log, files, begin, diag);
+		if (r == 0)
+			r = still_named(log, ACTIVE_NAME, files->active_fd, &stable);
+		if (r == 0)
+			r = still_named(log, SEALED_NAME, files->sealed_fd, &stable);
+		if (r == 0)
+			r = still_named(log, ARCHIVE_NAME, files->archive_fd, &stable);
+		if (r < 0 || stable)
+			return r;
+		log_files_deinit(files);
+	}
+}
+
+int recover(struct eventlog *log, struct diag *diag)
+{
+	struct log_files files cleanup(log_files_deinit) = LOG_FILES_NONE;
+	struct log_pos begin = {0};
+	struct layout *layout;
+
+	int r = log->options.read_only ? open_files_unlocked(log, &files, &begin, diag)
+				       : open_files(log, &files, &begin, diag);
+	if (r == 0)
+		r = scan_files(log, &files, &begin, diag);
+	if (r)
+		return r;
+	bool sealed = files.sealed_fd >= 0;
+	r = layout_new(&layout, &files);
+	if (r < 0)
+		return say(diag, r, "opening the log");
+	eventlog_set_layout(log, layout, log->frames);
+	if (log->options.read_only)
+		return 0;
+	if (sealed) {
+		log->recovered++;
+		report(log, "a rotation was under way: its second half is still to be done");
+	}
+	/* An END can wait until the next rotation needs it, so a full disk does not matter here. */
+	if (log->end_missing && rotate_end(log) < 0)
+		report(log, ARCHIVE_NAME " has no end record yet: writing it failed");
+	return 0;
+}

@@ -1,0 +1,99 @@
+#include "store/disk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "check.h"
+#include "simdisk.h"
+
+static void check_replaced(struct simdisk *s, const char *want, const char * or)
+{
+	char *got;
+	size_t len;
+
+	CHECK(simdisk_content(s, "file", &got, &len));
+	CHECK((len == strlen(want) && memcmp(got, want, len) == 0) ||
+	      (len == strlen(or) && memcmp(got, or, len) == 0));
+	free(got);
+}
+
+/* Whatever call fails, and wherever the power goes: the old content or the new one. */
+static void test_replace(void)
+{
+	for (uint64_t n = 1; n < 12; n++) {
+		for (uint64_t seed = 0; seed < 32; seed++) {
+			struct simdisk s;
+			simdisk_init(&s);
+			simdisk_put(&s, "file", "old", 3);
+			if (seed & 1) {
+				s.fail_at = n;
+				s.fail_error = -EIO;
+			} else {
+				s.stop_at = n;
+			}
+			bool done = disk_replace(&s.disk, -1, "file", "newer", 5, 0644) == 0;
+			simdisk_reboot(&s, seed / 2);
+			check_replaced(&s, "newer", done ? "newer" : "old");
+			simdisk_deinit(&s);
+		}
+	}
+}
+
+static void test_short(void)
+{
+	struct simdisk s;
+	size_t done;
+	char got[8];
+
+	simdisk_init(&s);
+	int fd = s.disk.open(&s.disk, -1, "f", O_RDWR | O_CREAT, 0644);
+	CHECK(fd >= 0);
+	s.fail_at = 1;
+	s.fail_error = 1;
+	CHECK_INT(disk_pwrite_all(&s.disk, fd, "abcdef", 6, 0, &done), 0);
+	CHECK_INT(done, 6);
+	CHECK_INT(disk_pread_all(&s.disk, fd, got, 6, 0), 0);
+	CHECK_MEM(got, 6, "abcdef", 6);
+	CHECK_INT(disk_pread_all(&s.disk, fd, got, 7, 0), 1);
+	s.room = 2;
+	CHECK_INT(disk_pwrite_all(&s.disk, fd, "123456", 6, 6, &done), -ENOSPC);
+	CHECK_INT(done, 2);
+	s.disk.close(&s.disk, fd);
+	simdisk_deinit(&s);
+}
+
+static void test_posix(void)
+{
+	char dir[] = "/tmp/eventfold-disk-XXXXXX", got[3];
+	struct disk *d = &disk_posix;
+
+	CHECK(mkdtemp(dir));
+	int dirfd = open(dir, O_RDONLY | O_DIRECTORY);
+	CHECK_INT(disk_replace(d, dirfd, "f", "one", 3, 0600), 0);
+	CHECK_INT(disk_replace(d, dirfd, "f", "two", 3, 0600), 0);
+	int a = d->open(d, dirfd, "f", O_RDWR, 0), b = d->open(d, dirfd, "f", O_RDWR, 0);
+	CHECK(fcntl(a, F_GETFD) & FD_CLOEXEC);
+	CHECK_INT(d->size(d, a), 3);
+	CHECK_INT(disk_pread_all(d, a, got, 3, 0), 0);
+	CHECK_MEM(got, 3, "two", 3);
+	CHECK_INT(d->lock(d, a), 0);
+	CHECK_INT(d->lock(d, b), 1);
+	CHECK_INT(d->mkdir(d, dirfd, "sub", 0700), 0);
+	CHECK_INT(d->mkdir(d, dirfd, "sub", 0700), 0);
+	CHECK_INT(d->open(d, dirfd, "none", O_RDONLY, 0), -ENOENT);
+	CHECK_INT(d->unlink(d, dirfd, "f"), 0);
+	CHECK_INT(d->unlink(d, dirfd, ".f.tmp"), -ENOENT);
+	d->close(d, a);
+	d->close(d, b);
+	CHECK(unlinkat(dirfd, "sub", AT_REMOVEDIR) == 0);
+	close(dirfd);
+	CHECK(rmdir(dir) == 0);
+}
+
+int main(void)
+{
+	test_posix();
+	test_short();
+	test_replace();
+	return 0;
+}

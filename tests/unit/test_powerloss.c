@@ -1,0 +1,293 @@
+/* Loses the power at every change that a workload of appends and rotations makes, and again while recovering from that, and wants
+ * every acknowledged line back: once, in order, at its place. What comes back is read without the code under test: plain files, and the
+ * archive by zstd's simple interface. */
+#include <errno.h>
+#include <zstd.h>
+
+#include "check.h"
+#include "simdisk.h"
+#include "store/cursor.h"
+#include "store/eventlog.h"
+
+#define FRAME 300
+
+/* What a writer was told. */
+struct told {
+	char acked[16384]; /* acknowledged lines, one after the other */
+	size_t acked_len;
+	char flying[1024]; /* what it has not heard of */
+	size_t flying_len;
+	unsigned next; /* number of the next line */
+};
+
+static unsigned line_sum(const char *text, size_t len)
+{
+	unsigned sum = 7;
+
+	for (size_t i = 0; i < len; i++)
+		sum = sum * 31 + (unsigned char)text[i];
+	return sum;
+}
+
+/* A line says its own checksum, so that garbage is no event. */
+static size_t make_line(unsigned number, char *out)
+{
+	char body[256];
+	/* Now and then lines that are all the same: a rotation must not be known by its content. */
+	int len = snprintf(
+	    body, sizeof(body), "event %u %.*s", number % 50 < 25 ? number : 7,
+	    number % 50 < 25 ? (int)(number * 7 % 90) : 40,
+	    "--------------------------------------------------------------------------------------------");
+
+	return (size_t)sprintf(out, "%08x %s\n", line_sum(body, (size_t)len), body);
+}
+
+static bool is_event(void *arg, struct slice line)
+{
+	char sum[9];
+
+	if (line.len < 15)
+		return false;
+	snprintf(sum, sizeof(sum), "%08x", line_sum(line.data + 9, line.len - 9));
+	return memcmp(sum, line.data, 8) == 0;
+}
+
+static const struct eventlog_options options = {.is_event = is_event, .frame_bytes = FRAME};
+
+static size_t unpack_archive(const char *data, size_t len, char *out, size_t room)
+{
+	size_t at = 0, n = 0;
+
+	while (at < len) {
+		size_t size = ZSTD_findFrameCompressedSize(data + at, len - at);
+		CHECK(!ZSTD_isError(size));
+		size_t r = ZSTD_decompress(out + n, room - n, data + at, size);
+		CHECK(!ZSTD_isError(r));
+		n += r;
+		at += size;
+	}
+	return n;
+}
+
+static size_t add_file(struct simdisk *s, const char *name, char *out, size_t room)
+{
+	char *data;
+	size_t len;
+
+	if (!simdisk_content(s, name, &data, &len))
+		return 0;
+	if (strcmp(name, "archive.jsonl.zst") == 0) {
+		len = unpack_archive(data, len, out, room);
+	} else {
+		CHECK(len <= room);
+		memcpy(out, data, len);
+	}
+	free(data);
+	return len;
+}
+
+/* The whole history by plain means. To be called when no rotation is unfinished. */
+static size_t read_plainly(struct simdisk *s, char *out, size_t room)
+{
+	size_t n = add_file(s, "archive.jsonl.zst", out, room);
+	char *sealed;
+	size_t len;
+
+	CHECK(!simdisk_content(s, "app.jsonl.sealed", &sealed, &len));
+	return n + add_file(s, "app.jsonl", out + n, room - n);
+}
+
+/* What comes behind the acknowledged lines must be of those in flight, in order; or garbage that is no event. */
+static void check_rest(const struct told *t, const char *rest, size_t len)
+{
+	const char *flying = t->flying, *flying_end = t->flying + t->flying_len;
+
+	while (len) {
+		const char *nl = memchr(rest, '\n', len);
+		CHECK(nl);
+		size_t n = (size_t)(nl - rest);
+		if (is_event(NULL, (struct slice){rest, n})) {
+			const char *end =
+			    flying < flying_end ? memchr(flying, '\n', (size_t)(flying_end - flying)) : NULL;
+			while (end && !slice_eq((struct slice){flying, (size_t)(end - flying)},
+						(struct slice){rest, n})) {
+				flying = end + 1;
+				end = memchr(flying, '\n', (size_t)(flying_end - flying));
+			}
+			CHECK(end);
+			flying = end + 1;
+		}
+		rest = nl + 1;
+		len -= n + 1;
+	}
+}
+
+/* The whole history by the code under test. */
+static size_t read_by_cursor(struct simdisk *s, struct eventlog *log, char *out, size_t room)
+{
+	struct log_pos zero = {0}, head = eventlog_head(log);
+	struct log_damage damage;
+	struct log_files files;
+	struct reader *reader;
+	struct cursor cursor;
+	struct slice block;
+
+	CHECK_INT(eventlog_files(log, &files), 0);
+	CHECK_INT(reader_new(&reader, &s->disk, &files), 0);
+	cursor_init(&cursor, reader, &zero);
+	for (;;) {
+		CHECK_INT(cursor_fill(&cursor, head.off, &block, &damage), 0);
+		if (block.len == 0)
+			break;
+		CHECK(cursor.pos.off + block.len <= room);
+		memcpy(out + cursor.pos.off, block.data, block.len);
+		for (const char *at = block.data, *end = at + block.len; at < end;) {
+			const char *nl = memchr(at, '\n', (size_t)(end - at));
+			cursor_settle(&cursor, (struct slice){at, (size_t)(nl - at)});
+			cursor_advance(&cursor, (size_t)(nl - at));
+			at = nl + 1;
+		}
+	}
+	CHECK_INT(cursor.pos.off, head.off);
+	CHECK_INT(cursor.pos.seq, head.seq);
+	CHECK(cursor.pos.hash == head.hash);
+	cursor_deinit(&cursor);
+	reader_free(reader);
+	return head.off;
+}
+
+static int append(struct eventlog *log, struct told *t, unsigned n)
+{
+	size_t done;
+
+	t->flying_len = 0;
+	for (unsigned i = 0; i < n; i++)
+		t->flying_len += make_line(t->next++, t->flying + t->flying_len);
+	int r = eventlog_append(log, (struct slice){t->flying, t->flying_len}, true, &done);
+	if (r < 0)
+		return r;
+	memcpy(t->acked + t->acked_len, t->flying, t->flying_len);
+	t->acked_len += t->flying_len;
+	t->flying_len = 0;
+	return 0;
+}
+
+static void workload(struct simdisk *s, struct told *t)
+{
+	struct eventlog *log;
+
+	if (eventlog_open(&log, &s->disk, -1, &options, NULL))
+		return;
+	for (unsigned round = 0; round < 3 && !s->dead; round++) {
+		for (unsigned i = 0; i < 3 && !s->dead; i++)
+			if (append(log, t, 1 + (t->next + i) % 4) < 0)
+				break;
+		if (s->dead || eventlog_seal(log) != 0)
+			break;
+		if (append(log, t, 2) < 0)
+			break;
+		if (eventlog_archive(log, NULL) != 0)
+			break;
+	}
+	eventlog_close(log);
+}
+
+/* After a stop: opens (the power may go again meanwhile), finishes, and compares. Takes over what came back as told. */
+static void recover_and_check(struct simdisk *s, struct told *t, uint64_t seed)
+{
+	static char got[32768], read[32768];
+	struct eventlog *log;
+
+	simdisk_reboot(s, seed);
+	for (unsigned again = (unsigned)(seed / 4 % 4); again > 0; again--) {
+		s->stop_at = 1 + sim_random(&s->random) % 30;
+		if (eventlog_open(&log, &s->disk, -1, &options, NULL) == 0) {
+			(void)!eventlog_archive(log, NULL);
+			eventlog_close(log);
+		}
+		simdisk_reboot(s, sim_random(&seed));
+	}
+	CHECK_INT(eventlog_open(&log, &s->disk, -1, &options, NULL), 0);
+	size_t read_len = read_by_cursor(s, log, read, sizeof(read));
+	CHECK(eventlog_archive(log, NULL) >= 0);
+	size_t len = read_plainly(s, got, sizeof(got));
+	CHECK_MEM(read, read_len, got, len);
+	CHECK_INT(read_by_cursor(s, log, read, sizeof(read)), len);
+	CHECK(memcmp(read, got, len) == 0);
+
+	CHECK(len >= t->acked_len);
+	CHECK(memcmp(got, t->acked, t->acked_len) == 0);
+	check_rest(t, got + t->acked_len, len - t->acked_len);
+	memcpy(t->acked, got, len);
+	t->acked_len = len;
+	t->flying_len = 0;
+	eventlog_close(log);
+}
+
+static uint64_t stop_everywhere(uint64_t seeds)
+{
+	uint64_t stops = 0;
+
+	for (uint64_t seed = 0; seed < seeds; seed++) {
+		for (uint64_t n = 1;; n++) {
+			static struct told told;
+			struct simdisk s;
+			uint64_t mix = seed * 1000003 + n, dice = sim_random(&mix);
+			simdisk_init(&s);
+			told = (struct told){.next = (unsigned)(seed * 13)};
+			s.random = dice;
+			s.stop_at = n;
+			workload(&s, &told);
+			bool stopped = s.dead;
+			if (stopped) {
+				recover_and_check(&s, &told, seed + 4 * (dice % 1000));
+				/* And life goes on from there. */
+				s.stop_at = 1 + dice % 60;
+				workload(&s, &told);
+				recover_and_check(&s, &told, dice);
+				stops += 2;
+			}
+			simdisk_deinit(&s);
+			if (!stopped)
+				break;
+		}
+	}
+	return stops;
+}
+
+/* Each call fails once, with each of these: what is acknowledged stays, what is refused is not there. */
+static uint64_t fail_everywhere(void)
+{
+	static const int errors[] = {-EIO, -ENOSPC, 1};
+	uint64_t fails = 0;
+
+	for (size_t e = 0; e < countof(errors); e++) {
+		for (uint64_t n = 1;; n++) {
+			static struct told told;
+			struct simdisk s;
+			simdisk_init(&s);
+			told = (struct told){0};
+			s.fail_at = n;
+			s.fail_error = errors[e];
+			workload(&s, &told);
+			bool failed = s.fail_at == 0;
+			s.fail_at = 0;
+			recover_and_check(&s, &told, 4 * n);
+			simdisk_deinit(&s);
+			if (!failed)
+				break;
+			fails++;
+		}
+	}
+	return fails;
+}
+
+int main(void)
+{
+	uint64_t fails = fail_everywhere(), stops = stop_everywhere(120);
+
+	printf("%" PRIu64 " stops, %" PRIu64 " failed calls\n", stops, fails);
+	CHECK(stops >= 10000);
+	CHECK(fails >= 100);
+	return 0;
+}
