@@ -20,23 +20,32 @@
 
 enum { EVENT_HAS_DATA = 1, EVENT_HAS_TS = 2 };
 
-/* A decoded event. Init it once with {0} (or event_init), scan line after line with it, deinit it.
+/* A decoded event. Init it with {0}, scan line after line with it, deinit it.
  * `pub` comes first so that the reducer interface's functions find the rest behind the pointer they
  * are given. */
 struct event {
 	struct eventfold_event pub; /* valid after a successful scan, as long as the line lives */
 	unsigned has;               /* EVENT_HAS_… */
-	cJSON *tree;                /* data, parsed on demand; freed by the next scan */
-	struct buf text;            /* decoded strings; keeps its memory from line to line */
-	struct diag *fail;          /* where eventfold_fail() writes; the engine sets it */
+	/* Made on demand, freed by the next scan. */
+	struct event_text *texts; /* decoded strings */
+	cJSON *tree;              /* data as a tree */
+	void *foreign;            /* the whole event in another host's own form */
+	void (*foreign_free)(void *foreign);
+	/* A look-up has failed for lack of it: whatever the reducer says, it has not seen all. */
+	bool no_memory;
+	struct diag *fail; /* where eventfold_fail() writes; the engine sets it */
 };
 
 void event_deinit(struct event *ev);
 
 /* Checks `line` (no newline inside; outer white space allowed) and fills ev->pub but for seq and off.
- * True, or false with the reason. This is the one check: what is appended, folded and verified passes
- * through it, in the daemon and in the workers alike. It is the hot path. */
+ * True, or false with the reason; false with ev->no_memory set says nothing about the line. This is the
+ * one check: what is appended, folded and verified passes through it, in the daemon and in the workers
+ * alike. It is the hot path. */
 bool event_scan(struct event *ev, struct slice line, struct json_error *ret_error);
+
+/* Decodes a checked string (with its quotes) into memory that lives until the next scan. False: no memory. */
+bool event_decode(struct event *ev, struct slice raw, struct eventfold_slice *ret);
 
 /* Appends the stored form of the line that ev was scanned from: its own bytes, outer white space
  * trimmed, `data` and `ts` spliced in before the last brace where they are missing, and a newline. */

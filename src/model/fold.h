@@ -1,21 +1,22 @@
-/* The fold engine: lines in, states forward. Plain code in one process and one thread; the worker, `eventfold fold` and
- * the tests all use this one. */
+/* The fold engine: lines in, states forward. Plain code in one process and one thread; the worker, `eventfold
+ * fold` and the tests all use this one. */
 #pragma once
 
 #include <stdatomic.h>
 
 #include "base/limits.h"
 #include "model/reducer.h"
-#include "store/cursor.h"
+#include "store/log.h"
 
-/* What is being run right now, in shared memory where a worker does it, so that whoever finds the process dead or stuck knows
- * which view and which event it was. Plain relaxed stores: two or three a call into a reducer. */
+/* What is being run right now, in shared memory where a worker does it, so that whoever finds the process
+ * dead or stuck knows which view and which event it was. Plain relaxed stores: two or three a call into a
+ * reducer. */
 enum fold_phase { FOLD_IDLE, FOLD_LOADING, FOLD_FOLDING, FOLD_WRITING, FOLD_READING };
 struct fold_mark {
-	_Atomic uint32_t view;  /* its id; meaningless while idle */
+	_Atomic uint32_t view; /* its id; meaningless while idle */
 	_Atomic uint32_t phase;
-	_Atomic uint64_t seq;   /* the event's number, while folding */
-	_Atomic uint64_t off;   /* where its line begins */
+	_Atomic uint64_t seq; /* the event's number, while folding */
+	_Atomic uint64_t off; /* where its line begins */
 };
 
 /* One view being folded. Fields may be read by the owner; only the functions below write them. */
@@ -25,7 +26,7 @@ struct view {
 	struct log_pos pos;      /* behind the last line it has seen */
 	uint64_t version;        /* grows whenever the state changes */
 	/* Broken: no further event reaches it. */
-	int error;               /* 0 or a negative errno */
+	int error; /* 0 or a negative errno */
 	struct diag why;
 	uint64_t error_seq, error_off; /* the event it broke on; 0 where it broke otherwise (at loading) */
 };
@@ -38,16 +39,19 @@ int must_check view_write(struct view *v, struct fold_mark *mark, struct buf *ou
 
 struct fold {
 	struct event event;
+	uint64_t events;        /* so many it has fed: lines that were neither blank nor damaged */
 	struct fold_mark *mark; /* borrowed, never NULL */
 	/* A line that is no event: skipped by all views. May be NULL. */
-	void (*damaged)(void *arg, const struct log_pos *before, struct slice line, const struct json_error *error);
+	void (*damaged)(void *arg, const struct log_pos *before, struct slice line,
+			const struct json_error *error);
 	void *arg;
 };
 
 void fold_init(struct fold *f, struct fold_mark *mark);
 void fold_deinit(struct fold *f);
 
-/* Feeds a block of whole lines to all n views, which stand at the cursor's place: one pass, each line is decoded once, only as far
- * as a reducer asks. Moves the cursor and the views' places to the block's end (hash included). Views that break stay behind at the
- * event before, with `error` set; the others go on. Blank lines count as lines and are skipped. */
-void fold_block(struct fold *f, struct view **views, size_t n, struct cursor *cursor, struct slice block);
+/* Feeds a block of whole lines to all n views, which stand at *pos: one pass, each line is decoded once, only
+ * as far as a reducer asks. Moves *pos and the views' places to the block's end, hash included. Views that
+ * break stay behind at the event before, with `error` set; the others go on. Blank lines count as lines and
+ * are skipped. */
+void fold_block(struct fold *f, struct view **views, size_t n, struct log_pos *pos, struct slice block);

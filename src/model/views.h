@@ -18,6 +18,7 @@ struct views_options {
 	uint64_t reduce_memory;     /* bytes a worker may have; 0: no limit */
 	unsigned reduce_timeout_ms; /* for one event; 0: none */
 	uint64_t snapshot_bytes;    /* new log after which a snapshot is saved */
+	bool quiet;                 /* the workers' standard output and error are nobody's */
 	/* One line for a person (a worker died, a snapshot was not usable). Any thread. */
 	void (*report)(void *arg, const char *text);
 	/* Something about a view has changed (state, error, existence): for followers. Called on the views thread, without a lock. */
@@ -43,7 +44,7 @@ void views_refresh(struct views *v);
 struct rendering {
 	_Atomic unsigned refs;
 	struct slice json;   /* the state: compact JSON and a newline */
-	struct log_pos pos;  /* how far it has read */
+	struct log_pos pos;  /* how far it had read when it was rendered; an answer's own `pos` may be further */
 	uint64_t version;    /* of the state: two renderings of one view with the same version have the same json */
 	/* private: how the memory was come by */
 	void *map;
@@ -59,6 +60,7 @@ struct view_status {
 	char file[LIMIT_NAME + 8];   /* in DATA/reducers */
 	struct log_pos pos;          /* as last heard of */
 	uint64_t version;
+	bool apart;                  /* it is being rebuilt: not with the others yet */
 	bool broken;
 	struct diag why;             /* one line, for NAME.error: names the event's number and offset where there is one */
 	uint64_t folded;             /* events folded since the mount */
@@ -72,9 +74,14 @@ int must_check views_status(struct views *v, const char *name, struct view_statu
 /* All of them, sorted by name; *ret is the caller's to free. */
 int must_check views_list(struct views *v, struct view_status **ret, size_t *ret_n);
 
+struct definition;
+/* A reference to its reducer's file as it is now: 0 or -ENOENT. The receiver's to unref (definition.h). */
+int must_check views_definition(struct views *v, const char *name, struct definition **ret);
+
 struct views_worker_status {
-	pid_t pid;
-	uint64_t restarts;
+	pid_t pid;         /* of the main worker; 0 while it is being started again */
+	pid_t rebuild_pid; /* 0: there is nothing to rebuild */
+	uint64_t restarts; /* of both, after they have died */
 };
 void views_worker_status(struct views *v, struct views_worker_status *ret);
 
@@ -95,6 +102,7 @@ void views_want(struct views *v, const char *name, enum views_what what, const v
 /* A waiting request is answered with -EINTR (on the views thread); one that is being answered already is left alone. */
 void views_cancel(struct views *v, const void *key);
 
-/* `echo rebuild [NAME] > ctl`, `echo snapshot > ctl`: throws the state away and folds from the start; saves all snapshots now. */
+/* `echo rebuild [NAME] > ctl`, `echo snapshot > ctl`: throws the state away and folds from the start; saves all snapshots now. Both
+ * only set it going. */
 int must_check views_rebuild(struct views *v, const char *name /* NULL: all */);
 int must_check views_snapshot(struct views *v);

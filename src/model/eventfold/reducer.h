@@ -54,18 +54,22 @@ struct eventfold_event {
 };
 
 /* Is a slice this string? */
-#define eventfold_is(slice, literal) \
-	((slice).len == sizeof(literal) - 1 && __builtin_memcmp((slice).data, literal, sizeof(literal) - 1) == 0)
+#define eventfold_is(slice, literal)                                                                         \
+	((slice).len == sizeof(literal) - 1 &&                                                               \
+	 __builtin_memcmp((slice).data, literal, sizeof(literal) - 1) == 0)
 
 /* Typed look-ups by JSON pointer (RFC 6901) from the event's top: "/data/text", "/data/tags/0".
  * They read the raw bytes and build no tree. Each says whether the value is there and of that kind;
- * if not, *ret stays as it was. Integers are exact over all of 64 bits; 1.0 and 1e2 are no integers
+ * if not, *ret stays as it was. Of members of the same name the last one counts. Integers are exact over all of 64 bits; 1.0 and 1e2 are no integers
  * to them, but doubles. */
 EVENTFOLD_EXPORT bool eventfold_get_string(const struct eventfold_event *ev, const char *pointer,
 					   struct eventfold_slice *ret);
-EVENTFOLD_EXPORT bool eventfold_get_int64(const struct eventfold_event *ev, const char *pointer, int64_t *ret);
-EVENTFOLD_EXPORT bool eventfold_get_uint64(const struct eventfold_event *ev, const char *pointer, uint64_t *ret);
-EVENTFOLD_EXPORT bool eventfold_get_double(const struct eventfold_event *ev, const char *pointer, double *ret);
+EVENTFOLD_EXPORT bool eventfold_get_int64(const struct eventfold_event *ev, const char *pointer,
+					  int64_t *ret);
+EVENTFOLD_EXPORT bool eventfold_get_uint64(const struct eventfold_event *ev, const char *pointer,
+					   uint64_t *ret);
+EVENTFOLD_EXPORT bool eventfold_get_double(const struct eventfold_event *ev, const char *pointer,
+					   double *ret);
 EVENTFOLD_EXPORT bool eventfold_get_bool(const struct eventfold_event *ev, const char *pointer, bool *ret);
 /* The value's raw JSON text, whatever its kind. */
 EVENTFOLD_EXPORT bool eventfold_get_raw(const struct eventfold_event *ev, const char *pointer,
@@ -77,7 +81,7 @@ EVENTFOLD_EXPORT const cJSON *eventfold_data(const struct eventfold_event *ev);
 
 /* Says why, before a reducer returns an error; the text ends up in views/NAME.error. Returns -1. */
 EVENTFOLD_EXPORT int eventfold_fail(const struct eventfold_event *ev, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+    __attribute__((format(printf, 2, 3)));
 
 /* Walks the members of a raw JSON object or the elements of a raw JSON array, in order:
  *
@@ -126,10 +130,12 @@ struct eventfold_reducer {
 	int (*reduce)(cJSON **state, const struct eventfold_event *event);
 
 	/* Full: a state type of the reducer's own. */
-	void *(*create)(void);                                          /* the first state; NULL: no memory */
-	int (*fold)(void *state, const struct eventfold_event *event);  /* in place */
-	int (*write_json)(const void *state, struct eventfold_writer *out); /* one compact JSON value; 0 or < 0 */
-	void *(*read_json)(struct eventfold_slice json);                /* what write_json wrote; NULL: not understood */
+	void *(*create)(void);                                         /* the first state; NULL: no memory */
+	int (*fold)(void *state, const struct eventfold_event *event); /* in place */
+	/* One compact JSON value: 0, or below 0. */
+	int (*write_json)(const void *state, struct eventfold_writer *out);
+	/* Reads what write_json wrote; NULL: not understood. */
+	void *(*read_json)(struct eventfold_slice json);
 	void (*destroy)(void *state);
 };
 

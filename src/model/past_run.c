@@ -1,0 +1,109 @@
+#include "model/past_run.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "model/views_impl.h"
+
+/* It has one view. */
+#define VIEW_ID 1
+
+int past_run_begin(struct past_run *run, const struct worker_limits *limits, struct eventlog *log,
+		   const struct definition *def, int base_fd, uint64_t base_off, struct diag *diag)
+{
+	struct message add = { .type = MSG_ADD, .view = VIEW_ID, .kind = def->kind, .identity = def->identity };
+	int fds[] = { def->fd, base_fd };
+
+	int r = worker_handle_start(&run->worker, limits, diag);
+	if (r < 0)
+		return r;
+	r = worker_handle_publish_to(run->worker, log, base_off);
+	if (r == 0)
+		r = worker_handle_send(run->worker, &add, slice_of(def->file), fds, base_fd >= 0 ? 2 : 1);
+	if (r < 0) {
+		past_run_end(run);
+		return diag_set(diag, r, "cannot tell a fold worker of the log: %s", strerror(-r));
+	}
+	return 0;
+}
+
+/* One message; 1: it is not what is waited for. */
+static int handle(struct packet *p, const struct log_pos *pos, struct rendering **ret, struct diag *diag)
+{
+	const struct message *m = &p->message;
+
+	if (m->type == MSG_BROKEN)
+		return diag_set(diag, -EIO, "event %llu: %.*s", (unsigned long long)m->seq, (int)min(p->text.len, (size_t)400),
+				p->text.data);
+	if (m->type != MSG_RENDERED || m->pos.off != pos->off)
+		return 1;
+	*ret = rendering_of_packet(p);
+	return *ret ? 0 : -EIO;
+}
+
+static int receive_all(struct past_run *run, const struct log_pos *pos, struct rendering **ret, struct diag *diag)
+{
+	for (;;) {
+		struct packet p;
+		int r = proto_receive(run->worker->socket, &run->worker->in, &p);
+		if (r != 0)
+			return r;
+		r = handle(&p, pos, ret, diag);
+		packet_deinit(&p);
+		if (r <= 0)
+			return r;
+	}
+}
+
+static uint64_t clock_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+int past_run_to(struct past_run *run, const struct log_pos *pos, struct rendering **ret, struct diag *diag)
+{
+	struct worker_handle *h = run->worker;
+	/* No rendering is at hand, of no version. */
+	struct message want = {
+		.type = MSG_WANT, .view = VIEW_ID, .flags = MSG_STATE, .off = pos->off, .version = UINT64_MAX,
+	};
+	struct pollfd fds[] = {
+		{ .fd = h->socket, .events = POLLIN },
+		{ .fd = h->pidfd, .events = POLLIN },
+		{ .fd = run->stop_fd, .events = POLLIN },
+	};
+
+	worker_handle_head(h, pos->off);
+	int r = worker_handle_send(h, &want, (struct slice){ 0 }, NULL, 0);
+	while (r == 0) {
+		r = receive_all(run, pos, ret, diag);
+		if (r <= 0)
+			break;
+		if (poll(fds, countof(fds), (int)worker_handle_tick(h)) < 0 && errno != EINTR)
+			return -errno;
+		if (fds[2].revents)
+			return -ESHUTDOWN;
+		if (fds[1].revents)
+			r = -EPIPE;
+		else
+			r = 0;
+		worker_handle_watch(h, clock_ms());
+	}
+	return r;
+}
+
+void past_run_end(struct past_run *run)
+{
+	struct worker_end end;
+
+	worker_handle_kill(run->worker, "it is done");
+	worker_handle_reap(run->worker, &end);
+	worker_handle_unref(run->worker);
+	run->worker = NULL;
+}

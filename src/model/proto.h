@@ -1,0 +1,114 @@
+/* What the daemon and a fold worker say to each other: messages over a SOCK_SEQPACKET socket, and a piece of shared memory for
+ * what changes with every event.
+ *
+ * Every message is a struct message, perhaps a text behind it, perhaps descriptors with it. The two ends are the same program, so
+ * there is nothing to encode. But a worker runs other people's code: the daemon believes nothing that could hurt it (see
+ * rendering_of_message() and slot_read()).
+ *
+ * Head of the log. The daemon stores it into the shared memory, and sends MSG_WAKE only if the worker said that it sleeps: each
+ * side stores its own word, then loads the other's (all sequentially consistent), so one of them always sees the other. The
+ * layout (MSG_LOG) is sent before a head that needs it is stored, and `generation` between the two: a worker that
+ * sees a foreign generation has the message in its socket. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "model/fold.h"
+#include "store/log.h"
+
+#define PROTO_INLINE (16u << 10) /* renderings up to this size travel in the message, larger ones as a sealed memfd */
+#define PROTO_FDS 3
+#define PROTO_SLOTS 1024         /* views that a worker can have */
+
+enum message_type {
+	/* To the worker. */
+	MSG_HELLO = 1, /* fds: shared memory; size: its memory limit; timeout_ms: for one event; flags: MSG_APART */
+	MSG_LOG,       /* text: struct log_files; fds: those of it that are there, in order */
+	MSG_ADD,       /* view, slot, kind, identity, version (to begin with), flags, size: how far behind the head it may be (0: as far as it is); text: name;
+			* fds: reducer, perhaps its snapshot. The answer is MSG_ADDED, MSG_LAGS or MSG_BROKEN */
+	MSG_REMOVE,    /* view */
+	MSG_WANT,      /* view, flags, off: how far it must have read, version: that of the daemon's rendering */
+	MSG_WAKE,      /* look at the head */
+	MSG_STOP,
+	/* To the daemon. */
+	MSG_AT,        /* view, flags, pos, version, offset, checksum: it is there; its state has the wanted version */
+	MSG_RENDERED,  /* the same and its rendering, with a newline: the text, or a memfd with `size` bytes */
+	MSG_CHANGED,   /* look at the slots */
+	MSG_BROKEN,    /* view, seq and off (0: on no event), text: why */
+	MSG_ADDED,     /* view, pos: it goes on from there, its snapshot's place or the start */
+	MSG_LAGS,      /* view: it has no snapshot that will do, or is too far behind; the worker does not have it */
+	MSG_REPORT,    /* text for the daemon's log */
+};
+
+enum message_flags {
+	MSG_STATE = 1,    /* WANT: its rendering too, not just its position */
+	MSG_SNAPSHOT = 2, /* WANT: for a snapshot; the answer has offset and checksum */
+	MSG_NO_SNAPSHOT = 4, /* the answer where there can't be one now */
+	MSG_MUST_RESTORE = 8, /* ADD: not from the start */
+	MSG_TRUSTED = 16,     /* ADD: the snapshot comes from another worker, not from the disk */
+	MSG_APART = 32,       /* HELLO: others have to go first */
+};
+
+struct message {
+	uint32_t type; /* enum message_type */
+	uint32_t flags;
+	uint32_t view;
+	uint32_t slot;
+	uint32_t kind;
+	uint32_t timeout_ms;
+	uint64_t identity;
+	uint64_t version;
+	struct log_pos pos;
+	uint64_t seq, off;
+	uint64_t offset, checksum; /* into the active log, and over it up to there */
+	uint64_t size;
+};
+
+/* How a view stands, in shared memory: written by the worker, for the daemon to answer without asking. */
+struct slot {
+	_Atomic uint32_t turn; /* odd while it is written */
+	_Atomic uint32_t view;
+	_Atomic uint64_t off, seq, hash;
+	_Atomic uint64_t version;
+	_Atomic uint64_t folded; /* events, by this worker */
+	_Atomic uint64_t rate;
+	uint64_t padding;
+};
+
+struct slot_value {
+	uint32_t view;
+	struct log_pos pos;
+	uint64_t version, folded, rate;
+};
+
+void slot_write(struct slot *s, const struct slot_value *value);
+/* False where it could not be read whole: the worker has died while it wrote. */
+bool slot_read(struct slot *s, struct slot_value *ret);
+
+struct worker_shared {
+	struct fold_mark mark;
+	_Atomic uint64_t calls;                     /* grows with each call into a reducer but for folds: tells two apart */
+	_Alignas(64) _Atomic uint64_t head;         /* the log's, in bytes */
+	_Atomic uint64_t generation;                /* of the layout that goes with it */
+	_Atomic uint32_t sleeping;                  /* the worker waits for a message */
+	_Alignas(64) _Atomic uint32_t changed_sent; /* a MSG_CHANGED is on its way */
+	_Alignas(64) struct slot slots[PROTO_SLOTS];
+};
+
+struct packet {
+	struct message message;
+	struct slice text; /* in the receiver's buffer, until its next call */
+	int fds[PROTO_FDS];
+	unsigned n_fds;    /* the receiver's to close; packet_deinit() */
+};
+void packet_deinit(struct packet *p);
+
+/* 0; -EAGAIN where there is no room (with `wait` it waits for it), or an error: the other end is gone. `text` may be empty. */
+int must_check proto_send(int socket, const struct message *m, struct slice text, const int *fds, unsigned n_fds, bool wait);
+/* Never waits. 0, 1: nothing there, or an error; -EPIPE at the end. */
+int must_check proto_receive(int socket, struct buf *buffer, struct packet *ret);
+
+/* A sealed memfd with these bytes, for renderings: the descriptor or an error. */
+int must_check proto_memfd(const char *name);
+int must_check proto_seal(int fd);

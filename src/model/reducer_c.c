@@ -1,0 +1,220 @@
+/* Reducers in C: a shared object that exports one struct eventfold_reducer. */
+#include "model/reducer.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "model/reducer_api.h"
+
+struct reducer_c {
+	struct reducer base;
+	/* Of the object, while it is loaded: the loader knows objects by name, and this number is in it. */
+	int fd;
+	void *object;
+	const struct eventfold_reducer *code;
+	void *state; /* of the full level */
+	cJSON *tree; /* of the plain one */
+};
+
+static struct reducer_c *reducer_c(struct reducer *r)
+{
+	return container_of(r, struct reducer_c, base);
+}
+
+/* Why a call failed, where the reducer has not said so itself. */
+static int failed(struct diag *diag, int result)
+{
+	if (diag && diag->text[0])
+		return result;
+	if (result > -4096 && strerrorname_np(-result))
+		return diag_set(diag, result, "the reducer returned %d (%s)", result, strerror(-result));
+	return diag_set(diag, result, "the reducer returned %d", result);
+}
+
+static int fold_plain(struct reducer *base, struct event *ev, struct diag *diag)
+{
+	struct reducer_c *r = reducer_c(base);
+	int result = r->code->reduce(&r->tree, &ev->pub);
+
+	/* A state of null is no state, as it is when it comes back from a snapshot. */
+	if (cJSON_IsNull(r->tree)) {
+		cJSON_Delete(r->tree);
+		r->tree = NULL;
+	}
+	return result < 0 ? failed(diag, result) : result;
+}
+
+static int write_plain(struct reducer *base, struct buf *out, struct diag *diag)
+{
+	struct reducer_c *r = reducer_c(base);
+
+	if (!r->tree) {
+		buf_add_str(out, "null");
+		return buf_error(out);
+	}
+	char *text = cJSON_PrintUnformatted(r->tree);
+	if (!text)
+		return diag_set(diag, -ENOMEM,
+				"the state could not be written: out of memory, or no valid tree");
+	buf_add_str(out, text);
+	cJSON_free(text);
+	return buf_error(out);
+}
+
+static int read_plain(struct reducer *base, struct slice json, struct diag *diag)
+{
+	struct reducer_c *r = reducer_c(base);
+	cJSON *tree = cJSON_ParseWithLength(json.data, json.len);
+
+	if (!tree)
+		return diag_set(diag, -EINVAL, "the state could not be read");
+	if (cJSON_IsNull(tree)) {
+		cJSON_Delete(tree);
+		tree = NULL;
+	}
+	cJSON_Delete(r->tree);
+	r->tree = tree;
+	return 0;
+}
+
+static int fold_full(struct reducer *base, struct event *ev, struct diag *diag)
+{
+	struct reducer_c *r = reducer_c(base);
+	int result = r->code->fold(r->state, &ev->pub);
+
+	return unlikely(result < 0) ? failed(diag, result) : result;
+}
+
+static int write_full(struct reducer *base, struct buf *out, struct diag *diag)
+{
+	struct reducer_c *r = reducer_c(base);
+	struct eventfold_writer writer = {out};
+	int result = r->code->write_json(r->state, &writer);
+
+	return result < 0 ? failed(diag, result) : buf_error(out);
+}
+
+static int read_full(struct reducer *base, struct slice json, struct diag *diag)
+{
+	struct reducer_c *r = reducer_c(base);
+	void *state = r->code->read_json((struct eventfold_slice){json.data, json.len});
+
+	if (!state)
+		return diag_set(diag, -EINVAL, "the reducer does not understand the state");
+	r->code->destroy(r->state);
+	r->state = state;
+	return 0;
+}
+
+static void object_path(const struct reducer_c *r, char path[static 32])
+{
+	snprintf(path, 32, "/proc/self/fd/%d", r->fd);
+}
+
+static void unload(struct reducer_c *r)
+{
+	char path[32];
+
+	if (r->fd < 0)
+		return;
+	if (r->object)
+		dlclose(r->object);
+	/* An object may refuse to go. Then its name must stay its own. */
+	object_path(r, path);
+	void *still = r->object ? dlopen(path, RTLD_NOW | RTLD_NOLOAD) : NULL;
+	if (still)
+		dlclose(still);
+	else
+		close(r->fd);
+}
+
+static void free_c(struct reducer *base)
+{
+	struct reducer_c *r = reducer_c(base);
+
+	cJSON_Delete(r->tree);
+	if (r->state)
+		r->code->destroy(r->state);
+	unload(r);
+	free(r);
+}
+
+static const struct reducer_class plain = {
+    .kind = "c",
+    .fold = fold_plain,
+    .write = write_plain,
+    .read = read_plain,
+    .free = free_c,
+};
+static const struct reducer_class full = {
+    .kind = "c",
+    .fold = fold_full,
+    .write = write_full,
+    .read = read_full,
+    .free = free_c,
+};
+
+static int check(const struct eventfold_reducer *code, struct diag *diag)
+{
+	/* Of another version nothing but the number may be looked at. */
+	if (code->abi != EVENTFOLD_ABI)
+		return diag_set(
+		    diag, -EINVAL,
+		    "it was built for version %u of the reducer interface; this program has version %d",
+		    code->abi, EVENTFOLD_ABI);
+	bool all = code->create && code->fold && code->write_json && code->read_json && code->destroy;
+	bool any = code->create || code->fold || code->write_json || code->read_json || code->destroy;
+	if (code->reduce ? any : !all)
+		return diag_set(diag, -EINVAL,
+				"eventfold_reducer must set either reduce, or create, fold, write_json, "
+				"read_json and destroy");
+	return 0;
+}
+
+static int load(struct reducer_c *r, int fd, struct diag *diag)
+{
+	char path[32];
+
+	r->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (r->fd < 0)
+		return diag_set(diag, -errno, "cannot load it: %s", strerror(errno));
+	object_path(r, path);
+	r->object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	if (!r->object) {
+		/* The message begins with the path, which says nothing to anybody. */
+		const char *why = dlerror();
+		size_t len = strlen(path);
+		return diag_set(diag, -EINVAL, "cannot load it: %s",
+				strncmp(why, path, len) == 0 && why[len] == ':' ? why + len + 2 : why);
+	}
+	r->code = dlsym(r->object, "eventfold_reducer");
+	if (!r->code)
+		return diag_set(diag, -EINVAL, "it exports no eventfold_reducer");
+	int result = check(r->code, diag);
+	if (result < 0)
+		return result;
+	r->base.class = r->code->reduce ? &plain : &full;
+	if (r->code->reduce)
+		return 0;
+	r->state = r->code->create();
+	return r->state ? 0 : diag_set(diag, -ENOMEM, "create returned NULL");
+}
+
+int reducer_load_c(struct reducer **ret, int fd, struct diag *diag)
+{
+	struct reducer_c *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return diag_set(diag, -ENOMEM, "out of memory");
+	r->fd = -1;
+	int result = load(r, fd, diag);
+	if (result < 0) {
+		r->base.class = &plain;
+		free_c(&r->base);
+		return result;
+	}
+	*ret = &r->base;
+	return 0;
+}

@@ -1,0 +1,157 @@
+#include <errno.h>
+#include <fcntl.h>
+
+#include "model/snapshot.h"
+#include "model/views_impl.h"
+
+#define LAG_MAX (8u << 20) /* farther behind the head than this the main worker takes no view */
+
+/* What adding a view takes, copied from under the lock. */
+struct addition {
+	char name[LIMIT_NAME + 1];
+	struct definition *def;
+	struct message m;
+	bool no_snapshot;
+	int snapshot; /* of a handover: the entry's */
+};
+
+/* Under the lock. False: the worker is full. */
+static bool describe(struct worker_handle *h, const struct entry *e, struct addition *ret)
+{
+	int slot = worker_handle_take_slot(h);
+
+	if (slot < 0)
+		return false;
+	*ret =
+	    (struct addition){.def = definition_ref(e->def), .no_snapshot = e->no_snapshot, .snapshot = -1};
+	memcpy(ret->name, e->name, sizeof(ret->name));
+	ret->m = (struct message){
+	    .type = MSG_ADD,
+	    .view = e->id,
+	    .slot = (uint32_t)slot,
+	    .kind = e->def->kind,
+	    .identity = e->def->identity,
+	    .version = e->version,
+	};
+	return true;
+}
+
+static bool is_homeless(const struct entry *e, unsigned which)
+{
+	return !e->worker && !e->broken && (e->apart ? REBUILD : MAIN) == which;
+}
+
+bool views_need_rebuild(struct views *v)
+{
+	bool need = false;
+
+	pthread_mutex_lock(&v->lock);
+	for (size_t i = 0; i < v->n_entries && !need; i++) {
+		struct entry *e = v->entries[i];
+		need = is_homeless(e, REBUILD) || (e->worker && e->worker == v->workers[REBUILD]);
+	}
+	pthread_mutex_unlock(&v->lock);
+	return need;
+}
+
+static bool next_addition(struct views *v, unsigned which, struct addition *ret)
+{
+	struct entry *e = NULL;
+	bool ok = false;
+
+	pthread_mutex_lock(&v->lock);
+	for (size_t i = 0; i < v->n_entries && !e; i++)
+		if (is_homeless(v->entries[i], which))
+			e = v->entries[i];
+	if (e) {
+		ok = describe(v->workers[which], e, ret);
+		if (!ok)
+			entry_break(v, e, "there are more views than a worker can keep");
+	}
+	if (ok && which == MAIN) {
+		ret->m.size = LAG_MAX;
+		ret->m.flags = e->proven ? 0 : MSG_MUST_RESTORE;
+	}
+	pthread_mutex_unlock(&v->lock);
+	return ok;
+}
+
+/* The worker has it: from now on it is asked directly. Or it is gone already. */
+static void note_added(struct views *v, struct worker_handle *h, const struct addition *a)
+{
+	pthread_mutex_lock(&v->lock);
+	struct entry *e = views_find_id(v, a->m.view);
+	if (e && !e->broken) {
+		e->worker = worker_handle_ref(h);
+		e->slot = a->m.slot;
+		e->snapshot_off = e->snapshot_time = 0;
+		e->resend = true;
+	} else {
+		views_forget(v, (struct gone){worker_handle_ref(h), a->m.view, a->m.slot, -1});
+	}
+	pthread_mutex_unlock(&v->lock);
+}
+
+bool views_add_one(struct views *v, unsigned which)
+{
+	struct worker_handle *h = v->workers[which];
+	char file[LIMIT_NAME + 32];
+	struct addition a;
+
+	if (!next_addition(v, which, &a))
+		return false;
+	snapshot_file_name(a.name, file);
+	auto_close int snapshot =
+	    a.no_snapshot ? -1 : openat(v->views_fd, file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fds[] = {a.def->fd, snapshot};
+	bool sent = views_send(h, &a.m, slice_of(a.name), fds, snapshot >= 0 ? 2 : 1);
+	if (sent)
+		note_added(v, h, &a);
+	else
+		h->slots[a.m.slot] = false;
+	definition_unref(a.def);
+	return sent;
+}
+
+static bool next_handover(struct views *v, struct addition *ret)
+{
+	bool ok = false;
+
+	pthread_mutex_lock(&v->lock);
+	for (size_t i = 0; i < v->n_entries && !ok; i++) {
+		struct entry *e = v->entries[i];
+		if (e->handover_fd < 0 || e->heir || !describe(v->workers[MAIN], e, ret))
+			continue;
+		ok = true;
+		ret->m.flags = MSG_MUST_RESTORE | MSG_TRUSTED;
+		/* Both count the same changes from there on, so versions stay what they are. */
+		ret->m.version = e->handover_version;
+		ret->snapshot = e->handover_fd; /* closed by nobody but this thread */
+	}
+	pthread_mutex_unlock(&v->lock);
+	return ok;
+}
+
+bool views_hand_over_one(struct views *v)
+{
+	struct worker_handle *h = v->workers[MAIN];
+	struct addition a;
+
+	if (!next_handover(v, &a))
+		return false;
+	int fds[] = {a.def->fd, a.snapshot};
+	bool sent = views_send(h, &a.m, slice_of(a.name), fds, 2);
+	pthread_mutex_lock(&v->lock);
+	struct entry *e = views_find_id(v, a.m.view);
+	if (sent && e && !e->broken && !e->heir && e->handover_fd >= 0) {
+		e->heir = worker_handle_ref(h);
+		e->heir_slot = a.m.slot;
+	} else if (sent) {
+		views_forget(v, (struct gone){worker_handle_ref(h), a.m.view, a.m.slot, -1});
+	} else {
+		h->slots[a.m.slot] = false;
+	}
+	pthread_mutex_unlock(&v->lock);
+	definition_unref(a.def);
+	return sent;
+}

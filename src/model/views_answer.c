@@ -1,0 +1,349 @@
+#include <errno.h>
+#include <time.h>
+
+#include "model/views_impl.h"
+
+/* Under the lock. */
+static void note(struct entry *e, const struct log_pos *pos, uint64_t version)
+{
+	e->pos = *pos;
+	e->version = max(e->version, version);
+	if (e->rendering && e->rendering->version == version)
+		e->rendering_pos = *pos;
+}
+
+void entry_sync(struct entry *e)
+{
+	struct slot_value value;
+
+	if (!e->worker || !slot_read(&e->worker->shared->slots[e->slot], &value) || value.view != e->id)
+		return;
+	note(e, &value.pos, value.version);
+	e->folded = value.folded;
+	e->rate = value.rate;
+}
+
+/* Can it be answered with what is at hand? */
+static bool answer_of(const struct entry *e, enum views_what what, uint64_t need, struct views_answer *ret)
+{
+	if (what == VIEWS_POSITION) {
+		if (e->pos.off < need)
+			return false;
+		*ret = (struct views_answer){.pos = e->pos, .version = e->version};
+		return true;
+	}
+	if (!e->rendering || e->rendering_pos.off < need)
+		return false;
+	*ret = (struct views_answer){
+	    .pos = e->rendering_pos,
+	    .version = e->rendering->version,
+	    .rendering = rendering_ref(e->rendering),
+	};
+	return true;
+}
+
+static void finish(struct views *v, struct waiter **at)
+{
+	struct waiter *w = *at;
+
+	*at = w->next;
+	w->next = v->finished;
+	v->finished = w;
+}
+
+void entry_answer(struct views *v, struct entry *e)
+{
+	for (struct waiter **at = &e->waiters; *at;) {
+		struct waiter *w = *at;
+		if (answer_of(e, w->what, w->need, &w->answer))
+			finish(v, at);
+		else
+			at = &w->next;
+	}
+}
+
+void entry_fail(struct views *v, struct entry *e, int error)
+{
+	while (e->waiters) {
+		e->waiters->answer = (struct views_answer){.error = error};
+		finish(v, &e->waiters);
+	}
+}
+
+void views_call_finished(struct views *v)
+{
+	pthread_mutex_lock(&v->lock);
+	struct waiter *list = take_ptr(v->finished);
+	pthread_mutex_unlock(&v->lock);
+	while (list) {
+		struct waiter *w = list;
+		list = w->next;
+		w->done(w->arg, &w->answer);
+		free(w);
+	}
+}
+
+void views_cancel(struct views *v, const void *key)
+{
+	bool any = false;
+
+	pthread_mutex_lock(&v->lock);
+	for (size_t i = 0; i < v->n_entries; i++) {
+		for (struct waiter **at = &v->entries[i]->waiters; *at;) {
+			if ((*at)->key != key) {
+				at = &(*at)->next;
+				continue;
+			}
+			(*at)->answer = (struct views_answer){.error = -EINTR};
+			finish(v, at);
+			any = true;
+		}
+	}
+	pthread_mutex_unlock(&v->lock);
+	if (any)
+		views_kick(v);
+}
+
+/* Has the worker been asked already for as much? Then its answer will do for this one, too. */
+static bool is_asked(const struct entry *e, const struct waiter *waiter)
+{
+	for (const struct waiter *w = e->waiters; w; w = w->next)
+		if (w != waiter && w->what == waiter->what && w->need >= waiter->need)
+			return !e->resend;
+	return false;
+}
+
+/* Under the lock. True: the answer is there. False: it waits, and *ret_worker (a reference) is to be sent *ret_want. */
+static bool enter(struct views *v, const char *name, struct waiter *w, struct worker_handle **ret_worker,
+		  struct message *ret_want)
+{
+	struct entry *e = views_find(v, name);
+
+	w->answer = (struct views_answer){.error = v->stopping ? -ESHUTDOWN
+						   : !e        ? -ENOENT
+						   : e->broken ? -EIO
+							       : 0};
+	if (w->answer.error < 0)
+		return true;
+	entry_sync(e);
+	if (answer_of(e, w->what, w->need, &w->answer))
+		return true;
+	w->next = e->waiters;
+	e->waiters = w;
+	if (!e->worker || is_asked(e, w))
+		return false;
+	*ret_worker = worker_handle_ref(e->worker);
+	*ret_want = (struct message){
+	    .type = MSG_WANT,
+	    .view = e->id,
+	    .flags = w->what == VIEWS_STATE ? MSG_STATE : 0,
+	    .off = w->need,
+	    .version = e->rendering ? e->rendering->version : 0,
+	};
+	return false;
+}
+
+static void ask(struct views *v, const char *name, struct worker_handle *h, const struct message *want)
+{
+	/* Whoever moved the head may not have said so yet. */
+	if (atomic_load(&h->shared->head) < want->off)
+		views_head_moved(v);
+	if (worker_handle_send(h, want, (struct slice){0}, NULL, 0) == -EAGAIN) {
+		pthread_mutex_lock(&v->lock);
+		struct entry *e = views_find(v, name);
+		if (e)
+			e->resend = true;
+		pthread_mutex_unlock(&v->lock);
+		views_kick(v);
+	}
+	views_watch(v);
+	worker_handle_unref(h);
+}
+
+void views_want(struct views *v, const char *name, enum views_what what, const void *key, views_done *done,
+		void *arg)
+{
+	struct worker_handle *worker = NULL;
+	struct message want;
+
+	struct waiter *w = malloc(sizeof(*w));
+	if (!w) {
+		done(arg, &(struct views_answer){.error = -ENOMEM});
+		return;
+	}
+	*w = (struct waiter){
+	    .what = what, .need = eventlog_head(v->log).off, .key = key, .done = done, .arg = arg};
+	pthread_mutex_lock(&v->lock);
+	bool answered = enter(v, name, w, &worker, &want);
+	pthread_mutex_unlock(&v->lock);
+	if (answered) {
+		done(arg, &w->answer);
+		free(w);
+	} else if (worker) {
+		ask(v, name, worker, &want);
+	}
+}
+
+/* A rendering, or word that the last one still holds. */
+static void handle_state(struct views *v, struct worker_handle *h, const struct message *m,
+			 struct rendering *rendering)
+{
+	struct rendering *old = NULL;
+
+	pthread_mutex_lock(&v->lock);
+	struct entry *e = views_find_id(v, m->view);
+	if (!e || e->worker != h || e->broken) {
+		old = rendering;
+	} else {
+		if (rendering && (!e->rendering || e->rendering->version <= rendering->version)) {
+			old = e->rendering;
+			e->rendering = rendering;
+			e->rendering_pos = rendering->pos;
+			e->state_bytes = rendering->json.len - 1;
+		} else {
+			old = rendering;
+		}
+		note(e, &m->pos, m->version);
+		if (e->saving == SAVE_ASKED && (m->flags & (MSG_SNAPSHOT | MSG_NO_SNAPSHOT)))
+			views_save(v, e, m);
+		/* Word of a rendering that is not here any more: ask again. */
+		if (!rendering && (m->flags & MSG_STATE) &&
+		    (!e->rendering || e->rendering->version != m->version))
+			e->resend = true;
+		entry_sync(e);
+		entry_answer(v, e);
+	}
+	pthread_mutex_unlock(&v->lock);
+	rendering_unref(old);
+}
+
+static void handle_rendered(struct views *v, struct worker_handle *h, struct packet *p)
+{
+	struct rendering *r = rendering_of_packet(p);
+
+	if (r)
+		return handle_state(v, h, &p->message, r);
+	pthread_mutex_lock(&v->lock);
+	struct entry *e = views_find_id(v, p->message.view);
+	if (e && e->worker == h)
+		entry_break(v, e, "its state could not be taken over"); /* from its worker */
+	pthread_mutex_unlock(&v->lock);
+}
+
+/* It can't be handed over: it stays where it is. */
+static void stay(struct views *v, struct entry *e)
+{
+	e->settled = true;
+	entry_keep(v, e);
+}
+
+static void handle_broken(struct views *v, struct worker_handle *h, const struct packet *p)
+{
+	const struct message *m = &p->message;
+	struct diag why = {0};
+	int len = (int)min(p->text.len, (size_t)400);
+
+	if (m->seq)
+		diag_set(&why, 0, "event %llu at offset %llu: %.*s", (unsigned long long)m->seq,
+			 (unsigned long long)m->off, len, p->text.data);
+	else
+		diag_set(&why, 0, "%.*s", len, p->text.data);
+	pthread_mutex_lock(&v->lock);
+	struct entry *e = views_find_id(v, m->view);
+	bool known = e && e->worker == h;
+	char name[LIMIT_NAME + 1];
+	if (e && e->heir == h)
+		stay(v, e);
+	if (known) {
+		memcpy(name, e->name, sizeof(name));
+		entry_sync(e);
+		entry_break(v, e, why.text);
+	}
+	pthread_mutex_unlock(&v->lock);
+	if (known)
+		views_report(v, "the view %s is broken: %s", name, why.text);
+}
+
+static void handle_changed(struct views *v, struct worker_handle *h)
+{
+	atomic_store(&h->shared->changed_sent, 0);
+	pthread_mutex_lock(&v->lock);
+	for (size_t i = 0; i < v->n_entries; i++) {
+		struct entry *e = v->entries[i];
+		if (e->worker != h)
+			continue;
+		entry_sync(e);
+		entry_answer(v, e);
+	}
+	pthread_mutex_unlock(&v->lock);
+}
+
+/* The heir has the state: from now on it is the view's worker. */
+static void inherit(struct views *v, struct entry *e)
+{
+	entry_sync(e);
+	e->folded_before += e->folded;
+	e->folded = 0;
+	views_forget(v, (struct gone){e->worker, e->id, e->slot, take_fd(&e->handover_fd)});
+	e->worker = take_ptr(e->heir);
+	e->slot = e->heir_slot;
+	e->proven = true;
+	e->apart = false;
+	if (e->saving == SAVE_ASKED)
+		e->saving = SAVE_NONE;
+	e->resend = true;
+	entry_sync(e);
+}
+
+static void handle_added(struct views *v, struct worker_handle *h, const struct message *m)
+{
+	pthread_mutex_lock(&v->lock);
+	struct entry *e = views_find_id(v, m->view);
+	if (e && e->heir == h) {
+		inherit(v, e);
+	} else if (e && e->worker == h) {
+		e->proven |= h == v->workers[MAIN];
+		if (m->pos.off > 0) {
+			e->snapshot_off = m->pos.off;
+			e->snapshot_time = (uint64_t)time(NULL);
+		}
+		entry_sync(e);
+		entry_answer(v, e);
+	}
+	pthread_mutex_unlock(&v->lock);
+}
+
+static void handle_lags(struct views *v, struct worker_handle *h, const struct message *m)
+{
+	pthread_mutex_lock(&v->lock);
+	struct entry *e = views_find_id(v, m->view);
+	if (e && e->heir == h) {
+		stay(v, e);
+	} else if (e && e->worker == h) {
+		entry_detach(v, e);
+		e->apart = true;
+	}
+	pthread_mutex_unlock(&v->lock);
+}
+
+void views_handle(struct views *v, struct worker_handle *h, struct packet *p)
+{
+	switch (p->message.type) {
+	case MSG_AT:
+		return handle_state(v, h, &p->message, NULL);
+	case MSG_RENDERED:
+		return handle_rendered(v, h, p);
+	case MSG_CHANGED:
+		return handle_changed(v, h);
+	case MSG_BROKEN:
+		return handle_broken(v, h, p);
+	case MSG_ADDED:
+		return handle_added(v, h, &p->message);
+	case MSG_LAGS:
+		return handle_lags(v, h, &p->message);
+	case MSG_REPORT:
+		return views_report(v, "%.*s", (int)min(p->text.len, (size_t)700), p->text.data);
+	default:
+		return; /* the daemon believes nothing */
+	}
+}

@@ -1,0 +1,171 @@
+#include <errno.h>
+
+#include "model/views_impl.h"
+
+bool views_send(struct worker_handle *h, const struct message *m, struct slice text, const int *fds,
+		unsigned n_fds)
+{
+	int r = worker_handle_send(h, m, text, fds, n_fds);
+
+	if (r == -EAGAIN)
+		h->full = true;
+	return r == 0;
+}
+
+static bool is_alive(const struct views *v, const struct worker_handle *h)
+{
+	return h && (h == v->workers[MAIN] || h == v->workers[REBUILD]);
+}
+
+static bool forget_one(struct views *v)
+{
+	struct gone gone;
+
+	pthread_mutex_lock(&v->lock);
+	bool any = v->n_gone > 0;
+	if (any)
+		gone = v->gone[--v->n_gone];
+	pthread_mutex_unlock(&v->lock);
+	if (!any)
+		return false;
+	if (is_alive(v, gone.worker)) {
+		struct message m = {.type = MSG_REMOVE, .view = gone.id};
+		if (!views_send(gone.worker, &m, (struct slice){0}, NULL, 0) && gone.worker->full) {
+			pthread_mutex_lock(&v->lock);
+			views_forget(v, gone);
+			pthread_mutex_unlock(&v->lock);
+			return false;
+		}
+		gone.worker->slots[gone.slot] = false;
+	}
+	worker_handle_unref(gone.worker);
+	closep(&gone.fd);
+	return true;
+}
+
+static struct message want_of(const struct entry *e, uint32_t flags, uint64_t off)
+{
+	return (struct message){
+	    .type = MSG_WANT,
+	    .view = e->id,
+	    .flags = flags,
+	    .off = off,
+	    .version = e->rendering ? e->rendering->version : 0,
+	};
+}
+
+/* What the waiters of one entry want; the number of messages, -1 where there is no such entry. */
+static ssize_t next_wants(struct views *v, struct worker_handle *h, struct message **ret, uint32_t *ret_id)
+{
+	ssize_t n = -1;
+
+	*ret = NULL;
+	pthread_mutex_lock(&v->lock);
+	for (size_t i = 0; i < v->n_entries && n < 0; i++) {
+		struct entry *e = v->entries[i];
+		size_t count = 0;
+		if (!e->resend || e->worker != h)
+			continue;
+		for (struct waiter *w = e->waiters; w; w = w->next)
+			count++;
+		*ret = malloc(max(count, (size_t)1) * sizeof(struct message));
+		n = 0;
+		for (struct waiter *w = *ret ? e->waiters : NULL; w; w = w->next)
+			(*ret)[n++] = want_of(e, w->what == VIEWS_STATE ? MSG_STATE : 0, w->need);
+		e->resend = !*ret;
+		*ret_id = e->id;
+	}
+	pthread_mutex_unlock(&v->lock);
+	return n;
+}
+
+static bool want_one(struct views *v, struct worker_handle *h)
+{
+	struct message *wants;
+	uint32_t id = 0;
+	bool sent = true;
+
+	ssize_t n = next_wants(v, h, &wants, &id);
+	for (ssize_t i = 0; i < n && sent; i++) {
+		bool again =
+		    i > 0 && wants[i].off == wants[i - 1].off && wants[i].flags == wants[i - 1].flags;
+		sent = again || views_send(h, &wants[i], (struct slice){0}, NULL, 0);
+	}
+	free(wants);
+	if (!sent) {
+		pthread_mutex_lock(&v->lock);
+		struct entry *e = views_find_id(v, id);
+		if (e)
+			e->resend = true;
+		pthread_mutex_unlock(&v->lock);
+	}
+	return n >= 0 && sent;
+}
+
+/* Under the lock. The next view of the worker's that is to be saved or handed over. */
+static struct entry *next_save(struct views *v, struct worker_handle *h)
+{
+	for (size_t i = 0; i < v->n_entries; i++) {
+		struct entry *e = v->entries[i];
+		if (e->worker != h || e->saving != SAVE_NONE)
+			continue;
+		entry_sync(e);
+		if (entry_save_due(v, e) || entry_handover_due(v, e))
+			return e;
+		e->save_now = false;
+	}
+	return NULL;
+}
+
+static bool save_one(struct views *v, struct worker_handle *h)
+{
+	struct message m;
+
+	pthread_mutex_lock(&v->lock);
+	struct entry *e = next_save(v, h);
+	if (e) {
+		e->saving = SAVE_ASKED;
+		e->handing = entry_handover_due(v, e);
+		m = want_of(e, MSG_SNAPSHOT, 0);
+	}
+	pthread_mutex_unlock(&v->lock);
+	if (!e)
+		return false;
+	if (views_send(h, &m, (struct slice){0}, NULL, 0)) {
+		views_watch(v);
+		return true;
+	}
+	pthread_mutex_lock(&v->lock);
+	e = views_find_id(v, m.view);
+	if (e && e->saving == SAVE_ASKED)
+		e->saving = SAVE_NONE;
+	pthread_mutex_unlock(&v->lock);
+	return false;
+}
+
+static void dispatch(struct views *v, unsigned which)
+{
+	struct worker_handle *h = v->workers[which];
+
+	if (!h || h->stopping)
+		return;
+	while (!h->full && !v->stop_ms && views_add_one(v, which))
+		;
+	while (which == MAIN && !h->full && !v->stop_ms && views_hand_over_one(v))
+		;
+	while (!h->full && want_one(v, h))
+		;
+	while (!h->full && save_one(v, h))
+		;
+}
+
+void views_dispatch(struct views *v)
+{
+	for (unsigned i = 0; i < WORKERS; i++)
+		if (v->workers[i])
+			v->workers[i]->full = false;
+	while (forget_one(v))
+		;
+	for (unsigned i = 0; i < WORKERS; i++)
+		dispatch(v, i);
+}

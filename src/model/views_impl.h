@@ -1,0 +1,197 @@
+/* The inside of the views, shared by views.c (public calls, life), views_thread.c (the views thread), views_answer.c (requests and what the
+ * worker says), views_save.c (snapshots), views_dir.c (the directory of reducers) and views_definition.c (one reducer's file).
+ *
+ * Locks. `lock` guards the registry: the entries, the waiting requests, the lists of what is to be done. No system call, callback or
+ * message under it. `dir_lock` guards the watch on DATA/reducers and is taken before `lock`; files are read under it. */
+#pragma once
+
+#include <pthread.h>
+#include <sys/stat.h>
+
+#include "model/definition.h"
+#include "model/views.h"
+#include "model/worker_handle.h"
+
+struct waiter {
+	struct waiter *next;
+	enum views_what what;
+	uint64_t need; /* how far the view must have read */
+	const void *key;
+	views_done *done;
+	void *arg;
+	struct views_answer answer;
+};
+
+struct entry {
+	char name[LIMIT_NAME + 1];
+	struct definition *def;
+	uint32_t id;    /* of this life of the view: another definition or a rebuild begins another one */
+	bool broken;
+	struct diag why;
+	bool added;     /* somebody has to be told of it: a change */
+
+	struct worker_handle *worker; /* that has it; NULL: none yet */
+	uint32_t slot;
+	struct log_pos pos;           /* as last heard of */
+	uint64_t version;
+	uint64_t told_version;        /* the last that changed() was called for */
+	uint64_t folded_before;       /* by earlier workers */
+	uint64_t folded, rate, state_bytes;
+
+	struct rendering *rendering;  /* the last one; NULL */
+	struct log_pos rendering_pos; /* the last place where that was the state */
+	struct waiter *waiters;
+	bool resend;                  /* what the waiters want has not been sent, for lack of room */
+
+	bool no_snapshot;             /* begin at the start */
+	enum { SAVE_NONE, SAVE_ASKED, SAVE_RUNS } saving;
+	bool handing;                 /* what is being saved is for the main worker, too */
+	bool save_now;
+	uint64_t snapshot_off, snapshot_time;
+	uint64_t snapshot_skip;       /* there could be none here */
+
+	/* Where it is folded. A view that is new, changed or far behind begins in the rebuild worker. Once it has caught up there, its
+	 * state is handed to the main worker (its heir, until that has taken it over). */
+	bool apart;                   /* it belongs into the rebuild worker */
+	bool proven;                  /* the main worker has had it */
+	bool settled;                 /* it can't be handed over: it stays */
+	struct worker_handle *heir;
+	uint32_t heir_slot;
+	int handover_fd;              /* the snapshot for the heir; -1: none */
+	uint64_t handover_version;
+	unsigned deaths;              /* of workers that had it: what is left of an earlier one is not handed over */
+
+	unsigned suspicions;          /* times in a row that a worker was killed from outside on the event at suspect_off */
+	uint64_t suspect_off;
+};
+
+/* A view that a worker has, and is to forget; and perhaps a descriptor that nobody needs any more. */
+struct gone {
+	struct worker_handle *worker; /* NULL: just the descriptor */
+	uint32_t id, slot;
+	int fd;
+};
+
+enum { MAIN, REBUILD, WORKERS };
+
+struct save_job {
+	struct save_job *next;
+	char name[LIMIT_NAME + 1];
+	uint32_t id;
+	uint64_t identity;
+	struct rendering *rendering;
+	struct log_pos pos;
+	uint64_t version;
+	unsigned deaths;
+	uint64_t offset, checksum;
+	bool save;     /* on the disk */
+	bool handover; /* for the main worker */
+};
+
+struct views {
+	struct views_options options;
+	char *worker_path;
+	struct eventlog *log;
+	struct disk *disk;
+	int data_fd, views_fd; /* the first is borrowed */
+
+	pthread_t thread, saver;
+	int kick_fd; /* an eventfd: the thread has something to do */
+
+	pthread_mutex_t dir_lock;
+	int reducers_fd, inotify;
+	int watch; /* -1: none */
+
+	pthread_mutex_t lock;
+	struct entry **entries; /* sorted by name */
+	size_t n_entries, cap_entries;
+	uint32_t last_id;
+	/* MAIN is NULL while it is being started again, REBUILD while it is not needed, too. */
+	struct worker_handle *workers[WORKERS];
+	pid_t pids[WORKERS];
+	uint64_t restarts;
+	struct waiter *finished; /* answered, but for the call */
+	struct gone *gone;
+	size_t n_gone, cap_gone;
+	char (*removed)[LIMIT_NAME + 1]; /* names whose going has to be told */
+	size_t n_removed, cap_removed;
+	bool stopping;
+	bool started; /* the thread has tried to start the first worker; result and why */
+	int start_result;
+	struct diag start_why;
+	pthread_cond_t start_cond;
+	struct save_job *jobs; /* for the saver, in order */
+	bool prune;            /* for the saver, too: snapshots of views that are not kept are to be removed */
+	pthread_cond_t jobs_cond;
+	bool saver_stops;
+
+	_Atomic bool watching; /* the thread looks at the worker every so often */
+
+	/* The thread's own; active_begin is set under the lock. */
+	uint64_t deaths_ms[5];        /* when workers died by nobody's fault */
+	uint64_t restart_ms[WORKERS]; /* not to be started again before */
+	uint64_t watch_ms, stop_ms;   /* when the workers were looked at, when the end began */
+	uint64_t empty_ms;            /* since when the rebuild worker has had nothing to do; 0: it has */
+	uint64_t head;                /* bytes, as of this turn */
+	uint64_t active_begin;        /* the main worker's */
+};
+
+/* views.c */
+void views_kick(struct views *v);
+struct entry *views_find(struct views *v, const char *name);
+struct entry *views_find_id(struct views *v, uint32_t id);
+/* Sees to it that the worker is watched while it works. */
+void views_watch(struct views *v);
+void views_report(struct views *v, const char *fmt, ...) printf_like(2, 3);
+/* Under the lock: a new life for the entry, perhaps with another definition (taken). */
+void entry_renew(struct views *v, struct entry *e, struct definition *def, bool no_snapshot);
+void entry_break(struct views *v, struct entry *e, const char *why);
+/* Under the lock: takes it from its worker and from its heir, which are to forget it. */
+void entry_detach(struct views *v, struct entry *e);
+/* Under the lock: nothing is handed over, for now. */
+void entry_keep(struct views *v, struct entry *e);
+/* Under the lock: takes the reference and the descriptor. */
+void views_forget(struct views *v, struct gone gone);
+int must_check views_insert(struct views *v, const char *name, struct definition *def /* taken */);
+void views_remove(struct views *v, const char *name);
+
+/* views_dir.c */
+int must_check views_dir_open(struct views *v, struct diag *diag);
+void views_dir_close(struct views *v);
+
+/* views_answer.c; all but the two with "handle" and "call" under the lock */
+void views_handle(struct views *v, struct worker_handle *h, struct packet *p);
+/* Brings the entry up to what the worker has left in shared memory. */
+void entry_sync(struct entry *e);
+/* Moves the satisfied waiters to v->finished. */
+void entry_answer(struct views *v, struct entry *e);
+void entry_fail(struct views *v, struct entry *e, int error);
+void views_call_finished(struct views *v);
+
+/* views_save.c */
+int must_check views_saver_start(struct views *v);
+void views_saver_stop(struct views *v);
+bool entry_save_due(const struct views *v, const struct entry *e);
+bool entry_handover_due(const struct views *v, const struct entry *e);
+void views_save(struct views *v, struct entry *e, const struct message *m);
+
+/* views_thread.c */
+void *views_thread(void *arg);
+uint64_t views_clock_ms(void);
+
+/* views_dispatch.c, on the views thread: tells the workers what they have to know: views to forget and to add, what is waited for, and
+ * what is to be saved. Sets a worker's `full` where it must go on once there is room. */
+void views_dispatch(struct views *v);
+/* views_add.c, on the views thread. True: one has been added, or handed over; there may be more. */
+bool views_add_one(struct views *v, unsigned which);
+bool views_hand_over_one(struct views *v);
+/* Is there something to do for the rebuild worker? */
+bool views_need_rebuild(struct views *v);
+/* False where there is no room now, or nobody who reads: the worker's end is noticed elsewhere. */
+bool views_send(struct worker_handle *h, const struct message *m, struct slice text, const int *fds, unsigned n_fds);
+
+/* views_death.c, on the views thread: a worker has ended. Finds the culprit; the next loop starts another one. */
+void views_worker_died(struct views *v, unsigned which);
+
+/* views_rendering.c: of a MSG_RENDERED, believing nothing; takes the descriptor. NULL: it makes no sense, or no memory. */
+struct rendering *rendering_of_packet(struct packet *p);

@@ -1,0 +1,64 @@
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "model/views_impl.h"
+
+struct rendering *rendering_ref(struct rendering *r)
+{
+	if (r)
+		atomic_fetch_add(&r->refs, 1);
+	return r;
+}
+
+void rendering_unref(struct rendering *r)
+{
+	if (!r || atomic_fetch_sub(&r->refs, 1) != 1)
+		return;
+	if (r->map)
+		munmap(r->map, r->map_len);
+	free(r);
+}
+
+/* The worker can't change or shorten a sealed file under us. */
+static bool map_file(struct rendering *r, int fd, uint64_t size)
+{
+	const int seals = F_SEAL_SHRINK | F_SEAL_WRITE;
+	struct stat st;
+
+	if ((fcntl(fd, F_GET_SEALS) & seals) != seals || fstat(fd, &st) < 0 || (uint64_t)st.st_size != size ||
+	    size == 0)
+		return false;
+	void *map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (map == MAP_FAILED)
+		return false;
+	r->map = map;
+	r->map_len = size;
+	r->json = (struct slice){map, size};
+	return true;
+}
+
+struct rendering *rendering_of_packet(struct packet *p)
+{
+	const struct message *m = &p->message;
+	bool inside = p->n_fds == 0;
+
+	struct rendering *r = calloc(1, sizeof(*r) + (inside ? p->text.len : 0));
+	if (!r)
+		return NULL;
+	r->refs = 1;
+	r->pos = m->pos;
+	r->version = m->version;
+	if (inside) {
+		char *text = (char *)(r + 1);
+		memcpy(text, p->text.data, p->text.len);
+		r->json = (struct slice){text, p->text.len};
+	} else if (!map_file(r, p->fds[0], m->size)) {
+		free(r);
+		return NULL;
+	}
+	if (r->json.len < 2 || r->json.data[r->json.len - 1] != '\n') {
+		rendering_unref(r);
+		return NULL;
+	}
+	return r;
+}

@@ -1,0 +1,334 @@
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "model/views_impl.h"
+
+#define SAVE_AT_END_MS 10000 /* how long the end waits for the last snapshots */
+#define STOP_MS 1000         /* and for the worker to leave */
+#define RESTART_PAUSE_MS 1000
+#define EMPTY_MS 10000 /* so long the rebuild worker stays without work */
+
+uint64_t views_clock_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* Where the active log began when the snapshots were last in order: after a rotation that a crash has left half done, they
+ * need not be. */
+static uint64_t first_begin(struct views *v, const struct worker_handle *h)
+{
+	struct eventlog_stats stats;
+
+	eventlog_stats(v->log, &stats);
+	return stats.rotating ? UINT64_MAX : h->active_begin;
+}
+
+static int start_worker(struct views *v, unsigned which, struct diag *why)
+{
+	const struct worker_limits limits = {
+	    .path = v->options.worker_path,
+	    .memory = v->options.reduce_memory,
+	    .timeout_ms = v->options.reduce_timeout_ms,
+	    .quiet = v->options.quiet,
+	    .apart = which == REBUILD,
+	};
+	struct worker_handle *h;
+
+	int r = worker_handle_start(&h, &limits, why);
+	if (r < 0)
+		return r;
+	r = worker_handle_publish(h, v->log);
+	if (r < 0) {
+		struct worker_end end;
+		worker_handle_kill(h, "it could not be told of the log");
+		worker_handle_reap(h, &end);
+		worker_handle_unref(h);
+		return diag_set(why, r, "cannot tell a fold worker of the log: %s", strerror(-r));
+	}
+	if (which == MAIN && !v->started)
+		v->active_begin = first_begin(v, h);
+	pthread_mutex_lock(&v->lock);
+	v->workers[which] = h;
+	v->pids[which] = h->pid;
+	pthread_mutex_unlock(&v->lock);
+	views_watch(v);
+	return 0;
+}
+
+static bool start_first(struct views *v)
+{
+	struct diag why = {0};
+
+	int r = start_worker(v, MAIN, &why);
+	pthread_mutex_lock(&v->lock);
+	v->started = true;
+	v->start_result = r;
+	v->start_why = why;
+	pthread_cond_signal(&v->start_cond);
+	pthread_mutex_unlock(&v->lock);
+	return r == 0;
+}
+
+static void restart(struct views *v, unsigned which)
+{
+	struct diag why = {0};
+
+	if (v->workers[which] || views_clock_ms() < v->restart_ms[which])
+		return;
+	if (start_worker(v, which, &why) < 0) {
+		views_report(v, "%s", why.text);
+		v->restart_ms[which] = views_clock_ms() + RESTART_PAUSE_MS;
+	}
+}
+
+/* The rebuild worker comes and goes with what there is to do. */
+static void keep_workers(struct views *v)
+{
+	struct worker_handle *h = v->workers[REBUILD];
+
+	restart(v, MAIN);
+	if (views_need_rebuild(v)) {
+		v->empty_ms = 0;
+		restart(v, REBUILD);
+	} else if (h && !h->stopping) {
+		if (!v->empty_ms)
+			v->empty_ms = views_clock_ms();
+		if (views_clock_ms() - v->empty_ms >= EMPTY_MS)
+			h->stopping =
+			    views_send(h, &(struct message){.type = MSG_STOP}, (struct slice){0}, NULL, 0);
+	}
+}
+
+/* The next view of which something has to be told, or one that is gone. */
+static bool next_change(struct views *v, char *ret_name)
+{
+	bool any = false;
+
+	pthread_mutex_lock(&v->lock);
+	if (v->n_removed > 0) {
+		memcpy(ret_name, v->removed[--v->n_removed], LIMIT_NAME + 1);
+		any = true;
+	}
+	for (size_t i = 0; i < v->n_entries && !any; i++) {
+		struct entry *e = v->entries[i];
+		if (!e->added && e->told_version == e->version)
+			continue;
+		e->added = false;
+		e->told_version = e->version;
+		memcpy(ret_name, e->name, LIMIT_NAME + 1);
+		any = true;
+	}
+	pthread_mutex_unlock(&v->lock);
+	return any;
+}
+
+static void tell_changes(struct views *v)
+{
+	char name[LIMIT_NAME + 1];
+
+	while (next_change(v, name))
+		if (v->options.changed)
+			v->options.changed(v->options.arg, name);
+}
+
+static void publish(struct views *v)
+{
+	for (unsigned i = 0; i < WORKERS; i++)
+		if (v->workers[i] && worker_handle_publish(v->workers[i], v->log) == -EAGAIN)
+			v->workers[i]->full = true;
+	v->head = eventlog_head(v->log).off;
+	if (!v->workers[MAIN] || v->active_begin == v->workers[MAIN]->active_begin)
+		return;
+	/* The log has been rotated: to those who know the active log only, the snapshots say nothing any more. */
+	pthread_mutex_lock(&v->lock);
+	v->active_begin = v->workers[MAIN]->active_begin;
+	for (size_t i = 0; i < v->n_entries; i++) {
+		v->entries[i]->snapshot_off = 0;
+		v->entries[i]->save_now = true;
+	}
+	v->prune = true;
+	pthread_cond_signal(&v->jobs_cond);
+	pthread_mutex_unlock(&v->lock);
+}
+
+static bool all_idle(struct views *v)
+{
+	for (unsigned i = 0; i < WORKERS; i++)
+		if (v->workers[i] && !worker_handle_idle(v->workers[i]))
+			return false;
+	return true;
+}
+
+static unsigned tick(struct views *v)
+{
+	return v->workers[MAIN] ? worker_handle_tick(v->workers[MAIN])
+				: worker_handle_tick(v->workers[REBUILD]);
+}
+
+static void watch(struct views *v)
+{
+	uint64_t now = views_clock_ms();
+
+	if (!atomic_load(&v->watching) || (!v->workers[MAIN] && !v->workers[REBUILD]) ||
+	    now - v->watch_ms < tick(v))
+		return;
+	v->watch_ms = now;
+	for (unsigned i = 0; i < WORKERS; i++)
+		if (v->workers[i] && !worker_handle_idle(v->workers[i]))
+			worker_handle_watch(v->workers[i], now);
+	if (!all_idle(v))
+		return;
+	/* Whoever wakes one up stores `sleeping` first and looks at `watching` then: one of us sees the other. */
+	atomic_store(&v->watching, false);
+	if (!all_idle(v))
+		atomic_store(&v->watching, true);
+}
+
+static void receive(struct views *v, struct worker_handle *h)
+{
+	struct packet p;
+
+	while (proto_receive(h->socket, &h->in, &p) == 0) {
+		views_handle(v, h, &p);
+		packet_deinit(&p);
+	}
+}
+
+/* When to go on although nothing happens. */
+static uint64_t wake_time(struct views *v)
+{
+	uint64_t wake = UINT64_MAX;
+
+	if (!v->workers[MAIN])
+		wake = v->restart_ms[MAIN];
+	if (!v->workers[REBUILD] && v->restart_ms[REBUILD] > views_clock_ms())
+		wake = min(wake, v->restart_ms[REBUILD]);
+	if (atomic_load(&v->watching) && (v->workers[MAIN] || v->workers[REBUILD]))
+		wake = min(wake, v->watch_ms + tick(v));
+	if (v->empty_ms && v->workers[REBUILD] && !v->workers[REBUILD]->stopping)
+		wake = min(wake, v->empty_ms + EMPTY_MS);
+	if (v->stop_ms)
+		wake = min(wake, v->stop_ms + SAVE_AT_END_MS);
+	return wake;
+}
+
+static int timeout_of(struct views *v)
+{
+	uint64_t now = views_clock_ms(), wake = wake_time(v);
+
+	if (wake == UINT64_MAX)
+		return -1;
+	return wake > now ? (int)(wake - now) : 0;
+}
+
+/* What has happened to one worker: its process (fds[0]) and its socket (fds[1]). */
+static void handle_events(struct views *v, unsigned which, struct pollfd *fds)
+{
+	struct worker_handle *h = v->workers[which];
+
+	if (fds[1].revents & POLLIN)
+		receive(v, h);
+	if (fds[0].revents) {
+		receive(v, h); /* its last words */
+		views_worker_died(v, which);
+	} else if ((fds[1].revents & (POLLHUP | POLLERR)) && !(fds[1].revents & POLLIN)) {
+		if (!h->stopping)
+			worker_handle_kill(h, "closed its socket");
+		poll(fds, 1, STOP_MS);
+	}
+}
+
+static void wait_for_events(struct views *v)
+{
+	struct pollfd fds[1 + 2 * WORKERS] = {{.fd = v->kick_fd, .events = POLLIN}};
+	uint64_t kicks;
+
+	for (unsigned i = 0; i < WORKERS; i++) {
+		struct worker_handle *h = v->workers[i];
+		fds[1 + 2 * i] = (struct pollfd){.fd = h ? h->pidfd : -1, .events = POLLIN};
+		fds[2 + 2 * i] = (struct pollfd){.fd = h ? h->socket : -1,
+						 .events = h && h->full ? POLLIN | POLLOUT : POLLIN};
+	}
+	if (poll(fds, countof(fds), timeout_of(v)) < 0)
+		return;
+	if (fds[0].revents) {
+		ssize_t n = read(v->kick_fd, &kicks, sizeof(kicks));
+		(void)n; /* it does not block, and says nothing */
+	}
+	for (unsigned i = 0; i < WORKERS; i++)
+		if (v->workers[i])
+			handle_events(v, i, &fds[1 + 2 * i]);
+}
+
+/* True: nothing is left to be saved, or there is no time. */
+static bool is_over(struct views *v)
+{
+	bool busy = false;
+
+	pthread_mutex_lock(&v->lock);
+	bool stopping = v->stopping;
+	for (size_t i = 0; stopping && i < v->n_entries; i++) {
+		struct entry *e = v->entries[i];
+		entry_fail(v, e, -ESHUTDOWN);
+		if (e->saving == SAVE_RUNS)
+			busy = true;
+		else if (e->worker && (e->saving == SAVE_ASKED || entry_save_due(v, e)))
+			busy = true;
+	}
+	pthread_mutex_unlock(&v->lock);
+	if (!stopping)
+		return false;
+	if (!v->stop_ms)
+		v->stop_ms = views_clock_ms();
+	return !busy || views_clock_ms() - v->stop_ms >= SAVE_AT_END_MS;
+}
+
+static void stop_worker(struct views *v, unsigned which)
+{
+	const struct message stop = {.type = MSG_STOP};
+	struct worker_handle *h = v->workers[which];
+	struct worker_end end;
+
+	if (!h)
+		return;
+	struct pollfd fd = {.fd = h->pidfd, .events = POLLIN};
+	if (worker_handle_send(h, &stop, (struct slice){0}, NULL, 0) < 0 || poll(&fd, 1, STOP_MS) != 1)
+		worker_handle_kill(h, "did not stop");
+	worker_handle_reap(h, &end);
+	pthread_mutex_lock(&v->lock);
+	v->workers[which] = NULL;
+	v->pids[which] = 0;
+	pthread_mutex_unlock(&v->lock);
+	worker_handle_unref(h);
+}
+
+void *views_thread(void *arg)
+{
+	struct views *v = arg;
+
+	if (!start_first(v))
+		return NULL;
+	for (;;) {
+		views_call_finished(v);
+		if (!v->stop_ms)
+			keep_workers(v);
+		publish(v);
+		views_dispatch(v);
+		tell_changes(v);
+		bool over = is_over(v);
+		views_call_finished(v);
+		if (over)
+			break;
+		wait_for_events(v);
+		views_call_finished(v);
+		watch(v);
+	}
+	for (unsigned i = 0; i < WORKERS; i++)
+		stop_worker(v, i);
+	return NULL;
+}

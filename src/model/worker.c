@@ -1,0 +1,231 @@
+#include "model/worker.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "model/sandbox.h"
+#include "model/worker_impl.h"
+
+#define APART_NICE 10
+
+uint64_t worker_clock(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+void worker_send(struct worker *w, const struct message *m, struct slice text, const int *fds, unsigned n_fds)
+{
+	/* The daemon always reads, so waiting for room is safe: it never waits for us. */
+	if (!w->stop && proto_send(w->socket, m, text, fds, n_fds, true) < 0)
+		w->stop = true;
+}
+
+void worker_report(struct worker *w, const char *fmt, ...)
+{
+	struct message m = {.type = MSG_REPORT};
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	worker_send(w, &m, slice_of(text), NULL, 0);
+}
+
+static int hello(struct worker *w, struct packet *p)
+{
+	struct diag why = {0};
+
+	if (p->n_fds != 1 || w->shared)
+		return -EPROTO;
+	void *map = mmap(NULL, sizeof(*w->shared), PROT_READ | PROT_WRITE, MAP_SHARED, p->fds[0], 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	w->shared = map;
+	w->timeout_ms = p->message.timeout_ms;
+	fold_init(&w->fold, &w->shared->mark);
+	w->fold.damaged = worker_damaged;
+	w->fold.arg = w;
+	if (p->message.flags & MSG_APART)
+		setpriority(PRIO_PROCESS, 0, APART_NICE);
+	if (sandbox_enter(p->message.size, &why) < 0)
+		worker_report(w, "a fold worker keeps rights that it does not need: %s", why.text);
+	return 0;
+}
+
+static void take_files(struct packet *p, struct log_files *ret)
+{
+	unsigned n = 0;
+
+	memcpy(ret, p->text.data, sizeof(*ret));
+	int *fds[] = {&ret->archive_fd, &ret->sealed_fd, &ret->active_fd};
+	for (unsigned i = 0; i < countof(fds); i++)
+		*fds[i] = *fds[i] >= 0 && n < p->n_fds ? take_fd(&p->fds[n++]) : -1;
+}
+
+static int new_layout(struct worker *w, struct packet *p)
+{
+	const struct log_pos start = {0};
+	struct log_files files;
+
+	if (p->text.len != sizeof(files) || !w->shared)
+		return -EPROTO;
+	take_files(p, &files);
+	w->generation = files.generation;
+	w->active_begin = files.active_begin.off;
+	if (w->reader)
+		return reader_update(w->reader, &files);
+	int r = reader_new(&w->reader, &disk_posix, &files);
+	if (r < 0)
+		return r;
+	cursor_init(&w->near, w->reader, &start);
+	cursor_init(&w->far, w->reader, &start);
+	return 0;
+}
+
+static int handle(struct worker *w, struct packet *p)
+{
+	struct worker_view *v;
+
+	switch (p->message.type) {
+	case MSG_HELLO:
+		return hello(w, p);
+	case MSG_LOG:
+		return new_layout(w, p);
+	case MSG_ADD:
+		if (!w->reader)
+			return -EPROTO;
+		worker_add(w, p);
+		break;
+	case MSG_REMOVE:
+		worker_remove(w, p->message.view);
+		break;
+	case MSG_WANT:
+		v = worker_find(w, p->message.view);
+		if (v && !v->broken)
+			worker_want(w, v, &p->message);
+		break;
+	case MSG_STOP:
+		w->stop = true;
+		break;
+	default:
+		break;
+	}
+	return 0;
+}
+
+static int handle_messages(struct worker *w)
+{
+	while (!w->stop) {
+		struct packet p;
+		int r = proto_receive(w->socket, &w->in, &p);
+		if (r == 1)
+			return 0;
+		if (r == 0) {
+			r = handle(w, &p);
+			packet_deinit(&p);
+		}
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Until a message comes or a child ends; not at all where the head has moved since `seen`. */
+static void wait_for_work(struct worker *w, uint64_t seen)
+{
+	struct pollfd fds[1 + WORKER_JOBS];
+	nfds_t n = 0;
+
+	fds[n++] = (struct pollfd){.fd = w->socket, .events = POLLIN};
+	for (struct worker_view *v = w->views; v && n < countof(fds); v = v->next)
+		if (v->job.pid)
+			fds[n++] = (struct pollfd){.fd = v->job.pidfd, .events = POLLIN};
+	if (!w->shared) {
+		poll(fds, n, -1);
+		return;
+	}
+	atomic_store(&w->shared->sleeping, 1);
+	if (atomic_load(&w->shared->head) == seen)
+		poll(fds, n, -1);
+	atomic_store(&w->shared->sleeping, 0);
+}
+
+static void turn(struct worker *w)
+{
+	uint64_t head = 0;
+	bool more = false;
+
+	if (w->reader) {
+		head = atomic_load(&w->shared->head);
+		/* A head of a layout that is still in the socket: first the message. */
+		if (atomic_load(&w->shared->generation) == w->generation) {
+			w->now = worker_clock();
+			more = worker_fold_turn(w, head);
+		}
+		for (struct worker_view *v = w->views; v; v = v->next) {
+			worker_job_done(w, v);
+			if (v->n_wants > 0 && !v->broken)
+				worker_answer(w, v);
+		}
+		worker_tell(w, !more);
+	}
+	if (!more && !w->stop)
+		wait_for_work(w, head);
+}
+
+static void prepare(void)
+{
+	/* What is sent to a terminal's or a service's whole group is the daemon's to handle. */
+	static const int ignored[] = {SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGPIPE, SIGTSTP};
+
+	for (size_t i = 0; i < countof(ignored); i++)
+		signal(ignored[i], SIG_IGN);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+static void worker_deinit(struct worker *w)
+{
+	while (w->views) {
+		struct worker_view *v = w->views;
+		w->views = v->next;
+		worker_view_free(v);
+	}
+	if (w->reader) {
+		cursor_deinit(&w->near);
+		cursor_deinit(&w->far);
+		reader_free(w->reader);
+	}
+	fold_deinit(&w->fold);
+	free(w->pass);
+	buf_deinit(&w->in);
+	buf_deinit(&w->out);
+	if (w->shared)
+		munmap(w->shared, sizeof(*w->shared));
+}
+
+int worker_main(int socket_fd)
+{
+	struct worker w = {.socket = socket_fd};
+	int r = 0;
+
+	prepare();
+	while (!w.stop && r >= 0) {
+		r = handle_messages(&w);
+		if (r >= 0 && !w.stop)
+			turn(&w);
+	}
+	worker_deinit(&w);
+	return r < 0 && r != -EPIPE ? 1 : 0;
+}

@@ -1,0 +1,163 @@
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "model/snapshot.h"
+#include "model/worker_impl.h"
+
+/* A view to come. */
+struct addition {
+	const struct message *m;
+	char name[LIMIT_NAME + 1];
+	struct buf text; /* of the snapshot's file */
+	struct snapshot snapshot;
+	bool restores;
+};
+
+static void mark(struct worker *w, enum fold_phase phase, uint32_t view)
+{
+	struct fold_mark *mark = &w->shared->mark;
+
+	atomic_fetch_add_explicit(&w->shared->calls, 1, memory_order_relaxed);
+	atomic_store_explicit(&mark->view, view, memory_order_relaxed);
+	atomic_store_explicit(&mark->phase, phase, memory_order_relaxed);
+}
+
+static int load(struct worker *w, struct worker_view *v, enum reducer_kind kind, struct diag *diag)
+{
+	mark(w, FOLD_LOADING, v->view.id);
+	int r = reducer_load(&v->view.reducer, kind, v->fd, diag);
+	mark(w, FOLD_IDLE, v->view.id);
+	return r;
+}
+
+static int read_file(int fd, struct buf *ret)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	int r = buf_reserve(ret, (size_t)st.st_size);
+	if (r < 0)
+		return r;
+	r = disk_pread_all(&disk_posix, fd, ret->data, (size_t)st.st_size, 0);
+	if (r == 0)
+		ret->len = (size_t)st.st_size;
+	return r;
+}
+
+/* False: it can't be used, with the reason (none where that is nothing to talk about). */
+static bool open_snapshot(struct worker *w, struct addition *a, int fd, struct diag *why)
+{
+	int r = read_file(fd, &a->text);
+
+	if (r != 0) {
+		diag_set(why, r, "it can't be read: %s", r < 0 ? strerror(-r) : "it has become shorter");
+		return false;
+	}
+	r = snapshot_parse(buf_slice(&a->text), &a->snapshot, why);
+	if (r == 0 && a->snapshot.reducer != a->m->identity)
+		return false; /* the reducer has been changed */
+	if (r == 0 && !(a->m->flags & MSG_TRUSTED))
+		r = snapshot_check(&a->snapshot, w->reader, atomic_load(&w->shared->head), why);
+	if (r < 0)
+		diag_set(why, r, "it can't be checked: %s", strerror(-r));
+	return r == 0;
+}
+
+/* The state from the snapshot; where the reducer does not understand it, a fresh one. */
+static int read_state(struct worker *w, struct worker_view *v, struct addition *a, struct diag *why)
+{
+	struct slice state = a->snapshot.state;
+
+	mark(w, FOLD_READING, v->view.id);
+	int r = v->view.reducer->class->read(v->view.reducer, state, why);
+	mark(w, FOLD_IDLE, v->view.id);
+	v->size = state.len;
+	if (r == 0)
+		return 0;
+	worker_report(w, "the snapshot of %s is not used: %s", a->name, why->text);
+	why->text[0] = '\0';
+	a->restores = false;
+	reducer_free(take_ptr(v->view.reducer));
+	return load(w, v, a->m->kind, why);
+}
+
+static bool fits(const struct worker *w, const struct addition *a)
+{
+	uint64_t head = atomic_load(&w->shared->head), off = a->restores ? a->snapshot.pos.off : 0;
+
+	if (!a->restores && (a->m->flags & MSG_MUST_RESTORE))
+		return false;
+	return a->m->size == 0 || head <= off || head - off <= a->m->size;
+}
+
+/* From the snapshot if there is one and it holds, else from the start. 1: it is not to begin so far behind. */
+static int begin(struct worker *w, struct worker_view *v, struct addition *a, int snapshot_fd,
+		 struct diag *why)
+{
+	if (snapshot_fd >= 0) {
+		a->restores = open_snapshot(w, a, snapshot_fd, why);
+		if (why->text[0])
+			worker_report(w, "the snapshot of %s is not used: %s", a->name, why->text);
+		why->text[0] = '\0';
+	}
+	if (!fits(w, a))
+		return 1;
+	int r = load(w, v, a->m->kind, why);
+	if (r == 0 && a->restores)
+		r = read_state(w, v, a, why);
+	if (r < 0)
+		return r;
+	if (!fits(w, a))
+		return 1;
+	view_init(&v->view, v->view.id, v->view.reducer,
+		  a->restores ? &a->snapshot.pos : &(struct log_pos){0});
+	v->begin = v->view.pos;
+	return 0;
+}
+
+static struct worker_view *make_view(struct worker *w, struct packet *p)
+{
+	struct view **pass = realloc(w->pass, (w->n_views + 1) * sizeof(*pass));
+
+	if (!pass)
+		return NULL;
+	w->pass = pass;
+	struct worker_view *v = calloc(1, sizeof(*v));
+	if (!v)
+		return NULL;
+	v->view.id = p->message.view;
+	v->slot = p->message.slot;
+	v->version_base = p->message.version;
+	v->fd = take_fd(&p->fds[0]);
+	v->next = w->views;
+	w->views = v;
+	w->n_views++;
+	return v;
+}
+
+void worker_add(struct worker *w, struct packet *p)
+{
+	struct addition a = {.m = &p->message};
+	struct diag why = {0};
+
+	if (p->n_fds < 1 || p->message.slot >= PROTO_SLOTS)
+		return;
+	struct worker_view *v = make_view(w, p);
+	if (!v) {
+		struct message broken = {.type = MSG_BROKEN, .view = p->message.view};
+		return worker_send(w, &broken, SLICE("the worker has no memory for it"), NULL, 0);
+	}
+	snprintf(a.name, sizeof(a.name), "%.*s", (int)p->text.len, p->text.data);
+	int r = begin(w, v, &a, p->n_fds > 1 ? p->fds[1] : -1, &why);
+	buf_deinit(&a.text);
+	if (r < 0)
+		return worker_break(w, v, 0, 0, why.text[0] ? why.text : strerror(-r));
+	if (r == 0)
+		worker_view_publish(w, v);
+	struct message answer = worker_view_message(v, r == 0 ? MSG_ADDED : MSG_LAGS);
+	worker_send(w, &answer, (struct slice){0}, NULL, 0);
+	if (r == 1)
+		worker_remove(w, p->message.view);
+}

@@ -1,0 +1,356 @@
+#include "model/worker_handle.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/pidfd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#define WORKER_SOCKET 3
+#define TICK_MIN_MS 10u
+#define TICK_MAX_MS 100u
+#define PATIENCE 10 /* times the limit for one event, for loading a reducer, reading or writing a state */
+#define PATIENCE_MS 10000u /* and at least this long */
+
+/* Both ends as descriptors that dup2() in the child cannot meet by accident. */
+static int make_socket(int *ret_ours, int *ret_theirs)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	*ret_ours = pair[0];
+	*ret_theirs = fcntl(pair[1], F_DUPFD_CLOEXEC, WORKER_SOCKET + 1);
+	int r = *ret_theirs < 0 ? -errno : 0;
+	close(pair[1]);
+	return r;
+}
+
+static int fill_actions(posix_spawn_file_actions_t *actions, int socket, bool quiet)
+{
+	int r = posix_spawn_file_actions_adddup2(actions, socket, WORKER_SOCKET);
+
+	if (r == 0)
+		r = posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDWR, 0);
+	for (int fd = 1; r == 0 && quiet && fd <= 2; fd++)
+		r = posix_spawn_file_actions_adddup2(actions, 0, fd);
+	if (r == 0)
+		r = posix_spawn_file_actions_addclosefrom_np(actions, WORKER_SOCKET + 1);
+	return r;
+}
+
+static int spawn(const char *path, int socket, bool quiet, pid_t *ret)
+{
+	char name[] = "eventfold", command[] = "worker";
+	char *argv[] = {name, command, NULL};
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
+	sigset_t none;
+
+	int r = posix_spawn_file_actions_init(&actions);
+	if (r != 0)
+		return -r;
+	r = posix_spawnattr_init(&attr);
+	if (r == 0) {
+		sigemptyset(&none);
+		posix_spawnattr_setsigmask(&attr, &none);
+		posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+		r = fill_actions(&actions, socket, quiet);
+		if (r == 0)
+			r = posix_spawn(ret, path, &actions, &attr, argv, environ);
+		posix_spawnattr_destroy(&attr);
+	}
+	posix_spawn_file_actions_destroy(&actions);
+	return -r;
+}
+
+static int make_shared(struct worker_handle *h, int *ret_fd)
+{
+	int fd = memfd_create("eventfold-worker", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	*ret_fd = fd;
+	/* Sealed against shrinking: the daemon reads it. */
+	if (fd < 0 || ftruncate(fd, sizeof(*h->shared)) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0)
+		return -errno;
+	void *map = mmap(NULL, sizeof(*h->shared), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	h->shared = map;
+	return 0;
+}
+
+static int start(struct worker_handle *h)
+{
+	struct message hello = {
+	    .type = MSG_HELLO,
+	    .flags = h->limits.apart ? MSG_APART : 0,
+	    .size = h->limits.memory,
+	    .timeout_ms = h->limits.timeout_ms,
+	};
+	auto_close int theirs = -1, shared = -1;
+	char path[64];
+
+	int r = make_shared(h, &shared);
+	if (r == 0)
+		r = make_socket(&h->socket, &theirs);
+	if (r == 0)
+		r = spawn(h->limits.path, theirs, h->limits.quiet, &h->pid);
+	if (r < 0)
+		return r;
+	h->pidfd = pidfd_open(h->pid, 0);
+	if (h->pidfd < 0)
+		return -errno;
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)h->pid);
+	h->statm = open(path, O_RDONLY | O_CLOEXEC);
+	return proto_send(h->socket, &hello, (struct slice){0}, &shared, 1, false);
+}
+
+int worker_handle_start(struct worker_handle **ret, const struct worker_limits *limits, struct diag *diag)
+{
+	struct worker_handle *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return diag_set(diag, -ENOMEM, "cannot start a fold worker: no memory");
+	h->refs = 1;
+	h->limits = *limits;
+	h->socket = h->pidfd = h->statm = -1;
+	h->pid = -1;
+	int r = start(h);
+	if (r < 0) {
+		if (h->pid > 0) {
+			kill(h->pid, SIGKILL);
+			waitpid(h->pid, NULL, 0);
+		}
+		worker_handle_unref(h);
+		return diag_set(diag, r, "cannot start a fold worker (%s): %s", limits->path, strerror(-r));
+	}
+	*ret = h;
+	return 0;
+}
+
+struct worker_handle *worker_handle_ref(struct worker_handle *h)
+{
+	if (h)
+		atomic_fetch_add(&h->refs, 1);
+	return h;
+}
+
+void worker_handle_unref(struct worker_handle *h)
+{
+	if (!h || atomic_fetch_sub(&h->refs, 1) != 1)
+		return;
+	closep(&h->socket);
+	closep(&h->pidfd);
+	closep(&h->statm);
+	if (h->shared)
+		munmap(h->shared, sizeof(*h->shared));
+	buf_deinit(&h->in);
+	free(h);
+}
+
+int worker_handle_send(struct worker_handle *h, const struct message *m, struct slice text, const int *fds,
+		       unsigned n_fds)
+{
+	int r = proto_send(h->socket, m, text, fds, n_fds, false);
+
+	return r == -ECONNRESET ? -EPIPE : r;
+}
+
+static int send_files(struct worker_handle *h, const struct log_files *files)
+{
+	const struct message m = {.type = MSG_LOG};
+	const int all[] = {files->archive_fd, files->sealed_fd, files->active_fd};
+	int fds[PROTO_FDS];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < countof(all); i++)
+		if (all[i] >= 0)
+			fds[n++] = all[i];
+	return worker_handle_send(h, &m, (struct slice){(const char *)files, sizeof(*files)}, fds, n);
+}
+
+int worker_handle_publish(struct worker_handle *h, struct eventlog *log)
+{
+	struct log_pos head = eventlog_head(log); /* first: a later layout has all of it */
+
+	return worker_handle_publish_to(h, log, head.off);
+}
+
+int worker_handle_publish_to(struct worker_handle *h, struct eventlog *log, uint64_t head)
+{
+	struct log_files files;
+
+	if (eventlog_generation(log) != atomic_load(&h->generation)) {
+		int r = eventlog_files(log, &files);
+		if (r < 0)
+			return r;
+		r = send_files(h, &files);
+		uint64_t generation = files.generation, active_begin = files.active_begin.off;
+		log_files_deinit(&files);
+		if (r < 0)
+			return r;
+		h->active_begin = active_begin;
+		atomic_store(&h->shared->generation, generation);
+		atomic_store(&h->generation, generation);
+	}
+	worker_handle_head(h, head);
+	return 0;
+}
+
+bool worker_handle_head(struct worker_handle *h, uint64_t head)
+{
+	static const struct message wake = {.type = MSG_WAKE};
+	uint64_t known = atomic_load_explicit(&h->shared->head, memory_order_relaxed);
+
+	/* It never goes back, though two threads may come in the wrong order. */
+	do
+		if (known >= head)
+			return false;
+	while (!atomic_compare_exchange_weak(&h->shared->head, &known, head));
+	if (!atomic_load(&h->shared->sleeping) || !atomic_exchange(&h->shared->sleeping, 0))
+		return false;
+	/* No room: then it has messages enough to wake up for. */
+	return worker_handle_send(h, &wake, (struct slice){0}, NULL, 0) == 0;
+}
+
+unsigned worker_handle_tick(const struct worker_handle *h)
+{
+	unsigned tick = h->limits.timeout_ms ? h->limits.timeout_ms / 8 : TICK_MAX_MS;
+
+	return tick > TICK_MAX_MS ? TICK_MAX_MS : max(tick, TICK_MIN_MS);
+}
+
+static struct worker_sample take_sample(struct worker_handle *h)
+{
+	struct fold_mark *mark = &h->shared->mark;
+
+	return (struct worker_sample){
+	    .view = atomic_load_explicit(&mark->view, memory_order_relaxed),
+	    .phase = atomic_load_explicit(&mark->phase, memory_order_relaxed),
+	    .seq = atomic_load_explicit(&mark->seq, memory_order_relaxed),
+	    .off = atomic_load_explicit(&mark->off, memory_order_relaxed),
+	    .calls = atomic_load_explicit(&h->shared->calls, memory_order_relaxed),
+	};
+}
+
+static uint64_t resident(struct worker_handle *h)
+{
+	char text[128];
+	unsigned long long size, pages = 0;
+
+	ssize_t n = h->statm >= 0 ? pread(h->statm, text, sizeof(text) - 1, 0) : 0;
+	text[max(n, (ssize_t)0)] = '\0';
+	if (sscanf(text, "%llu %llu", &size, &pages) != 2)
+		return 0;
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static uint64_t patience(const struct worker_handle *h, uint32_t phase)
+{
+	unsigned timeout = h->limits.timeout_ms;
+
+	return phase == FOLD_FOLDING ? timeout : max(timeout * PATIENCE, PATIENCE_MS);
+}
+
+void worker_handle_kill(struct worker_handle *h, const char *why)
+{
+	if (h->killed.text[0])
+		return;
+	diag_set(&h->killed, 0, "%s", why);
+	kill(h->pid, SIGKILL);
+}
+
+void worker_handle_watch(struct worker_handle *h, uint64_t now_ms)
+{
+	struct worker_sample s = take_sample(h), *last = &h->sample;
+	char why[128];
+
+	bool same = s.phase != FOLD_IDLE && s.phase == last->phase && s.view == last->view &&
+		    s.calls == last->calls && (s.phase != FOLD_FOLDING || s.seq == last->seq);
+	/* A gap between two looks (a stopped machine) is not the reducer's fault. */
+	uint64_t passed = min(now_ms - h->sample_ms, 2 * (uint64_t)worker_handle_tick(h));
+	h->stuck_ms = same ? h->stuck_ms + passed : 0;
+	h->sample = s;
+	h->sample_ms = now_ms;
+	if (h->limits.timeout_ms && same && h->stuck_ms >= patience(h, s.phase)) {
+		snprintf(why, sizeof(why), "took longer than %llu ms",
+			 (unsigned long long)patience(h, s.phase));
+		return worker_handle_kill(h, why);
+	}
+	if (h->limits.memory && resident(h) > h->limits.memory) {
+		snprintf(why, sizeof(why), "used more than %llu MiB of memory",
+			 (unsigned long long)(h->limits.memory >> 20));
+		worker_handle_kill(h, why);
+	}
+}
+
+static void say_where(struct worker_end *end)
+{
+	static const char *const doing[] = {
+	    [FOLD_IDLE] = "",
+	    [FOLD_LOADING] = " while it was loaded",
+	    [FOLD_READING] = " while it read its snapshot",
+	    [FOLD_WRITING] = " while its state was written",
+	};
+	char text[256];
+
+	snprintf(text, sizeof(text), "%.255s", end->why.text);
+	if (end->phase == FOLD_FOLDING)
+		diag_set(&end->why, 0, "%s on event %llu at offset %llu", text, (unsigned long long)end->seq,
+			 (unsigned long long)end->off);
+	else if (end->phase < countof(doing))
+		diag_set(&end->why, 0, "%s%s", text, doing[end->phase]);
+}
+
+static void say_why(struct worker_handle *h, int status, const struct rusage *usage, struct worker_end *end)
+{
+	uint64_t memory = h->limits.memory, used = (uint64_t)usage->ru_maxrss << 10;
+
+	if (h->killed.text[0])
+		end->why = h->killed;
+	else if (WIFSIGNALED(status) && memory && used >= memory - memory / 8)
+		diag_set(&end->why, 0, "used up its memory, %llu MiB, and was killed by signal %d (%s)",
+			 (unsigned long long)(memory >> 20), WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else if (WIFSIGNALED(status))
+		diag_set(&end->why, 0, "killed by signal %d (%s)", WTERMSIG(status),
+			 strsignal(WTERMSIG(status)));
+	else
+		diag_set(&end->why, 0, "exited with status %d", WEXITSTATUS(status));
+	end->by_stranger = !h->killed.text[0] && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+}
+
+void worker_handle_reap(struct worker_handle *h, struct worker_end *ret)
+{
+	struct rusage usage = {0};
+	int status = 0;
+	pid_t pid;
+
+	do
+		pid = wait4(h->pid, &status, 0, &usage);
+	while (pid < 0 && errno == EINTR);
+	struct worker_sample s = take_sample(h);
+	*ret = (struct worker_end){.phase = s.phase, .seq = s.seq, .off = s.off};
+	/* One that has grown too large is held responsible where it was last. */
+	if (s.phase != FOLD_IDLE || h->killed.text[0])
+		ret->view = s.view;
+	say_why(h, status, &usage, ret);
+	say_where(ret);
+	h->pid = -1;
+}
+
+int worker_handle_take_slot(struct worker_handle *h)
+{
+	for (unsigned i = 0; i < PROTO_SLOTS; i++) {
+		if (h->slots[i])
+			continue;
+		h->slots[i] = true;
+		return (int)i;
+	}
+	return -ENOSPC;
+}

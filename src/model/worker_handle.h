@@ -1,0 +1,84 @@
+/* The daemon's end of one worker process: starts it, talks to it, finds it stuck, reaps it, and says what it died of.
+ *
+ * Threads. The owner (the views thread) starts, watches and reaps. Whoever has a reference may send and may store the head: the
+ * socket stays open as long as anybody holds one, though the process may be dead. Since a worker ends with the thread that has
+ * started it, start it from a thread that stays. */
+#pragma once
+
+#include <sys/types.h>
+
+#include "base/diag.h"
+#include "model/proto.h"
+#include "store/eventlog.h"
+
+struct worker_limits {
+	const char *path;    /* the program */
+	uint64_t memory;     /* bytes; 0: none */
+	unsigned timeout_ms; /* for one event; 0: none */
+	bool quiet;          /* its standard output and error are nobody's; else the daemon's */
+	bool apart;          /* others have to go first: it runs with a lower priority */
+};
+
+/* What it was doing when it was looked at. */
+struct worker_sample {
+	uint32_t view, phase;
+	uint64_t seq, off, calls;
+};
+
+struct worker_handle {
+	_Atomic unsigned refs;
+	int socket;
+	struct worker_shared *shared;
+	_Atomic uint64_t generation; /* of the layout that it has been sent */
+
+	/* The owner's. */
+	struct worker_limits limits;
+	pid_t pid;
+	int pidfd, statm;
+	uint64_t active_begin; /* of the layout that it has been sent */
+	bool slots[PROTO_SLOTS];
+	bool full;     /* a message did not find room: wait for it */
+	bool stopping; /* has been told to stop */
+	struct buf in;
+	struct worker_sample sample;
+	uint64_t sample_ms, stuck_ms; /* when it was taken, and how long it has been the same by then */
+	struct diag killed;           /* why the owner has killed it */
+};
+
+int must_check worker_handle_start(struct worker_handle **ret, const struct worker_limits *limits, struct diag *diag);
+struct worker_handle *worker_handle_ref(struct worker_handle *h);
+void worker_handle_unref(struct worker_handle *h); /* NULL is fine; the process must have been reaped */
+
+/* Sends without waiting: 0, -EAGAIN (there is no room now), or -EPIPE: it is dead, which the owner will notice. */
+int must_check worker_handle_send(struct worker_handle *h, const struct message *m, struct slice text, const int *fds,
+				  unsigned n_fds);
+/* Sends the layout if it has changed, then the head. As above. The owner only. */
+int must_check worker_handle_publish(struct worker_handle *h, struct eventlog *log);
+/* The same with a head of one's own, not beyond the log's: the worker folds up to there. */
+int must_check worker_handle_publish_to(struct worker_handle *h, struct eventlog *log, uint64_t head);
+/* The head has moved, within the layout that it has. Any thread. True: it was asleep. */
+bool worker_handle_head(struct worker_handle *h, uint64_t head);
+static inline bool worker_handle_idle(struct worker_handle *h)
+{
+	return atomic_load(&h->shared->sleeping) != 0;
+}
+
+/* How often to look at a worker that is at work, in ms. */
+unsigned worker_handle_tick(const struct worker_handle *h);
+/* Looks whether it is stuck, or has grown beyond its limit, and kills it then. */
+void worker_handle_watch(struct worker_handle *h, uint64_t now_ms);
+void worker_handle_kill(struct worker_handle *h, const char *why);
+
+/* After pidfd has become readable (else it waits): why it ended, and which view was running (0: none). The text goes on with where
+ * that was. */
+struct worker_end {
+	uint32_t view;
+	enum fold_phase phase;
+	uint64_t seq, off;
+	bool by_stranger; /* a SIGKILL that somebody else has sent: not the view's fault, it seems */
+	struct diag why;
+};
+void worker_handle_reap(struct worker_handle *h, struct worker_end *ret);
+
+/* A free slot, or -ENOSPC. */
+int must_check worker_handle_take_slot(struct worker_handle *h);

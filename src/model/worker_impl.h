@@ -1,0 +1,95 @@
+/* The worker's inside, shared by worker.c (loop, messages), worker_fold.c (passes over the log) and worker_view.c (one view: restore,
+ * render, answer). */
+#pragma once
+
+#include "model/proto.h"
+#include "store/cursor.h"
+
+#define WORKER_JOBS 8 /* children at the same time */
+
+/* What the daemon waits for. */
+struct want {
+	uint64_t off;     /* how far the view must have read */
+	uint64_t version; /* of the rendering that the daemon has */
+	uint32_t flags;   /* MSG_STATE, MSG_SNAPSHOT */
+};
+
+/* A rendering that a forked child writes while the worker folds on. */
+struct render_job {
+	pid_t pid; /* 0: none */
+	int pidfd, memfd;
+	struct message answer; /* as of the fork */
+};
+
+struct worker_view {
+	struct worker_view *next;
+	struct view view;
+	bool broken;           /* and the daemon knows; or it is to be removed */
+	int fd;                /* its reducer's content: stays open, since the loader knows an object by its path */
+	uint32_t slot;
+	uint64_t version_base; /* the first version of this worker: versions grow over the death of workers */
+	struct log_pos begin;  /* where it has begun to fold */
+
+	uint64_t told_version, told_off; /* what the daemon has been told of */
+	unsigned eager;                  /* it is read often: its next so many renderings are sent unasked */
+	size_t size;                     /* of the last rendering */
+
+	uint64_t lag_time, lag_seq, rate; /* since when it folds a long stretch (ns; 0: it does not), and how fast */
+
+	struct want *wants;
+	size_t n_wants, cap_wants;
+	struct render_job job;
+};
+
+struct worker {
+	int socket;
+	bool stop;
+	struct worker_shared *shared;
+	unsigned timeout_ms;
+	uint64_t generation;
+	uint64_t active_begin; /* bytes */
+	struct reader *reader; /* NULL until the log's files have come */
+	struct fold fold;
+	struct cursor near, far; /* of the views at the head, and of those that lag */
+	struct worker_view *views;
+	size_t n_views;
+	struct view **pass; /* room for all views */
+	uint64_t damage_off; /* damage before this has been reported */
+	unsigned damage_count;
+	uint64_t told_time;
+	struct buf in, out;
+	uint64_t now; /* CLOCK_MONOTONIC, ns, as of this turn */
+};
+
+uint64_t worker_clock(void);
+/* Both wait for room; where the daemon is gone, the worker stops. */
+void worker_send(struct worker *w, const struct message *m, struct slice text, const int *fds, unsigned n_fds);
+void worker_report(struct worker *w, const char *fmt, ...) printf_like(2, 3);
+
+/* worker_fold.c: folds for a bounded time. True: there is more to do. */
+bool worker_fold_turn(struct worker *w, uint64_t head);
+void worker_damaged(void *arg, const struct log_pos *before, struct slice line, const struct json_error *error);
+
+/* worker_add.c */
+void worker_add(struct worker *w, struct packet *p);
+
+/* worker_view.c */
+void worker_remove(struct worker *w, uint32_t id);
+struct worker_view *worker_find(struct worker *w, uint32_t id);
+void worker_view_free(struct worker_view *v);
+/* Breaks it and tells the daemon why. */
+void worker_break(struct worker *w, struct worker_view *v, uint64_t seq, uint64_t off, const char *why);
+/* Tells the slot how it stands. */
+void worker_view_publish(struct worker *w, struct worker_view *v);
+uint64_t worker_view_version(const struct worker_view *v);
+struct message worker_view_message(const struct worker_view *v, enum message_type type);
+
+/* worker_render.c */
+void worker_want(struct worker *w, struct worker_view *v, const struct message *m);
+/* Answers what can be answered now. */
+void worker_answer(struct worker *w, struct worker_view *v);
+/* Sends what the daemon would ask for next, and that something has changed. */
+void worker_tell(struct worker *w, bool idle);
+/* The child has ended: sends its rendering. */
+void worker_job_done(struct worker *w, struct worker_view *v);
+void worker_job_cancel(struct worker_view *v);

@@ -1,0 +1,243 @@
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "model/worker_impl.h"
+
+#define FORK_SIZE (1u << 20)       /* a state of this size is written by a child */
+#define EAGER_SIZE (4u << 10)      /* a rendering of this size may be sent unasked */
+#define EAGER_COUNT 64             /* so often after the last time somebody asked */
+#define TELL_INTERVAL 100000000ull /* ns, while folding a long stretch */
+#define TELL_BYTES (1u << 20)
+
+void worker_want(struct worker *w, struct worker_view *v, const struct message *m)
+{
+	if (v->n_wants == v->cap_wants) {
+		size_t cap = v->cap_wants ? 2 * v->cap_wants : 4;
+		struct want *wants = realloc(v->wants, cap * sizeof(*wants));
+		if (!wants)
+			return worker_break(w, v, 0, 0, "the worker has no memory for requests");
+		v->wants = wants;
+		v->cap_wants = cap;
+	}
+	v->wants[v->n_wants++] = (struct want){.off = m->off, .version = m->version, .flags = m->flags};
+	if (m->flags & MSG_STATE)
+		v->eager = EAGER_COUNT;
+}
+
+static int memfd_of(struct slice text)
+{
+	auto_close int fd = proto_memfd("rendering");
+	size_t done;
+
+	if (fd < 0)
+		return fd;
+	int r = disk_pwrite_all(&disk_posix, fd, text.data, text.len, 0, &done);
+	if (r == 0)
+		r = proto_seal(fd);
+	return r < 0 ? r : take_fd(&fd);
+}
+
+static void send_rendering(struct worker *w, struct worker_view *v, struct message *m, struct slice text)
+{
+	m->type = MSG_RENDERED;
+	m->size = text.len;
+	v->size = text.len;
+	v->told_version = m->version;
+	v->told_off = m->pos.off;
+	if (text.len <= PROTO_INLINE)
+		return worker_send(w, m, text, NULL, 0);
+	auto_close int fd = memfd_of(text);
+	if (fd < 0)
+		return worker_break(w, v, 0, 0, "its state could not be handed over: no memory");
+	worker_send(w, m, (struct slice){0}, &fd, 1);
+}
+
+static void render_here(struct worker *w, struct worker_view *v, struct message *m)
+{
+	buf_clear(&w->out);
+	atomic_fetch_add_explicit(&w->shared->calls, 1, memory_order_relaxed);
+	int r = view_write(&v->view, &w->shared->mark, &w->out);
+	if (r < 0)
+		return worker_break(w, v, 0, 0, v->view.why.text);
+	buf_add_char(&w->out, '\n');
+	if (buf_error(&w->out) < 0)
+		return worker_break(w, v, 0, 0, "no memory for its state");
+	send_rendering(w, v, m, buf_slice(&w->out));
+	if (w->out.cap > 4 * FORK_SIZE)
+		buf_deinit(&w->out);
+}
+
+/* In the child: the mark in the shared memory belongs to the parent. */
+static _Noreturn void render_in_child(struct worker *w, struct worker_view *v, int memfd)
+{
+	struct fold_mark mark = {0};
+	auto_buf struct buf out = {0};
+	size_t done;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGALRM, SIG_DFL);
+	alarm(w->timeout_ms ? max(w->timeout_ms / 100, 10u) : 0);
+	int r = view_write(&v->view, &mark, &out);
+	if (r < 0) {
+		struct slice why = slice_of(v->view.why.text);
+		_exit(disk_pwrite_all(&disk_posix, memfd, why.data, why.len, 0, &done) == 0 ? 1 : 2);
+	}
+	buf_add_char(&out, '\n');
+	if (buf_error(&out) < 0 || disk_pwrite_all(&disk_posix, memfd, out.data, out.len, 0, &done) != 0)
+		_exit(2);
+	_exit(0);
+}
+
+/* False where there can be no child now. */
+static bool render_apart(struct worker *w, struct worker_view *v, const struct message *m)
+{
+	struct render_job *job = &v->job;
+	unsigned jobs = 0;
+
+	for (struct worker_view *other = w->views; other; other = other->next)
+		jobs += other->job.pid != 0;
+	if (jobs >= WORKER_JOBS)
+		return false;
+	auto_close int memfd = proto_memfd("rendering");
+	if (memfd < 0)
+		return false;
+	pid_t pid = fork();
+	if (pid == 0)
+		render_in_child(w, v, memfd);
+	if (pid < 0)
+		return false;
+	job->pid = pid;
+	job->pidfd = pidfd_open(pid, 0);
+	job->memfd = take_fd(&memfd);
+	job->answer = *m;
+	return true;
+}
+
+static void break_by_child(struct worker *w, struct worker_view *v, int status, int memfd)
+{
+	char why[256] = "no memory for its state";
+
+	if (WIFSIGNALED(status)) {
+		int sig = WTERMSIG(status);
+		if (sig == SIGALRM)
+			snprintf(why, sizeof(why), "writing its state took too long");
+		else
+			snprintf(why, sizeof(why), "killed by signal %d (%s) while its state was written",
+				 sig, strsignal(sig));
+	} else if (WEXITSTATUS(status) == 1) {
+		ssize_t n = pread(memfd, why, sizeof(why) - 1, 0);
+		why[max(n, (ssize_t)0)] = '\0';
+	}
+	worker_break(w, v, 0, 0, why);
+}
+
+void worker_job_done(struct worker *w, struct worker_view *v)
+{
+	struct render_job *job = &v->job;
+	int status;
+
+	if (job->pid == 0 || waitpid(job->pid, &status, WNOHANG) != job->pid)
+		return;
+	auto_close int memfd = job->memfd;
+	closep(&job->pidfd);
+	job->pid = 0;
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		return break_by_child(w, v, status, memfd);
+	off_t size = lseek(memfd, 0, SEEK_END);
+	if (size < 0 || proto_seal(memfd) < 0)
+		return worker_break(w, v, 0, 0, "its state could not be handed over");
+	job->answer.type = MSG_RENDERED;
+	job->answer.size = v->size = (size_t)size;
+	v->told_version = job->answer.version;
+	v->told_off = job->answer.pos.off;
+	worker_send(w, &job->answer, (struct slice){0}, &memfd, 1);
+}
+
+/* The child ends by itself (it can't be signalled: no process here may signal another); what it writes goes nowhere. */
+void worker_job_cancel(struct worker_view *v)
+{
+	struct render_job *job = &v->job;
+
+	if (job->pid == 0)
+		return;
+	closep(&job->memfd);
+	closep(&job->pidfd);
+	job->pid = 0;
+}
+
+/* Takes out the wants that are satisfied, but for those of the kind that has to wait. */
+static unsigned take_wants(struct worker_view *v, bool *ret_any, bool *ret_known)
+{
+	uint64_t version = worker_view_version(v);
+	unsigned flags = 0;
+	size_t kept = 0;
+
+	*ret_any = *ret_known = false;
+	for (size_t i = 0; i < v->n_wants; i++) {
+		struct want *want = &v->wants[i];
+		if (want->off > v->view.pos.off || (v->job.pid && want->flags)) {
+			v->wants[kept++] = *want;
+			continue;
+		}
+		*ret_any = true;
+		flags |= want->flags;
+		if (want->flags && want->version == version)
+			*ret_known = true;
+	}
+	v->n_wants = kept;
+	return flags;
+}
+
+void worker_answer(struct worker *w, struct worker_view *v)
+{
+	struct message m = worker_view_message(v, MSG_AT);
+	bool any, known;
+
+	unsigned flags = take_wants(v, &any, &known);
+	if (!any)
+		return;
+	m.flags = flags & MSG_STATE;
+	/* Without a checksum (it stands in the archive, or the log can't be read) there is no snapshot now. */
+	if (flags & MSG_SNAPSHOT) {
+		bool can = v->view.pos.off >= w->active_begin &&
+			   reader_checksum(w->reader, v->view.pos.off, &m.checksum) == 0;
+		m.flags |= can ? MSG_SNAPSHOT : MSG_NO_SNAPSHOT;
+		m.offset = v->view.pos.off - w->active_begin;
+	}
+	if (known || !(m.flags & (MSG_STATE | MSG_SNAPSHOT)))
+		return worker_send(w, &m, (struct slice){0}, NULL, 0);
+	if (v->size < FORK_SIZE || !render_apart(w, v, &m))
+		render_here(w, v, &m);
+}
+
+void worker_tell(struct worker *w, bool idle)
+{
+	bool changed = false;
+
+	if (!idle && w->now - w->told_time < TELL_INTERVAL)
+		return;
+	w->told_time = w->now;
+	for (struct worker_view *v = w->views; v; v = v->next) {
+		uint64_t version = worker_view_version(v);
+		if (v->broken || (version == v->told_version && v->view.pos.off - v->told_off < TELL_BYTES))
+			continue;
+		if (idle && v->eager > 0 && v->size <= EAGER_SIZE && version != v->told_version &&
+		    !v->job.pid) {
+			struct message m = worker_view_message(v, MSG_RENDERED);
+			m.flags = MSG_STATE;
+			v->eager--;
+			render_here(w, v, &m);
+			continue;
+		}
+		v->told_version = version;
+		v->told_off = v->view.pos.off;
+		changed = true;
+	}
+	if (changed && atomic_exchange(&w->shared->changed_sent, 1) == 0)
+		worker_send(w, &(struct message){.type = MSG_CHANGED}, (struct slice){0}, NULL, 0);
+}

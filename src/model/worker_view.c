@@ -1,0 +1,85 @@
+#include <dlfcn.h>
+#include <stdio.h>
+
+#include "model/worker_impl.h"
+
+uint64_t worker_view_version(const struct worker_view *v)
+{
+	return v->version_base + v->view.version;
+}
+
+struct message worker_view_message(const struct worker_view *v, enum message_type type)
+{
+	return (struct message){
+	    .type = type,
+	    .view = v->view.id,
+	    .pos = v->view.pos,
+	    .version = worker_view_version(v),
+	};
+}
+
+void worker_view_publish(struct worker *w, struct worker_view *v)
+{
+	struct slot_value value = {
+	    .view = v->view.id,
+	    .pos = v->view.pos,
+	    .version = worker_view_version(v),
+	    .folded = v->view.pos.seq - v->begin.seq,
+	    .rate = v->rate,
+	};
+
+	slot_write(&w->shared->slots[v->slot], &value);
+}
+
+struct worker_view *worker_find(struct worker *w, uint32_t id)
+{
+	for (struct worker_view *v = w->views; v; v = v->next)
+		if (v->view.id == id)
+			return v;
+	return NULL;
+}
+
+/* The loader knows an object by its path, /proc/self/fd/N, and takes another one under the same path for the same. So an object
+ * that can't be unloaded keeps its number. */
+static void close_reducer(int fd)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (!dlopen(path, RTLD_LAZY | RTLD_NOLOAD))
+		close(fd);
+}
+
+void worker_view_free(struct worker_view *v)
+{
+	worker_job_cancel(v);
+	view_deinit(&v->view);
+	if (v->fd >= 0)
+		close_reducer(v->fd);
+	free(v->wants);
+	free(v);
+}
+
+void worker_remove(struct worker *w, uint32_t id)
+{
+	for (struct worker_view **at = &w->views; *at; at = &(*at)->next) {
+		struct worker_view *v = *at;
+		if (v->view.id != id)
+			continue;
+		*at = v->next;
+		w->n_views--;
+		worker_view_free(v);
+		return;
+	}
+}
+
+void worker_break(struct worker *w, struct worker_view *v, uint64_t seq, uint64_t off, const char *why)
+{
+	struct message m = worker_view_message(v, MSG_BROKEN);
+
+	m.seq = seq;
+	m.off = off;
+	v->broken = true;
+	worker_job_cancel(v);
+	worker_send(w, &m, slice_of(why), NULL, 0);
+}

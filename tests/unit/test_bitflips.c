@@ -1,0 +1,239 @@
+/* Every bit of a small data directory flipped, one at a time: the log opens and can be appended to, and what is read is either what it
+ * was, or somebody is told: the opening, the reader, the line's check, or a snapshot that is refused. A snapshot that
+ * is taken is the one that was saved, of the log that is there. */
+#include "check.h"
+
+#include <errno.h>
+
+#include "model/event.h"
+#include "model/snapshot.h"
+#include "simdisk.h"
+#include "store/eventlog.h"
+
+#define SNAPSHOTS 2
+
+struct bytes {
+	char data[4096];
+	size_t len;
+};
+
+static struct bytes active, archive, history, snapshots[SNAPSHOTS];
+static size_t snapshot_end[SNAPSHOTS]; /* of history */
+
+static bool is_event(void *arg, struct slice line)
+{
+	struct event ev = {0};
+	struct json_error error;
+	bool good = event_scan(&ev, line, &error);
+
+	event_deinit(&ev);
+	return good;
+}
+
+static void count_report(void *arg, const char *text)
+{
+	++*(int *)arg;
+}
+
+static struct eventlog *open_log(struct simdisk *s, int *reports)
+{
+	struct eventlog_options options = {
+	    .is_event = is_event, .report = count_report, .arg = reports, .frame_bytes = 80};
+	struct eventlog *log;
+
+	CHECK_INT(eventlog_open(&log, &s->disk, -1, &options, NULL), 0);
+	return log;
+}
+
+static struct reader *open_reader(struct simdisk *s, struct eventlog *log)
+{
+	struct log_files files;
+	struct reader *reader;
+
+	CHECK_INT(eventlog_files(log, &files), 0);
+	CHECK_INT(reader_new(&reader, &s->disk, &files), 0);
+	return reader;
+}
+
+/* All that can be read; false: not all of it can. */
+static bool read_all(struct reader *reader, uint64_t head, struct bytes *ret)
+{
+	bool whole = true;
+
+	ret->len = 0;
+	for (uint64_t off = 0; off < head;) {
+		uint64_t skip = 0;
+		size_t n = 0;
+		CHECK(ret->len < sizeof(ret->data));
+		int r = reader_read(reader, off, head, ret->data + ret->len, sizeof(ret->data) - ret->len, &n,
+				    &skip);
+		ret->len += n;
+		off += n;
+		if (r == 0 && n > 0)
+			continue;
+		CHECK_INT(r, -EIO);
+		whole = false;
+		if (skip <= off)
+			break;
+		off = skip;
+	}
+	return whole;
+}
+
+static void keep(struct simdisk *s, const char *name, struct bytes *ret)
+{
+	char *data;
+
+	CHECK(simdisk_content(s, name, &data, &ret->len));
+	CHECK(ret->len < sizeof(ret->data));
+	memcpy(ret->data, data, ret->len);
+	free(data);
+}
+
+static void append(struct eventlog *log, int first, int n)
+{
+	char line[64];
+	size_t stored;
+
+	for (int i = first; i < first + n; i++) {
+		snprintf(line, sizeof(line), "{\"type\":\"t\",\"data\":%d,\"ts\":%d}\n", i, 1000 + i);
+		CHECK_INT(eventlog_append(log, slice_of(line), true, &stored), 0);
+	}
+}
+
+static void take_snapshot(struct simdisk *s, struct eventlog *log, unsigned i, uint64_t archived)
+{
+	struct snapshot snapshot = {.pos = eventlog_head(log), .reducer = 7, .state = SLICE("{\"n\":12}")};
+	struct reader *reader = open_reader(s, log);
+	auto_buf struct buf text = {0};
+
+	snapshot.offset = snapshot.pos.off - archived;
+	CHECK_INT(reader_checksum(reader, snapshot.pos.off, &snapshot.checksum), 0);
+	CHECK_INT(snapshot_write(&snapshot, &text), 0);
+	memcpy(snapshots[i].data, text.data, text.len);
+	snapshots[i].len = text.len;
+	snapshot_end[i] = snapshot.pos.off;
+	reader_free(reader);
+}
+
+/* Five events in the archive, in two frames, five behind them, and a snapshot of each five. */
+static void build(void)
+{
+	struct simdisk s;
+	int reports = 0;
+
+	simdisk_init(&s);
+	struct eventlog *log = open_log(&s, &reports);
+	append(log, 0, 5);
+	CHECK_INT(eventlog_seal(log), 0);
+	CHECK_INT(eventlog_archive(log, NULL), 0);
+	uint64_t archived = eventlog_head(log).off;
+	take_snapshot(&s, log, 0, archived);
+	append(log, 5, 5);
+	take_snapshot(&s, log, 1, archived);
+	struct reader *reader = open_reader(&s, log);
+	CHECK(read_all(reader, eventlog_head(log).off, &history));
+	reader_free(reader);
+	keep(&s, "app.jsonl", &active);
+	keep(&s, "archive.jsonl.zst", &archive);
+	eventlog_close(log);
+	simdisk_deinit(&s);
+	CHECK_INT(reports, 0);
+}
+
+static bool all_events(const struct bytes *b)
+{
+	for (const char *at = b->data, *end = at + b->len, *nl; at < end; at = nl + 1) {
+		nl = memchr(at, '\n', (size_t)(end - at));
+		if (!nl || !is_event(NULL, (struct slice){at, (size_t)(nl - at)}))
+			return false;
+	}
+	return true;
+}
+
+static bool taken(const struct bytes *text, struct reader *reader, uint64_t head, struct snapshot *ret)
+{
+	struct diag why = {0};
+
+	int r = snapshot_parse((struct slice){text->data, text->len}, ret, &why);
+	if (r == 0 && ret->reducer != 7)
+		r = 1;
+	if (r == 0)
+		r = snapshot_check(ret, reader, head, &why);
+	CHECK(r == 0 || (r == 1 && why.text[0]));
+	return r == 0;
+}
+
+/* The log goes on, whatever has happened to it. */
+static void check_append(struct simdisk *s, struct eventlog *log)
+{
+	int reports = 0;
+	struct bytes now;
+
+	append(log, 99, 1);
+	struct log_pos head = eventlog_head(log);
+	eventlog_close(log);
+	log = open_log(s, &reports);
+	CHECK_INT(eventlog_head(log).off, head.off);
+	CHECK_INT(eventlog_head(log).seq, head.seq);
+	struct reader *reader = open_reader(s, log);
+	read_all(reader, head.off, &now);
+	const struct slice last = SLICE("\n{\"type\":\"t\",\"data\":99,\"ts\":1099}\n");
+	CHECK(now.len >= last.len && memcmp(now.data + now.len - last.len, last.data, last.len) == 0);
+	reader_free(reader);
+	eventlog_close(log);
+}
+
+static void check_flipped(void)
+{
+	struct simdisk s;
+	struct bytes now;
+	int reports = 0;
+	bool refused = false;
+
+	simdisk_init(&s);
+	simdisk_put(&s, "app.jsonl", active.data, active.len);
+	simdisk_put(&s, "archive.jsonl.zst", archive.data, archive.len);
+	struct eventlog *log = open_log(&s, &reports);
+	uint64_t head = eventlog_head(log).off;
+	struct reader *reader = open_reader(&s, log);
+	bool whole = read_all(reader, head, &now);
+	for (unsigned i = 0; i < SNAPSHOTS; i++) {
+		struct snapshot got;
+		if (!taken(&snapshots[i], reader, head, &got)) {
+			refused = true;
+			continue;
+		}
+		CHECK_MEM(got.state.data, got.state.len, "{\"n\":12}", 8);
+		CHECK_INT(got.pos.off, snapshot_end[i]);
+		if (whole)
+			CHECK_MEM(now.data, snapshot_end[i], history.data, snapshot_end[i]);
+	}
+	bool same = whole && now.len == history.len && memcmp(now.data, history.data, now.len) == 0;
+	CHECK(same || reports > 0 || !whole || !all_events(&now) || refused);
+	reader_free(reader);
+	check_append(&s, log);
+	simdisk_deinit(&s);
+}
+
+static void flip_each(struct bytes *b, const char *what)
+{
+	for (size_t bit = 0; bit < 8 * b->len; bit++) {
+		b->data[bit / 8] ^= (char)(1 << bit % 8);
+		fprintf(stderr, "%s: byte %zu, bit %zu\r", what, bit / 8, bit % 8);
+		check_flipped();
+		b->data[bit / 8] ^= (char)(1 << bit % 8);
+	}
+}
+
+int main(void)
+{
+	build();
+	check_flipped();
+	flip_each(&active, "app.jsonl");
+	flip_each(&archive, "archive.jsonl.zst");
+	flip_each(&snapshots[0], "older snapshot");
+	flip_each(&snapshots[1], "newer snapshot");
+	fprintf(stderr, "\n");
+	return 0;
+}

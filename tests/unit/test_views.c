@@ -1,0 +1,734 @@
+/* The views over a real log and real worker processes. Arguments: the worker program, the directory of the shipped reducers, that
+ * of the bad ones. */
+#include "check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "model/event.h"
+#include "model/views.h"
+
+#define PATIENCE_S 20 /* for what takes milliseconds */
+
+static const char *worker, *shipped, *bad;
+
+struct fixture {
+	char dir[64];
+	int fd;
+	struct eventlog *log;
+	struct views *views;
+	pthread_mutex_t lock;
+	char reports[16384]; /* under the lock */
+};
+
+static void report(void *arg, const char *text)
+{
+	struct fixture *f = arg;
+
+	pthread_mutex_lock(&f->lock);
+	size_t len = strlen(f->reports);
+	snprintf(f->reports + len, sizeof(f->reports) - len, "%s\n", text);
+	pthread_mutex_unlock(&f->lock);
+	if (getenv("VERBOSE"))
+		fprintf(stderr, "  %s\n", text);
+}
+
+static bool reported(struct fixture *f, const char *what)
+{
+	pthread_mutex_lock(&f->lock);
+	bool found = strstr(f->reports, what);
+	pthread_mutex_unlock(&f->lock);
+	return found;
+}
+
+static bool is_event(void *arg, struct slice line)
+{
+	return true;
+}
+
+static void start_with(struct fixture *f, const struct views_options *with)
+{
+	struct eventlog_options log_options = {.is_event = is_event};
+	struct views_options options = *with;
+	struct diag diag = {0};
+
+	options.worker_path = worker;
+	options.report = report;
+	options.arg = f;
+	CHECK_INT(eventlog_open(&f->log, &disk_posix, f->fd, &log_options, &diag), 0);
+	CHECK_INT(views_start(&f->views, f->log, &disk_posix, f->fd, &options, &diag), 0);
+}
+
+static void start(struct fixture *f)
+{
+	start_with(f, &(struct views_options){.reduce_timeout_ms = 10000, .snapshot_bytes = 1u << 30});
+}
+
+static void stop(struct fixture *f)
+{
+	views_stop(f->views);
+	eventlog_close(f->log);
+}
+
+static void set_up(struct fixture *f)
+{
+	memset(f, 0, sizeof(*f));
+	pthread_mutex_init(&f->lock, NULL);
+	strcpy(f->dir, "/tmp/test_views_XXXXXX");
+	CHECK(mkdtemp(f->dir));
+	f->fd = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CHECK(f->fd >= 0);
+	CHECK_INT(mkdirat(f->fd, "reducers", 0777), 0);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	return remove(path);
+}
+
+static void tear_down(struct fixture *f)
+{
+	close(f->fd);
+	CHECK_INT(nftw(f->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+	pthread_mutex_destroy(&f->lock);
+}
+
+static void append_n(struct fixture *f, unsigned n, const char *line)
+{
+	auto_buf struct buf b = {0};
+	size_t len;
+
+	for (unsigned i = 0; i < n; i++) {
+		buf_add_str(&b, line);
+		buf_add_char(&b, '\n');
+	}
+	CHECK_INT(eventlog_append(f->log, buf_slice(&b), false, &len), 0);
+	views_head_moved(f->views);
+}
+
+#define EVENT "{\"type\":\"a\",\"data\":null,\"ts\":1}"
+
+static void put(struct fixture *f, const char *name, const char *text)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/reducers/%s", f->dir, name);
+	FILE *file = fopen(path, "w");
+	CHECK(file && fputs(text, file) >= 0 && fclose(file) == 0);
+}
+
+static void copy(struct fixture *f, const char *from_dir, const char *from, const char *to)
+{
+	char path[4096];
+	static char content[1 << 20];
+
+	snprintf(path, sizeof(path), "%s/%s.so", from_dir, from);
+	FILE *file = fopen(path, "r");
+	CHECK(file);
+	size_t n = fread(content, 1, sizeof(content), file);
+	CHECK(n > 0 && n < sizeof(content));
+	fclose(file);
+	snprintf(path, sizeof(path), "%s/reducers/%s", f->dir, to);
+	file = fopen(path, "w");
+	CHECK(file && fwrite(content, 1, n, file) == n && fclose(file) == 0);
+	CHECK_INT(chmod(path, 0644), 0);
+}
+
+static void drop(struct fixture *f, const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/reducers/%s", f->dir, name);
+	CHECK_INT(unlink(path), 0);
+}
+
+/* One request, and its answer once it is there. */
+struct call {
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	bool done;
+	struct views_answer answer;
+};
+
+static void call_done(void *arg, const struct views_answer *answer)
+{
+	struct call *c = arg;
+
+	pthread_mutex_lock(&c->lock);
+	CHECK(!c->done);
+	c->done = true;
+	c->answer = *answer;
+	pthread_cond_signal(&c->cond);
+	pthread_mutex_unlock(&c->lock);
+}
+
+static void call_begin(struct call *c, struct fixture *f, const char *name, enum views_what what)
+{
+	*c = (struct call){.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
+	views_refresh(f->views);
+	views_want(f->views, name, what, c, call_done, c);
+}
+
+static void call_wait(struct call *c)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += PATIENCE_S;
+	pthread_mutex_lock(&c->lock);
+	while (!c->done)
+		CHECK_INT(pthread_cond_timedwait(&c->cond, &c->lock, &until), 0);
+	pthread_mutex_unlock(&c->lock);
+	pthread_mutex_destroy(&c->lock);
+	pthread_cond_destroy(&c->cond);
+}
+
+static struct views_answer want(struct fixture *f, const char *name, enum views_what what)
+{
+	struct call c;
+
+	call_begin(&c, f, name, what);
+	call_wait(&c);
+	return c.answer;
+}
+
+static void check_state(struct fixture *f, const char *name, const char *json)
+{
+	uint64_t head = eventlog_head(f->log).off;
+	struct views_answer a = want(f, name, VIEWS_STATE);
+
+	CHECK_INT(a.error, 0);
+	CHECK_INT(a.pos.off, head);
+	CHECK_MEM(a.rendering->json.data, a.rendering->json.len, json, strlen(json));
+	rendering_unref(a.rendering);
+}
+
+static void check_error(struct fixture *f, const char *name, int error)
+{
+	struct views_answer a = want(f, name, VIEWS_STATE);
+
+	rendering_unref(a.rendering);
+	CHECK_INT(a.error, error);
+	CHECK(!a.rendering);
+}
+
+static void check_count(struct fixture *f, const char *name, unsigned count)
+{
+	char json[64];
+
+	snprintf(json, sizeof(json), "{\"count\":%u}\n", count);
+	check_state(f, name, json);
+}
+
+static struct view_status status_of(struct fixture *f, const char *name)
+{
+	struct view_status s;
+
+	CHECK_INT(views_status(f->views, name, &s), 0);
+	return s;
+}
+
+static pid_t worker_pid(struct fixture *f)
+{
+	struct views_worker_status s;
+
+	views_worker_status(f->views, &s);
+	return s.pid;
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static void test_states(struct fixture *f)
+{
+	copy(f, shipped, "count", "count.so");
+	copy(f, shipped, "todos", "todos.so");
+	copy(f, shipped, "types", "types.so");
+	start(f);
+	check_count(f, "count", 0);
+	CHECK_INT(want(f, "count", VIEWS_POSITION).pos.off, 0);
+	for (unsigned i = 1; i <= 200; i++) {
+		append_n(f, 1, EVENT);
+		if (i % 3)
+			check_count(f, "count", i);
+		struct views_answer a = want(f, "types", VIEWS_POSITION);
+		CHECK(a.error == 0 && !a.rendering && a.pos.off == i * (sizeof(EVENT)) && a.pos.seq == i);
+		CHECK(a.pos.hash == log_hash(SLICE(EVENT)));
+	}
+	/* Versions: the same state is the same version, and is not rendered again. */
+	struct views_answer one = want(f, "todos", VIEWS_STATE);
+	append_n(f, 1, EVENT);
+	struct views_answer two = want(f, "todos", VIEWS_STATE);
+	CHECK(one.error == 0 && two.error == 0 && one.version == two.version &&
+	      one.rendering == two.rendering);
+	CHECK(two.pos.off > one.pos.off);
+	append_n(f, 1, "{\"type\":\"todo_added\",\"data\":{\"text\":\"buy milk\"}}");
+	struct views_answer three = want(f, "todos", VIEWS_STATE);
+	CHECK(three.version > two.version);
+	CHECK(slice_eq(one.rendering->json, two.rendering->json));
+	rendering_unref(one.rendering);
+	rendering_unref(two.rendering);
+	rendering_unref(three.rendering);
+	check_state(f, "todos",
+		    "{\"items\":[{\"id\":0,\"text\":\"buy milk\",\"done\":false}],\"next_id\":1}\n");
+	check_state(f, "types", "{\"a\":201,\"todo_added\":1}\n");
+	/* A long fold, and renderings of all sizes. */
+	for (unsigned i = 0; i < 40; i++) {
+		append_n(f, 1000,
+			 "{\"type\":\"todo_added\",\"data\":{\"text\":"
+			 "\"0123456789012345678901234567890123456789\"}}");
+		struct views_answer a = want(f, "todos", VIEWS_STATE);
+		CHECK_INT(a.error, 0);
+		CHECK(a.rendering->json.len > (i + 1) * 60000);
+		rendering_unref(a.rendering);
+	}
+	check_error(f, "nothing", -ENOENT);
+	append_n(f, 1, "{\"type\":\"todo_added\",\"data\":{\"text\":\"x\"}}");
+	append_n(f, 5, "no event");
+	check_state(f, "types", "{\"a\":201,\"todo_added\":40002}\n");
+	CHECK(reported(f, "is no event"));
+	stop(f);
+}
+
+static void test_live(struct fixture *f)
+{
+	start(f);
+	append_n(f, 10, EVENT);
+	check_error(f, "n", -ENOENT);
+	put(f, "n.jq", ".[$event.type] += 1");
+	check_state(f, "n", "{\"a\":10}\n");
+	put(f, "n.jq", ". + 1");
+	check_state(f, "n", "10\n");
+	uint64_t version = status_of(f, "n").version;
+	put(f, "n.jq", ". + 1"); /* the same content: nothing happens */
+	check_state(f, "n", "10\n");
+	CHECK_INT(status_of(f, "n").version, version);
+	put(f, "n.jq", ". + ");
+	check_error(f, "n", -EIO);
+	CHECK(status_of(f, "n").broken && status_of(f, "n").why.text[0]);
+	put(f, "n.jq.new", ". + 2"); /* as editors do */
+	char from[128], to[128];
+	snprintf(from, sizeof(from), "%s/reducers/n.jq.new", f->dir);
+	snprintf(to, sizeof(to), "%s/reducers/n.jq", f->dir);
+	CHECK_INT(rename(from, to), 0);
+	check_state(f, "n", "20\n");
+	copy(f, shipped, "count", "n.so");
+	check_error(f, "n", -EIO);
+	CHECK(strstr(status_of(f, "n").why.text, "both n.jq and n.so"));
+	drop(f, "n.jq");
+	check_count(f, "n", 10);
+	copy(f, shipped, "types", "n.so"); /* in place: the worker runs a copy */
+	check_state(f, "n", "{\"a\":10}\n");
+	to[strlen(to) - 2] = 's';
+	to[strlen(to) - 1] = 'o';
+	CHECK_INT(chmod(to, 0666), 0);
+	check_error(f, "n", -EIO);
+	CHECK(strstr(status_of(f, "n").why.text, "writable"));
+	drop(f, "n.so");
+	check_error(f, "n", -ENOENT);
+	/* A symbolic link whose target changes. */
+	CHECK_INT(symlinkat("../target", f->fd, "reducers/link.jq"), 0);
+	check_error(f, "link", -EIO);
+	put(f, "../target", ". + 3");
+	check_state(f, "link", "30\n");
+	put(f, "../target", ". + 30");
+	check_state(f, "link", "300\n");
+	/* The directory itself goes and comes. */
+	drop(f, "link.jq");
+	CHECK_INT(unlinkat(f->fd, "reducers", AT_REMOVEDIR), 0);
+	check_error(f, "link", -ENOENT);
+	CHECK_INT(mkdirat(f->fd, "reducers", 0777), 0);
+	put(f, "n.jq", ". + 1");
+	check_state(f, "n", "10\n");
+	CHECK_INT(views_rebuild(f->views, "n"), 0);
+	check_state(f, "n", "10\n");
+	CHECK_INT(views_rebuild(f->views, "m"), -ENOENT);
+	struct views_worker_status s;
+	views_worker_status(f->views, &s);
+	CHECK_INT(s.restarts, 0);
+	stop(f);
+}
+
+/* One that goes wrong at its 500th event harms no other. */
+static void go_wrong(struct fixture *f, const char *name, const char *why, unsigned timeout_ms)
+{
+	struct call c;
+	char file[64];
+
+	copy(f, shipped, "count", "count.so");
+	snprintf(file, sizeof(file), "%s.so", name);
+	char module[64];
+	snprintf(module, sizeof(module), "bad_%s", name);
+	copy(f, bad, module, file);
+	start_with(f, &(struct views_options){.reduce_timeout_ms = timeout_ms, .reduce_memory = 256u << 20});
+	append_n(f, 499, EVENT);
+	check_state(f, name, "499\n");
+	check_count(f, "count", 499);
+	append_n(f, 1, EVENT);
+	append_n(f, 100, EVENT);
+	call_begin(&c, f, name, VIEWS_STATE);
+	uint64_t begin = now_ms();
+	check_count(f, "count", 600);
+	CHECK(now_ms() - begin < 5000);
+	call_wait(&c);
+	CHECK_INT(c.answer.error, -EIO);
+	struct view_status s = status_of(f, name);
+	CHECK(s.broken);
+	if (!strstr(s.why.text, why) || !strstr(s.why.text, "event 500 at offset 15968")) {
+		fprintf(stderr, "%s: %s\n", name, s.why.text);
+		CHECK(!"the right reason");
+	}
+	CHECK_INT(status_of(f, "count").folded >= 600, 1);
+	struct views_worker_status w;
+	views_worker_status(f->views, &w);
+	CHECK(w.restarts == 1 || w.restarts == 2); /* both have it while it is being handed over */
+	append_n(f, 1, EVENT);
+	check_count(f, "count", 601);
+	check_error(f, name, -EIO);
+	/* Once mended it comes back. */
+	copy(f, shipped, "count", file);
+	check_count(f, name, 601);
+	stop(f);
+}
+
+static void test_crash(struct fixture *f)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	go_wrong(f, "crash", "exited with status", 10000); /* the sanitizer's doing */
+#else
+	go_wrong(f, "crash", "killed by signal 11 (Segmentation fault)", 10000);
+#endif
+}
+
+static void test_abort(struct fixture *f)
+{
+	go_wrong(f, "abort", "killed by signal 6 (Aborted)", 10000);
+}
+
+static void test_loop(struct fixture *f)
+{
+	go_wrong(f, "loop", "took longer than 300 ms", 300);
+}
+
+static void test_hog(struct fixture *f)
+{
+	go_wrong(f, "hog", "memory", 10000);
+}
+
+static void test_leave(struct fixture *f)
+{
+	go_wrong(f, "leave", "exited with status 0", 10000);
+}
+
+static void test_escape(struct fixture *f)
+{
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* which keep their workers open */
+	copy(f, bad, "bad_escape", "escape.so");
+	start(f);
+	append_n(f, 1, EVENT);
+	check_state(f, "escape", "[]\n");
+	CHECK(!reported(f, "keeps rights"));
+	stop(f);
+#endif
+}
+
+static void test_killed(struct fixture *f)
+{
+	copy(f, shipped, "count", "count.so");
+	start(f);
+	unsigned n = 0;
+	pid_t last = 0;
+	for (unsigned i = 0; i < 5; i++) {
+		append_n(f, 1000, EVENT);
+		n += 1000;
+		pid_t pid = worker_pid(f);
+		if (pid && pid != last)
+			CHECK_INT(kill(pid, SIGKILL), 0);
+		last = pid;
+		check_count(f, "count", n);
+	}
+	CHECK(!status_of(f, "count").broken);
+	stop(f);
+}
+
+static void snapshot_path(struct fixture *f, char *path, size_t size)
+{
+	snprintf(path, size, "%s/views/count.snapshot.json", f->dir);
+}
+
+static void test_snapshots(struct fixture *f)
+{
+	char path[128];
+
+	copy(f, shipped, "count", "count.so");
+	put(f, "n.jq", ". + 1");
+	start(f);
+	append_n(f, 1000, EVENT);
+	check_count(f, "count", 1000);
+	stop(f);
+
+	start(f);
+	check_count(f, "count", 1000);
+	check_state(f, "n", "1000\n");
+	CHECK_INT(status_of(f, "count").folded, 0);
+	CHECK_INT(status_of(f, "count").snapshot_off, 1000 * sizeof(EVENT));
+	append_n(f, 10, EVENT);
+	check_count(f, "count", 1010);
+	check_state(f, "n", "1010\n");
+	CHECK_INT(status_of(f, "count").folded, 10);
+	CHECK_INT(status_of(f, "n").folded, 10);
+	stop(f);
+
+	/* A damaged one is ignored. */
+	snapshot_path(f, path, sizeof(path));
+	FILE *file = fopen(path, "r+");
+	CHECK(file && fseek(file, 20, SEEK_SET) == 0 && fputc('9', file) == '9' && fclose(file) == 0);
+	start(f);
+	check_count(f, "count", 1010);
+	check_state(f, "n", "1010\n");
+	CHECK_INT(status_of(f, "count").folded, 1010);
+	CHECK_INT(status_of(f, "n").folded, 0);
+	CHECK(reported(f, "snapshot of count is not used"));
+	stop(f);
+
+	/* So is one of another reducer. */
+	copy(f, shipped, "types", "count.so");
+	start(f);
+	check_state(f, "count", "{\"a\":1010}\n");
+	CHECK_INT(status_of(f, "count").folded, 1010);
+	CHECK_INT(views_rebuild(f->views, NULL), 0);
+	check_state(f, "count", "{\"a\":1010}\n");
+	CHECK_INT(status_of(f, "count").folded, 2020);
+	stop(f);
+
+	/* One on the way, and what a worker's death costs then. */
+	start_with(f, &(struct views_options){.snapshot_bytes = 1000 * sizeof(EVENT)});
+	append_n(f, 2000, EVENT);
+	check_state(f, "n", "3010\n");
+	uint64_t begin = now_ms();
+	while (status_of(f, "n").snapshot_off != 3010 * sizeof(EVENT) && now_ms() - begin < PATIENCE_S * 1000)
+		usleep(1000);
+	CHECK_INT(status_of(f, "n").snapshot_off, 3010 * sizeof(EVENT));
+	kill(worker_pid(f), SIGKILL);
+	append_n(f, 1, EVENT);
+	check_state(f, "n", "3011\n");
+	CHECK_INT(status_of(f, "n").folded, 2001);
+	stop(f);
+}
+
+static void test_rotation(struct fixture *f)
+{
+	copy(f, shipped, "count", "count.so");
+	start(f);
+	put(f, "../views/old.snapshot.json", "{}");
+	for (unsigned i = 1; i <= 5; i++) {
+		append_n(f, 1000, EVENT);
+		if (i % 2)
+			check_count(f, "count", i * 1000 + (i - 1) * 7);
+		CHECK_INT(eventlog_seal(f->log), 0);
+		append_n(f, 7, EVENT);
+		check_count(f, "count", i * 1007);
+		CHECK_INT(eventlog_archive(f->log, NULL), 0);
+		views_head_moved(f->views);
+	}
+	check_count(f, "count", 5035);
+	CHECK(status_of(f, "count").folded >= 5035);
+	/* Saved at each rotation; what nobody keeps is removed. */
+	uint64_t begin = now_ms();
+	while ((faccessat(f->fd, "views/old.snapshot.json", F_OK, 0) == 0 ||
+		faccessat(f->fd, "views/count.snapshot.json", F_OK, 0) < 0) &&
+	       now_ms() - begin < PATIENCE_S * 1000)
+		usleep(1000);
+	CHECK_INT(faccessat(f->fd, "views/count.snapshot.json", F_OK, 0), 0);
+	CHECK(faccessat(f->fd, "views/old.snapshot.json", F_OK, 0) < 0 && errno == ENOENT);
+	kill(worker_pid(f), SIGKILL);
+	check_count(f, "count", 5035);
+	stop(f);
+	start(f);
+	check_count(f, "count", 5035);
+	CHECK_INT(status_of(f, "count").folded, 0);
+	stop(f);
+}
+
+/* A reducer that never comes back is found out apart: those that are at work do not notice. */
+static void test_apart(struct fixture *f)
+{
+	struct views_worker_status before, after;
+	struct call c;
+
+	copy(f, shipped, "count", "count.so");
+	put(f, "n.jq", ". + 1");
+	start_with(f, &(struct views_options){.reduce_timeout_ms = 1000, .snapshot_bytes = 1u << 30});
+	append_n(f, 600, EVENT);
+	check_count(f, "count", 600);
+	uint64_t begin = now_ms();
+	/* Both are handed to the main worker. */
+	while ((status_of(f, "count").apart || status_of(f, "n").apart) &&
+	       now_ms() - begin < PATIENCE_S * 1000)
+		usleep(1000);
+	CHECK(!status_of(f, "count").apart && !status_of(f, "n").apart);
+	views_worker_status(f->views, &before);
+	CHECK(before.pid > 0 && before.rebuild_pid > 0);
+	copy(f, bad, "bad_loop", "loop.so");
+	call_begin(&c, f, "loop", VIEWS_STATE);
+	begin = now_ms();
+	unsigned n = 0;
+	while (now_ms() - begin < 500) {
+		append_n(f, 1, EVENT);
+		uint64_t asked = now_ms();
+		check_count(f, "count", 601 + n++);
+		CHECK(now_ms() - asked < 400);
+	}
+	CHECK(n > 100);
+	call_wait(&c);
+	CHECK_INT(c.answer.error, -EIO);
+	views_worker_status(f->views, &after);
+	CHECK_INT(after.pid, before.pid);
+	CHECK_INT(after.restarts, before.restarts + 1);
+	check_count(f, "count", 600 + n);
+	CHECK_INT(status_of(f, "count").folded, 600 + n);
+	/* The rebuild worker dies in the middle: no harm done. */
+	for (unsigned i = 0; i < 20; i++) {
+		char program[64];
+		snprintf(program, sizeof(program), ". + %u", i + 1);
+		put(f, "m.jq", program);
+		call_begin(&c, f, "m", VIEWS_STATE);
+		views_worker_status(f->views, &after);
+		if (i % 8 == 3 && after.rebuild_pid > 0)
+			kill(after.rebuild_pid, SIGKILL);
+		else if (i % 8 == 6 && after.pid > 0)
+			kill(after.pid, SIGKILL);
+		call_wait(&c);
+		CHECK_INT(c.answer.error, 0);
+		snprintf(program, sizeof(program), "%u\n", (600 + n) * (i + 1));
+		CHECK_MEM(c.answer.rendering->json.data, c.answer.rendering->json.len, program,
+			  strlen(program));
+		rendering_unref(c.answer.rendering);
+	}
+	check_count(f, "count", 600 + n);
+	stop(f);
+}
+
+static void test_cancel(struct fixture *f)
+{
+	struct call c, d;
+
+	copy(f, bad, "bad_loop", "loop.so");
+	start_with(f, &(struct views_options){.reduce_timeout_ms = 1500});
+	append_n(f, 500, EVENT);
+	call_begin(&c, f, "loop", VIEWS_STATE);
+	call_begin(&d, f, "loop", VIEWS_POSITION);
+	views_cancel(f->views, &c);
+	call_wait(&c);
+	CHECK_INT(c.answer.error, -EINTR);
+	drop(f, "loop.so");
+	views_refresh(f->views);
+	call_wait(&d);
+	CHECK_INT(d.answer.error, -ENOENT);
+	copy(f, shipped, "count", "count.so");
+	call_begin(&c, f, "count", VIEWS_STATE);
+	kill(worker_pid(f), SIGKILL);
+	call_wait(&c);
+	CHECK_INT(c.answer.error, 0);
+	rendering_unref(c.answer.rendering);
+	copy(f, bad, "bad_loop", "loop.so");
+	call_begin(&c, f, "loop", VIEWS_STATE);
+	stop(f);
+	call_wait(&c);
+	CHECK_INT(c.answer.error, -ESHUTDOWN);
+}
+
+struct load {
+	struct fixture *f;
+	_Atomic bool over;
+	uint64_t answers;
+};
+
+static void *read_states(void *arg)
+{
+	struct load *l = arg;
+
+	while (!atomic_load(&l->over)) {
+		uint64_t head = eventlog_head(l->f->log).off;
+		struct views_answer a =
+		    want(l->f, l->answers % 2 ? "count" : "n", l->answers % 3 ? VIEWS_STATE : VIEWS_POSITION);
+		CHECK_INT(a.error, 0);
+		CHECK(a.pos.off >= head);
+		if (a.rendering && l->answers % 2) {
+			char json[64];
+			snprintf(json, sizeof(json), "{\"count\":%llu}\n", (unsigned long long)a.pos.seq);
+			CHECK_MEM(a.rendering->json.data, a.rendering->json.len, json, strlen(json));
+		}
+		rendering_unref(a.rendering);
+		l->answers++;
+	}
+	return NULL;
+}
+
+static void test_load(struct fixture *f)
+{
+	struct load loads[3] = {{.f = f}, {.f = f}, {.f = f}};
+	pthread_t threads[3];
+
+	copy(f, shipped, "count", "count.so");
+	put(f, "n.jq", ". + 1");
+	start(f);
+	for (unsigned i = 0; i < countof(threads); i++)
+		CHECK_INT(pthread_create(&threads[i], NULL, read_states, &loads[i]), 0);
+	uint64_t begin = now_ms();
+	unsigned n = 0;
+	for (; now_ms() - begin < 1000; n++) {
+		append_n(f, 1 + n % 5, EVENT);
+		if (n % 4096 == 2048 && worker_pid(f) > 0)
+			kill(worker_pid(f), SIGKILL);
+	}
+	for (unsigned i = 0; i < countof(threads); i++)
+		atomic_store(&loads[i].over, true);
+	for (unsigned i = 0; i < countof(threads); i++) {
+		CHECK_INT(pthread_join(threads[i], NULL), 0);
+		CHECK(loads[i].answers > 0);
+	}
+	stop(f);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		void (*run)(struct fixture *f);
+	} tests[] = {
+	    {"states", test_states},       {"live", test_live},         {"crash", test_crash},
+	    {"abort", test_abort},         {"loop", test_loop},         {"hog", test_hog},
+	    {"leave", test_leave},         {"escape", test_escape},     {"killed", test_killed},
+	    {"snapshots", test_snapshots}, {"rotation", test_rotation}, {"apart", test_apart},
+	    {"cancel", test_cancel},       {"load", test_load},
+	};
+
+	CHECK(argc >= 4);
+	worker = argv[1];
+	shipped = argv[2];
+	bad = argv[3];
+	for (size_t i = 0; i < countof(tests); i++) {
+		struct fixture f;
+		if (argc > 4 && strcmp(argv[4], tests[i].name) != 0)
+			continue;
+		uint64_t begin = now_ms();
+		set_up(&f);
+		tests[i].run(&f);
+		tear_down(&f);
+		printf("%s: %llu ms\n", tests[i].name, (unsigned long long)(now_ms() - begin));
+		fflush(stdout);
+	}
+	return 0;
+}
