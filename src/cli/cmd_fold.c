@@ -1,0 +1,238 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "model/fold.h"
+
+#define BLOCK (1u << 20)
+
+static const char usage[] =
+    "usage: eventfold fold [--each] [--at N] [--strict] REDUCER [FILE…]\n"
+    "\n"
+    "Folds events, one a line, with the reducer in the file REDUCER (.jq or .so) and prints the\n"
+    "state. Reads standard input where there is no FILE, or for the FILE -.\n"
+    "\n"
+    "  --each      print the state after every event, a line each\n"
+    "  --at N      stop after N events\n"
+    "  --strict    stop at the first line that is no event; otherwise it is reported and skipped\n";
+
+struct folding {
+	struct view view;
+	struct fold fold;
+	struct fold_mark mark;
+	bool each, strict;
+	uint64_t at; /* stop behind this many events */
+	struct buf state;
+	const char *file; /* being read */
+	uint64_t first;   /* lines before it */
+	bool stop;        /* enough, or too much */
+	int status;
+};
+
+static void damaged(void *arg, const struct log_pos *before, struct slice line,
+		    const struct json_error *error)
+{
+	struct folding *f = arg;
+
+	fprintf(stderr, "eventfold: %s:%llu: column %zu: %s\n", f->file,
+		(unsigned long long)(before->seq - f->first + 1), error->at + 1, error->why);
+	if (f->strict) {
+		f->status = 1;
+		f->stop = true;
+	}
+}
+
+/* The view has broken: which line it was, and why. */
+static void report_broken(struct folding *f)
+{
+	if (f->view.error_seq)
+		fprintf(stderr, "eventfold: %s:%llu: the reducer failed: %s\n", f->file,
+			(unsigned long long)(f->view.error_seq - f->first), f->view.why.text);
+	else
+		fprintf(stderr, "eventfold: the reducer failed: %s\n", f->view.why.text);
+	f->status = 1;
+	f->stop = true;
+}
+
+static void print_state(struct folding *f)
+{
+	buf_clear(&f->state);
+	if (view_write(&f->view, &f->mark, &f->state) < 0)
+		return report_broken(f);
+	buf_add_char(&f->state, '\n');
+	if (fwrite(f->state.data, 1, f->state.len, stdout) != f->state.len) {
+		fprintf(stderr, "eventfold: cannot write: %s\n", strerror(errno));
+		f->status = 1;
+		f->stop = true;
+	}
+}
+
+static void fold_lines(struct folding *f, struct slice lines)
+{
+	struct view *views[] = {&f->view};
+	struct log_pos pos = f->view.pos;
+
+	fold_block(&f->fold, views, 1, &pos, lines);
+	if (f->view.error)
+		report_broken(f);
+}
+
+/* Whole lines. Where each state is wanted, or the end may be in between, they go in one by one. A line that
+ * is no event makes no state and does not count. */
+static void fold_some(struct folding *f, struct slice lines)
+{
+	if (!f->each && !f->strict && f->at == UINT64_MAX)
+		return fold_lines(f, lines);
+	while (lines.len > 0 && !f->stop) {
+		const char *newline = memchr(lines.data, '\n', lines.len);
+		size_t len = (size_t)(newline - lines.data) + 1;
+		uint64_t events = f->fold.events;
+		fold_lines(f, (struct slice){lines.data, len});
+		lines = (struct slice){lines.data + len, lines.len - len};
+		if (f->each && !f->stop && f->fold.events > events)
+			print_state(f);
+		if (f->fold.events >= f->at)
+			f->stop = true;
+	}
+}
+
+/* Reads to the end; a last line without its newline counts. */
+static int fold_fd(struct folding *f, int fd)
+{
+	auto_buf struct buf block = {0};
+	ssize_t n;
+
+	do {
+		if (buf_reserve(&block, BLOCK) < 0)
+			return -ENOMEM;
+		n = read(fd, block.data + block.len, BLOCK);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		size_t seen = block.len; /* no newline in there */
+		block.len += (size_t)n;
+		if (n == 0 && block.len > 0)
+			buf_add_char(&block, '\n');
+		const char *last = memrchr(block.data + seen, '\n', block.len - seen);
+		size_t whole = last ? (size_t)(last - block.data) + 1 : 0;
+		fold_some(f, (struct slice){block.data, whole});
+		buf_drop(&block, whole);
+	} while (n != 0 && !f->stop);
+	return 0;
+}
+
+static void fold_file(struct folding *f, const char *name)
+{
+	bool standard = strcmp(name, "-") == 0;
+	auto_close int fd = standard ? dup(0) : open(name, O_RDONLY | O_CLOEXEC);
+
+	f->file = standard ? "standard input" : name;
+	f->first = f->view.pos.seq;
+	int r = fd < 0 ? -errno : fold_fd(f, fd);
+	if (r < 0) {
+		fprintf(stderr, "eventfold: cannot read %s: %s\n", f->file, strerror(-r));
+		f->status = 1;
+		f->stop = true;
+	}
+}
+
+static int load(const char *path, struct reducer **ret)
+{
+	const char *name = strrchr(path, '/');
+	struct diag diag = {0};
+	enum reducer_kind kind;
+	struct slice stem;
+
+	if (!reducer_kind_of(name ? name + 1 : path, &kind, &stem)) {
+		fprintf(stderr, "eventfold: %s: a reducer's file ends in .jq or .so\n", path);
+		return 2;
+	}
+	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		fprintf(stderr, "eventfold: cannot open %s: %s\n", path, strerror(errno));
+		return 1;
+	}
+	if (reducer_load(ret, kind, fd, &diag) < 0) {
+		fprintf(stderr, "eventfold: %s: %s\n", path, diag.text);
+		return 1;
+	}
+	return 0;
+}
+
+static int run(struct folding *f, const char *reducer, char **files)
+{
+	struct log_pos start = {0};
+	struct reducer *loaded;
+
+	int status = load(reducer, &loaded);
+	if (status)
+		return status;
+	view_init(&f->view, 1, loaded, &start);
+	fold_init(&f->fold, &f->mark);
+	f->fold.damaged = damaged;
+	f->fold.arg = f;
+	f->stop = f->at == 0;
+	if (!*files && !f->stop)
+		fold_file(f, "-");
+	for (; *files && !f->stop; files++)
+		fold_file(f, *files);
+	if (!f->each && f->status == 0)
+		print_state(f);
+	if (fflush(stdout) != 0 && f->status == 0) {
+		fprintf(stderr, "eventfold: cannot write: %s\n", strerror(errno));
+		f->status = 1;
+	}
+	fold_deinit(&f->fold);
+	view_deinit(&f->view);
+	buf_deinit(&f->state);
+	return f->status;
+}
+
+static int usage_error(const char *what)
+{
+	fprintf(stderr, "eventfold: %s\nTry: eventfold fold --help\n", what);
+	return 2;
+}
+
+int cmd_fold(int argc, char **argv)
+{
+	static const struct option longs[] = {
+	    {"each", no_argument, NULL, 'e'},
+	    {"at", required_argument, NULL, 'n'},
+	    {"strict", no_argument, NULL, 's'},
+	    {"help", no_argument, NULL, 'h'},
+	    {0},
+	};
+	struct folding f = {.at = UINT64_MAX};
+	char *end;
+	int c;
+
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+		switch (c) {
+		case 'e':
+			f.each = true;
+			break;
+		case 'n':
+			f.at = strtoull(optarg, &end, 10);
+			if (*optarg < '0' || *optarg > '9' || *end)
+				return usage_error("--at wants a number of events");
+			break;
+		case 's':
+			f.strict = true;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default:
+			return usage_error("no such option, or its argument is missing");
+		}
+	}
+	if (optind == argc)
+		return usage_error("a reducer is wanted");
+	return run(&f, argv[optind], argv + optind + 1);
+}

@@ -1,0 +1,272 @@
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cli/commands.h"
+#include "cli/offline.h"
+#include "cli/progress.h"
+#include "cli/verify_view.h"
+#include "base/limits.h"
+#include "model/event.h"
+#include "model/snapshot.h"
+#include "store/cursor.h"
+
+static const char usage[] =
+	"usage: eventfold verify DATA\n"
+	"\n"
+	"Checks every line and every archive frame of the log in DATA, and every snapshot of a view, which it\n"
+	"compares with a fold from scratch. Prints what is wrong and where. Changes nothing. The exit status\n"
+	"is 0 where all is well, 1 for damage.\n";
+
+struct verify {
+	struct offline log;
+	struct progress progress;
+	uint64_t damaged; /* findings */
+	uint64_t snapshots;
+};
+
+/* Something that is not as it should be. */
+static void finding(struct verify *v, const char *fmt, ...) printf_like(2, 3);
+static void finding(struct verify *v, const char *fmt, ...)
+{
+	va_list args;
+
+	progress_clear(&v->progress);
+	va_start(args, fmt);
+	vprintf(fmt, args);
+	va_end(args);
+	putchar('\n');
+	v->damaged++;
+}
+
+static void note(struct verify *v, const char *fmt, ...) printf_like(2, 3);
+static void note(struct verify *v, const char *fmt, ...)
+{
+	va_list args;
+
+	progress_clear(&v->progress);
+	va_start(args, fmt);
+	vprintf(fmt, args);
+	va_end(args);
+	putchar('\n');
+}
+
+static void reported(void *arg, const char *text)
+{
+	finding(arg, "%s", text);
+}
+
+/* Lines and frames */
+
+static void check_block(struct verify *v, struct cursor *c, struct event *ev, struct slice block)
+{
+	struct json_error error;
+	struct slice line = { 0 };
+
+	for (const char *at = block.data, *end = at + block.len; at < end; at += line.len + 1) {
+		line = (struct slice){ at, (size_t)((const char *)memchr(at, '\n', (size_t)(end - at)) - at) };
+		if (!event_scan(ev, line, &error))
+			finding(v, "event %llu, offset %llu: column %zu: %s", (unsigned long long)c->pos.seq + 1,
+				(unsigned long long)c->pos.off, error.at + 1, error.why);
+		cursor_advance(c, line.len);
+	}
+	cursor_settle(c, line);
+	progress_add(&v->progress, block.len);
+}
+
+static int check_lines(struct verify *v)
+{
+	struct log_pos start = { 0 };
+	struct event ev = { 0 };
+	struct log_damage damage;
+	struct cursor cursor;
+	struct slice block;
+	int r;
+
+	cursor_init(&cursor, v->log.reader, &start);
+	do {
+		block.len = 0;
+		r = cursor_fill(&cursor, v->log.head.off, &block, &damage);
+		if (r > 0)
+			finding(v, "offset %llu: %llu bytes cannot be read: %s", (unsigned long long)damage.off,
+				(unsigned long long)damage.len, damage.what);
+		else if (r == 0 && block.len > 0)
+			check_block(v, &cursor, &ev, block);
+	} while (r > 0 || (r == 0 && block.len > 0));
+	cursor_deinit(&cursor);
+	event_deinit(&ev);
+	return r;
+}
+
+/* What stands behind the part of a file that counts. */
+static int check_ends(struct verify *v)
+{
+	struct log_files files;
+	struct stat st;
+
+	int r = eventlog_files(v->log.log, &files);
+	if (r < 0)
+		return r;
+	uint64_t active = v->log.head.off - files.active_begin.off;
+	if (files.active_fd >= 0 && fstat(files.active_fd, &st) == 0 && (uint64_t)st.st_size > active)
+		finding(v, "app.jsonl: the last line, at offset %llu, has no newline: %llu bytes",
+			(unsigned long long)v->log.head.off, (unsigned long long)st.st_size - active);
+	if (files.archive_fd >= 0 && fstat(files.archive_fd, &st) == 0 && (uint64_t)st.st_size > files.archive_size) {
+		unsigned long long rest = (unsigned long long)st.st_size - files.archive_size;
+		if (files.sealed_fd >= 0)
+			note(v, "archive.jsonl.zst: %llu bytes of a rotation that the next mount finishes", rest);
+		else
+			finding(v, "archive.jsonl.zst: the last %llu bytes are no whole frame", rest);
+	}
+	if (files.sealed_fd >= 0)
+		note(v, "app.jsonl.sealed: a rotation is under way, or the next mount finishes it");
+	log_files_deinit(&files);
+	return 0;
+}
+
+/* Snapshots */
+
+static int read_file(int dirfd, const char *name, struct buf *ret)
+{
+	auto_close int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	do {
+		if (buf_reserve(ret, 1 << 16) < 0)
+			return -ENOMEM;
+		n = read(fd, ret->data + ret->len, 1 << 16);
+		if (n < 0)
+			return -errno;
+		ret->len += (size_t)n;
+	} while (n > 0);
+	return 0;
+}
+
+static void check_state(struct verify *v, const char *name, const char *view, const struct snapshot *s)
+{
+	struct diag diag = { 0 };
+
+	switch (verify_view(v->log.data_fd, view, s, &diag)) {
+	case VERIFY_SAME:
+		break;
+	case VERIFY_DIFFERS:
+		finding(v, "views/%s: its state is not what a fold from scratch gives", name);
+		break;
+	case VERIFY_OTHER:
+		note(v, "views/%s: not compared: %s", name, diag.text);
+	}
+}
+
+static void check_snapshot(struct verify *v, int views_fd, const char *name, size_t stem)
+{
+	auto_buf struct buf text = { 0 };
+	char view[LIMIT_NAME + 1] = { 0 };
+	struct diag diag = { 0 };
+	struct snapshot s;
+
+	memcpy(view, name, stem);
+	int r = read_file(views_fd, name, &text);
+	if (r < 0) {
+		finding(v, "views/%s: %s", name, strerror(-r));
+		return;
+	}
+	r = snapshot_parse(buf_slice(&text), &s, &diag);
+	if (r > 0 && !memmem(text.data, text.len, "\"eventfold\":{", 13)) {
+		note(v, "views/%s: written by another program; a mount folds the view anew", name);
+		return;
+	}
+	if (r == 0)
+		r = snapshot_check(&s, v->log.reader, v->log.head.off, &diag);
+	if (r != 0) {
+		finding(v, "views/%s: %s", name, r < 0 ? strerror(-r) : diag.text);
+		return;
+	}
+	v->snapshots++;
+	check_state(v, name, view, &s);
+}
+
+static void check_snapshots(struct verify *v)
+{
+	static const char suffix[] = ".snapshot.json";
+	int fd = openat(v->log.data_fd, "views", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		size_t len = strlen(entry->d_name), end = sizeof(suffix) - 1;
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		if (len > end && len - end <= LIMIT_NAME && strcmp(entry->d_name + len - end, suffix) == 0 &&
+		    entry->d_name[0] != '.')
+			check_snapshot(v, fd, entry->d_name, len - end);
+		else
+			note(v, "views/%s: a leftover", entry->d_name);
+	}
+	if (dir)
+		closedir(dir);
+	else if (fd >= 0)
+		close(fd);
+}
+
+static void check_leftovers(struct verify *v)
+{
+	static const char *const torn[] = { "app.jsonl.torn", "archive.jsonl.zst.torn" };
+	struct stat st;
+
+	for (size_t i = 0; i < countof(torn); i++)
+		if (fstatat(v->log.data_fd, torn[i], &st, 0) == 0)
+			note(v, "%s: %llu bytes that an earlier mount could not use", torn[i], (unsigned long long)st.st_size);
+}
+
+static int verify(const char *data)
+{
+	struct verify v = { 0 };
+
+	if (!offline_open(&v.log, data, reported, &v))
+		return 1;
+	progress_begin(&v.progress, "verify", v.log.head.off);
+	int r = check_lines(&v);
+	if (r == 0)
+		r = check_ends(&v);
+	if (r < 0)
+		finding(&v, "the log cannot be read: %s", strerror(-r));
+	check_snapshots(&v);
+	check_leftovers(&v);
+	progress_clear(&v.progress);
+	printf("%llu events, %llu bytes, %llu snapshots: ", (unsigned long long)v.log.head.seq,
+	       (unsigned long long)v.log.head.off, (unsigned long long)v.snapshots);
+	if (v.damaged)
+		printf("%llu damaged\n", (unsigned long long)v.damaged);
+	else
+		printf("all is well\n");
+	offline_close(&v.log);
+	return v.damaged > 0;
+}
+
+int cmd_verify(int argc, char **argv)
+{
+	static const struct option longs[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
+	int c;
+
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+		if (c == 'h') {
+			fputs(usage, stdout);
+			return 0;
+		}
+		fputs("eventfold: no such option\nTry: eventfold verify --help\n", stderr);
+		return 2;
+	}
+	if (argc - optind != 1) {
+		fputs("eventfold: one directory is wanted: DATA\nTry: eventfold verify --help\n", stderr);
+		return 2;
+	}
+	return verify(argv[optind]);
+}

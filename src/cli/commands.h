@@ -1,0 +1,8 @@
+/* The commands of the program. Each gets its own arguments (argv[0] is its name) and returns the exit status: 0, 1 for a
+ * failure, 2 for wrong usage. */
+#pragma once
+
+int cmd_mount(int argc, char **argv);
+int cmd_fold(int argc, char **argv);
+int cmd_verify(int argc, char **argv);
+int cmd_log(int argc, char **argv);

@@ -1,0 +1,127 @@
+#include "cli/verify_view.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "model/definition.h"
+#include "model/fold.h"
+#include "store/cursor.h"
+#include "store/eventlog.h"
+
+/* Exit statuses of the folding process. */
+enum { SAME, DIFFERS, BROKEN, UNREADABLE };
+
+static int fold_up_to(struct view *view, struct reader *reader, uint64_t end)
+{
+	struct view *views[] = { view };
+	struct log_pos pos = { 0 };
+	struct log_damage damage;
+	struct fold_mark mark = { 0 };
+	struct cursor cursor;
+	struct fold fold;
+	struct slice block;
+	int r;
+
+	fold_init(&fold, &mark);
+	cursor_init(&cursor, reader, &pos);
+	do {
+		block.len = 0;
+		r = cursor_fill(&cursor, end, &block, &damage);
+		if (r == 0)
+			fold_block(&fold, views, 1, &cursor.pos, block);
+	} while ((r > 0 || block.len > 0) && r >= 0 && !view->error);
+	cursor_deinit(&cursor);
+	fold_deinit(&fold);
+	return r;
+}
+
+static int compare(struct reader *reader, struct definition *def, const struct snapshot *s)
+{
+	auto_buf struct buf state = { 0 };
+	struct log_pos start = { 0 };
+	struct fold_mark mark = { 0 };
+	struct reducer *reducer;
+	struct view view;
+	int result = BROKEN;
+
+	if (reducer_load(&reducer, def->kind, def->fd, NULL) < 0)
+		return BROKEN;
+	view_init(&view, 1, reducer, &start);
+	if (fold_up_to(&view, reader, s->pos.off) < 0)
+		result = UNREADABLE;
+	else if (!view.error && view_write(&view, &mark, &state) == 0)
+		result = slice_eq(buf_slice(&state), s->state) ? SAME : DIFFERS;
+	view_deinit(&view);
+	return result;
+}
+
+/* In the folding process: the log is opened anew, since places in open files are shared. */
+static int run(int data_fd, struct definition *def, const struct snapshot *s)
+{
+	struct eventlog_options options = { .read_only = true };
+	struct reader *reader = NULL;
+	struct eventlog *log;
+	struct log_files files;
+
+	if (eventlog_open(&log, &disk_posix, data_fd, &options, NULL) != 0)
+		return UNREADABLE;
+	int r = eventlog_files(log, &files);
+	if (r == 0)
+		r = reader_new(&reader, &disk_posix, &files);
+	int result = r < 0 ? UNREADABLE : compare(reader, def, s);
+	reader_free(reader);
+	eventlog_close(log);
+	return result;
+}
+
+static enum verify_result judge(int status, struct diag *diag)
+{
+	if (WIFSIGNALED(status)) {
+		diag_set(diag, 0, "its reducer was killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+		return VERIFY_OTHER;
+	}
+	switch (WEXITSTATUS(status)) {
+	case SAME:
+		return VERIFY_SAME;
+	case DIFFERS:
+		return VERIFY_DIFFERS;
+	case BROKEN:
+		diag_set(diag, 0, "its reducer is broken");
+		return VERIFY_OTHER;
+	default:
+		diag_set(diag, 0, "the log cannot be read");
+		return VERIFY_OTHER;
+	}
+}
+
+enum verify_result verify_view(int data_fd, const char *view, const struct snapshot *s, struct diag *diag)
+{
+	auto_close int reducers_fd = openat(data_fd, "reducers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct definition *def = NULL;
+	enum verify_result result = VERIFY_OTHER;
+	int status;
+
+	if (reducers_fd < 0 || definition_load(reducers_fd, view, &def) < 0 || !def) {
+		diag_set(diag, 0, "it has no reducer");
+		return VERIFY_OTHER;
+	}
+	if (def->why.text[0]) {
+		*diag = def->why;
+	} else if (def->identity != s->reducer) {
+		diag_set(diag, 0, "its reducer has changed since");
+	} else {
+		fflush(NULL);
+		pid_t pid = fork();
+		if (pid == 0)
+			_exit(run(data_fd, def, s));
+		if (pid < 0 || waitpid(pid, &status, 0) != pid)
+			diag_set(diag, 0, "%s", strerror(errno));
+		else
+			result = judge(status, diag);
+	}
+	definition_unref(def);
+	return result;
+}

@@ -1,0 +1,269 @@
+#include "fs/commit.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+
+#include "base/buf.h"
+#include "base/limits.h"
+
+struct committer {
+	struct eventlog *log;
+	struct committer_options options;
+	pthread_t thread;
+
+	/* Under the lock. Items are in the order of their queueing; `backlog` is the sum of their lines and of those in
+	 * the commit thread's hands. */
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	struct commit *first, **last;
+	struct commit *seal, **seal_last;
+	size_t backlog;
+	bool idle, stop;
+
+	/* The commit thread's own. */
+	struct buf joined;
+	bool unsynced; /* something was appended without a sync */
+};
+
+/* A run of queued items whose lines go to the disk together. */
+struct run {
+	struct commit *first, *end; /* end: behind the run */
+	struct slice lines;
+	bool durable;
+};
+
+/* The longest run from `first` on, as one piece of bytes. A conditional item that does not hold ends it before, and stands
+ * alone at the front otherwise: it is then in *ret_stale. */
+static int make_run(struct committer *c, struct commit *first, struct run *ret, struct commit **ret_stale)
+{
+	struct log_pos head = eventlog_head(c->log);
+	struct commit *item = first;
+
+	*ret = (struct run){ .first = first };
+	*ret_stale = NULL;
+	buf_clear(&c->joined);
+	for (; item; item = item->next) {
+		if (item->conditional) {
+			/* What comes before would move the head: it is decided first. */
+			if (c->joined.len > 0)
+				break;
+			if (item->expect.off != head.off || (head.off > 0 && item->expect.hash != head.hash)) {
+				if (item == first)
+					*ret_stale = item;
+				break;
+			}
+		}
+		if (c->joined.len > 0 && c->joined.len + item->lines.len > LIMIT_QUEUE)
+			break;
+		ret->durable |= item->durable;
+		/* A lone item needs no copy. */
+		if (item == first && (!item->next || item->lines.len > LIMIT_WRITE)) {
+			ret->lines = item->lines;
+			ret->end = item->next;
+			return 0;
+		}
+		buf_add_slice(&c->joined, item->lines);
+		/* Its writer is told where the head stands behind its own lines. */
+		if (item->conditional) {
+			item = item->next;
+			break;
+		}
+	}
+	ret->end = item;
+	ret->lines = buf_slice(&c->joined);
+	return buf_error(&c->joined);
+}
+
+/* Appends a run: an error goes to every item that is not wholly in the log. */
+static int append_run(struct committer *c, const struct run *run, size_t *ret_stored)
+{
+	bool sync = run->durable && c->options.sync != SYNC_NONE;
+	int r = 0;
+
+	*ret_stored = 0;
+	if (run->lines.len > 0) {
+		r = eventlog_append(c->log, run->lines, sync, ret_stored);
+		c->unsynced |= r == 0 && !sync;
+	}
+	if (r == 0 && sync && c->unsynced) {
+		r = eventlog_sync(c->log);
+		c->unsynced = r < 0;
+	}
+	return r;
+}
+
+static void answer_run(struct committer *c, const struct run *run, int error, size_t stored)
+{
+	struct log_pos head = eventlog_head(c->log);
+	size_t left = stored, total = 0;
+
+	for (struct commit *item = run->first, *next; item != run->end; item = next) {
+		next = item->next;
+		size_t mine = min(left, item->lines.len);
+		left -= mine;
+		total += item->lines.len;
+		bool whole = mine == item->lines.len && (error != -EIO && error != -EROFS);
+		item->done(item, whole ? 0 : error, mine, &head);
+	}
+	pthread_mutex_lock(&c->lock);
+	c->backlog -= total;
+	pthread_mutex_unlock(&c->lock);
+}
+
+static void rotate_if_due(struct committer *c)
+{
+	struct eventlog_stats stats;
+
+	if (!c->options.rotate)
+		return;
+	eventlog_stats(c->log, &stats);
+	if (stats.active_bytes < c->options.rotate || stats.rotating || stats.failed)
+		return;
+	if (eventlog_seal(c->log) == 0) {
+		c->unsynced = false;
+		c->options.sealed(c->options.arg);
+		c->options.moved(c->options.arg);
+	}
+}
+
+static void commit_all(struct committer *c, struct commit *item)
+{
+	while (item) {
+		struct commit *stale;
+		struct run run;
+		size_t stored = 0;
+
+		int r = make_run(c, item, &run, &stale);
+		if (stale) {
+			run = (struct run){ .first = stale, .end = stale->next };
+			r = -ESTALE;
+		} else if (r == 0) {
+			r = append_run(c, &run, &stored);
+		} else {
+			run.first = item;
+			run.end = item->next;
+		}
+		item = run.end;
+		/* Those who wait for the disk first: whoever looks at a view now asks for the head as it is. */
+		answer_run(c, &run, r, stored);
+		if (stored > 0)
+			c->options.moved(c->options.arg);
+	}
+	rotate_if_due(c);
+}
+
+static void seal_all(struct committer *c, struct commit *item)
+{
+	while (item) {
+		struct commit *next = item->next;
+		int r = eventlog_seal(c->log);
+		struct log_pos head = eventlog_head(c->log);
+		if (r == 0) {
+			c->unsynced = false;
+			c->options.sealed(c->options.arg);
+			c->options.moved(c->options.arg);
+		}
+		item->done(item, r, 0, &head);
+		item = next;
+	}
+}
+
+static void *commit_thread(void *arg)
+{
+	struct committer *c = arg;
+
+	pthread_mutex_lock(&c->lock);
+	for (;;) {
+		struct commit *items = c->first, *seal = c->seal;
+		c->first = NULL;
+		c->last = &c->first;
+		c->seal = NULL;
+		c->seal_last = &c->seal;
+		if (!items && !seal) {
+			if (c->stop)
+				break;
+			c->idle = true;
+			pthread_cond_wait(&c->wake, &c->lock);
+			c->idle = false;
+			continue;
+		}
+		pthread_mutex_unlock(&c->lock);
+		commit_all(c, items);
+		seal_all(c, seal);
+		pthread_mutex_lock(&c->lock);
+	}
+	pthread_mutex_unlock(&c->lock);
+	/* What was appended without a sync is not left to chance at an orderly end. A failure here was promised to nobody. */
+	if (c->unsynced && eventlog_sync(c->log) == 0)
+		c->unsynced = false;
+	return NULL;
+}
+
+int committer_start(struct committer **ret, struct eventlog *log, const struct committer_options *options)
+{
+	struct committer *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return -ENOMEM;
+	c->log = log;
+	c->options = *options;
+	c->last = &c->first;
+	c->seal_last = &c->seal;
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_cond_init(&c->wake, NULL);
+	int r = pthread_create(&c->thread, NULL, commit_thread, c);
+	if (r != 0) {
+		free(c);
+		return -r;
+	}
+	*ret = c;
+	return 0;
+}
+
+void committer_stop(struct committer *c)
+{
+	if (!c)
+		return;
+	pthread_mutex_lock(&c->lock);
+	c->stop = true;
+	pthread_cond_signal(&c->wake);
+	pthread_mutex_unlock(&c->lock);
+	pthread_join(c->thread, NULL);
+	assert(!c->first && c->backlog == 0);
+	buf_deinit(&c->joined);
+	pthread_cond_destroy(&c->wake);
+	pthread_mutex_destroy(&c->lock);
+	free(c);
+}
+
+void commit_queue(struct committer *c, struct commit *item)
+{
+	item->next = NULL;
+	pthread_mutex_lock(&c->lock);
+	c->backlog += item->lines.len;
+	*c->last = item;
+	c->last = &item->next;
+	bool wake = c->idle;
+	pthread_mutex_unlock(&c->lock);
+	if (wake)
+		pthread_cond_signal(&c->wake);
+}
+
+void commit_seal(struct committer *c, struct commit *item)
+{
+	item->next = NULL;
+	pthread_mutex_lock(&c->lock);
+	*c->seal_last = item;
+	c->seal_last = &item->next;
+	pthread_cond_signal(&c->wake);
+	pthread_mutex_unlock(&c->lock);
+}
+
+size_t committer_backlog(struct committer *c)
+{
+	pthread_mutex_lock(&c->lock);
+	size_t backlog = c->backlog;
+	pthread_mutex_unlock(&c->lock);
+	return backlog;
+}

@@ -1,0 +1,87 @@
+#include "fs/ctl_file.h"
+
+#include <errno.h>
+
+#include "fs/reply.h"
+
+/* A rotation that somebody waits for. */
+struct rotation {
+	struct commit commit;
+	struct archiver_wait wait;
+	struct mount *mount;
+	fuse_req_t req;
+	size_t size;
+};
+
+void ctl_file_open(struct mount *m, fuse_req_t req, struct node *node, struct fuse_file_info *fi)
+{
+	struct file *f = file_new(m, node, req, fi);
+
+	if (!f)
+		return reply_error(req, -ENOMEM);
+	reply_open(req, fi, f);
+}
+
+/* On the archiver thread. */
+static void archived(struct archiver_wait *wait, int error)
+{
+	struct rotation *r = container_of(wait, struct rotation, wait);
+
+	if (error < 0)
+		reply_error(r->req, error);
+	else
+		reply_written(r->req, r->size);
+	free(r);
+}
+
+/* On the commit thread. 1: there is nothing to rotate, or a rotation is under way, whose end is waited for. */
+static void sealed(struct commit *commit, int error, size_t stored, const struct log_pos *head)
+{
+	struct rotation *r = container_of(commit, struct rotation, commit);
+
+	if (error < 0) {
+		reply_error(r->req, error);
+		free(r);
+		return;
+	}
+	archiver_wait(r->mount->archiver, &r->wait);
+}
+
+static void rotate(struct mount *m, fuse_req_t req, size_t size)
+{
+	struct rotation *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return reply_error(req, -ENOMEM);
+	*r = (struct rotation){ .commit.done = sealed, .wait.done = archived, .mount = m, .req = req, .size = size };
+	commit_seal(m->committer, &r->commit);
+}
+
+void ctl_file_write(fuse_req_t req, struct file *f, struct slice data)
+{
+	struct mount *m = f->mount;
+	char command[16 + LIMIT_NAME], *word[3], *save;
+	size_t n = 0;
+	int r = -EINVAL;
+
+	if (data.len >= sizeof(command))
+		return reply_error(req, -EINVAL);
+	memcpy(command, data.data, data.len);
+	command[data.len] = '\0';
+	for (char *w = strtok_r(command, " \t\n", &save); w && n < countof(word); w = strtok_r(NULL, " \t\n", &save))
+		word[n++] = w;
+	if (n == 1 && strcmp(word[0], "rotate") == 0)
+		return rotate(m, req, data.len);
+	if ((n == 1 || n == 2) && strcmp(word[0], "rebuild") == 0) {
+		views_refresh(m->views);
+		r = views_rebuild(m->views, n == 2 ? word[1] : NULL);
+	} else if (n == 1 && strcmp(word[0], "snapshot") == 0) {
+		r = views_snapshot(m->views);
+	} else if (n == 0) {
+		r = 0;
+	}
+	if (r < 0)
+		reply_error(req, r);
+	else
+		reply_written(req, data.len);
+}

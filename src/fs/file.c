@@ -1,0 +1,66 @@
+#include "fs/file.h"
+
+struct file *file_new(struct mount *m, struct node *node, fuse_req_t req, const struct fuse_file_info *fi)
+{
+	struct file *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return NULL;
+	f->refs = 1;
+	f->mount = m;
+	f->node = node;
+	f->pid = fuse_req_ctx(req)->pid;
+	f->flags = fi->flags;
+	f->notice = follow_is_notice(m, f->pid);
+	follower_init(f);
+	pthread_mutex_lock(&m->lock);
+	f->next = node->files;
+	f->prevp = &node->files;
+	if (f->next)
+		f->next->prevp = &f->next;
+	node->files = f;
+	m->open_files += !f->notice;
+	pthread_mutex_unlock(&m->lock);
+	return f;
+}
+
+struct file *file_ref(struct file *f)
+{
+	pthread_mutex_lock(&f->mount->lock);
+	f->refs++;
+	pthread_mutex_unlock(&f->mount->lock);
+	return f;
+}
+
+void file_unref(struct file *f)
+{
+	struct mount *m = f->mount;
+
+	pthread_mutex_lock(&m->lock);
+	if (--f->refs > 0) {
+		pthread_mutex_unlock(&m->lock);
+		return;
+	}
+	*f->prevp = f->next;
+	if (f->next)
+		f->next->prevp = f->prevp;
+	m->open_files -= !f->notice;
+	follower_deinit(f);
+	pthread_mutex_unlock(&m->lock);
+	text_unref(f->text);
+	writer_deinit(&f->writer);
+	buf_deinit(&f->entries);
+	free(f);
+}
+
+struct text *file_held(struct mount *m, struct node *node, pid_t pid)
+{
+	struct text *t = NULL;
+
+	pthread_mutex_lock(&m->lock);
+	for (struct file *f = node->files; f && !t; f = f->next)
+		if (f->pid == pid && f->text)
+			t = text_ref(f->text);
+	pthread_mutex_unlock(&m->lock);
+	return t;
+}

@@ -1,0 +1,46 @@
+/* An open file of the mount. The kernel holds it by its address (fi->fh). */
+#pragma once
+
+#include "fs/mount.h"
+#include "fs/text.h"
+
+struct file {
+	struct mount *mount;
+	struct node *node;
+	struct file *next, **prevp; /* in node->files; under the mount's lock */
+	unsigned refs;              /* the kernel's, and one for each request under way; under the mount's lock */
+	pid_t pid;                  /* the thread that opened it: its fstat is answered by what it holds */
+	int flags;                  /* of open(2) */
+
+	/* Text files and views. */
+	struct text *text;          /* under the mount's lock; what reads are answered from */
+	bool started;               /* something has been read: offset 0 takes a fresh text. fuse thread */
+
+	struct follower follower;
+	bool notice;                /* opened by the notify thread, to raise inotify and for nothing else */
+
+	uint64_t end;               /* at/N/app: where it ends, in bytes */
+
+	/* Directories: entries in FUSE's form. */
+	struct buf entries;
+
+	/* events/app, opened for writing. The kernel sends one write at a time, but closes of copies of the descriptor come
+	 * in between: while `busy` a write is with the commit thread and the writer is its. Under the mount's lock. */
+	struct writer writer;
+	bool busy;
+	struct log_pos expect;      /* events/app@…: appends only if the head is still there */
+	int error;                  /* lines that were acknowledged as queued could not be written: for the next call */
+};
+
+/* A new file on the node, in its list; NULL: no memory. */
+struct file *file_new(struct mount *m, struct node *node, fuse_req_t req, const struct fuse_file_info *fi);
+struct file *file_ref(struct file *f);
+void file_unref(struct file *f);
+
+static inline struct file *file_of(const struct fuse_file_info *fi)
+{
+	return (struct file *)(uintptr_t)fi->fh;
+}
+
+/* The text that the thread `pid` has open on the node, with a reference; NULL: none. */
+struct text *file_held(struct mount *m, struct node *node, pid_t pid);

@@ -1,0 +1,232 @@
+#include "fs/mount.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "fs/file.h"
+#include "store/cursor.h"
+
+/* New log after which a view's snapshot is saved, in bytes. */
+#define SNAPSHOT_BYTES (8u << 20)
+
+static bool is_event(void *arg, struct slice line)
+{
+	struct mount *m = arg;
+	struct json_error why;
+
+	return event_scan(&m->scanner, line, &why);
+}
+
+static void report(void *arg, const char *text)
+{
+	struct mount *m = arg;
+
+	if (m->options.report)
+		m->options.report(m->options.arg, text);
+}
+
+static void head_moved(void *arg)
+{
+	struct mount *m = arg;
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	pthread_mutex_lock(&m->lock);
+	m->nodes.fixed[NODE_EVENTS_APP].changed = now;
+	pthread_mutex_unlock(&m->lock);
+	views_head_moved(m->views);
+	follow_log_changed(m);
+}
+
+static void view_changed(void *arg, const char *name)
+{
+	follow_view_changed(arg, name);
+}
+
+static void log_sealed(void *arg)
+{
+	struct mount *m = arg;
+
+	archiver_kick(m->archiver);
+}
+
+static void log_archived(void *arg)
+{
+	struct mount *m = arg;
+
+	views_head_moved(m->views);
+}
+
+static int open_data(struct mount *m, struct diag *diag)
+{
+	const char *data = m->options.data;
+	struct disk *d = &disk_posix;
+
+	int r = d->mkdir(d, AT_FDCWD, data, 0777);
+	if (r < 0)
+		return diag_set(diag, r, "cannot create %s: %s", data, strerror(-r));
+	m->data_fd = d->open(d, AT_FDCWD, data, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	if (m->data_fd < 0)
+		return diag_set(diag, m->data_fd, "cannot open %s: %s", data, strerror(-m->data_fd));
+	r = d->mkdir(d, m->data_fd, "views", 0777);
+	if (r == 0)
+		r = d->mkdir(d, m->data_fd, "reducers", 0777);
+	if (r < 0)
+		return diag_set(diag, r, "cannot write to %s: %s", data, strerror(-r));
+	struct eventlog_options options = { .is_event = is_event, .report = report, .arg = m };
+	return eventlog_open(&m->log, d, m->data_fd, &options, diag);
+}
+
+static int read_first_line(struct mount *m)
+{
+	struct log_pos start = { 0 }, head = eventlog_head(m->log);
+	struct reader *reader = NULL;
+	struct log_damage damage;
+	struct log_files files;
+	struct cursor cursor;
+	struct slice block;
+
+	if (head.off == 0)
+		return 0;
+	int r = eventlog_files(m->log, &files);
+	if (r == 0)
+		r = reader_new(&reader, &disk_posix, &files);
+	if (r < 0)
+		return r;
+	cursor_init(&cursor, reader, &start);
+	r = cursor_fill(&cursor, head.off, &block, &damage);
+	if (r == 0 && block.len > 0) {
+		m->first.len = (size_t)((const char *)memchr(block.data, '\n', block.len) - block.data);
+		m->first.hash = log_hash((struct slice){ block.data, m->first.len });
+	}
+	cursor_deinit(&cursor);
+	reader_free(reader);
+	/* A first line that can't be read guards nothing, and stops nothing. */
+	return 0;
+}
+
+static int start_threads(struct mount *m, struct diag *diag)
+{
+	struct views_options views = {
+		.worker_path = m->options.worker_path,
+		.reduce_memory = m->options.reduce_memory,
+		.reduce_timeout_ms = m->options.reduce_timeout_ms,
+		.quiet = m->options.quiet,
+		.snapshot_bytes = SNAPSHOT_BYTES,
+		.report = report,
+		.changed = view_changed,
+		.arg = m,
+	};
+	struct committer_options committer = {
+		.sync = m->options.sync,
+		.rotate = m->options.rotate,
+		.moved = head_moved,
+		.sealed = log_sealed,
+		.arg = m,
+	};
+	struct archiver_options archiver = { .report = report, .done = log_archived, .arg = m };
+
+	int r = follow_init(m, m->options.mnt);
+	if (r < 0)
+		return diag_set(diag, r, "cannot make an eventfd: %s", strerror(-r));
+	r = views_start(&m->views, m->log, &disk_posix, m->data_fd, &views, diag);
+	if (r < 0)
+		return r;
+	r = past_start(&m->past, m->views, m->log, &disk_posix, m->data_fd, &views);
+	if (r == 0)
+		r = history_start(&m->history, m->log, &disk_posix);
+	if (r == 0)
+		r = archiver_start(&m->archiver, m->log, &archiver);
+	if (r == 0)
+		r = committer_start(&m->committer, m->log, &committer);
+	if (r == 0)
+		r = follow_start(m);
+	if (r < 0)
+		return diag_set(diag, r, "cannot start a thread: %s", strerror(-r));
+	/* A crash may have left a rotation half done. */
+	archiver_kick(m->archiver);
+	return 0;
+}
+
+static int open_all(struct mount *m, struct diag *diag)
+{
+	if (asprintf(&m->reducers, "%s/reducers", m->options.data) < 0) {
+		m->reducers = NULL;
+		return diag_set(diag, -ENOMEM, "out of memory");
+	}
+	int r = open_data(m, diag);
+	if (r != 0)
+		return r;
+	r = read_first_line(m);
+	if (r < 0)
+		return diag_set(diag, r, "cannot read the log: %s", strerror(-r));
+	return start_threads(m, diag);
+}
+
+int mount_open(struct mount **ret, const struct mount_options *options, struct diag *diag)
+{
+	struct mount *m = calloc(1, sizeof(*m));
+	sigset_t all, before;
+
+	if (!m)
+		return diag_set(diag, -ENOMEM, "out of memory");
+	m->options = *options;
+	m->data_fd = -1;
+	m->since = (uint64_t)time(NULL);
+	m->uid = geteuid();
+	m->gid = getegid();
+	nodes_init(&m->nodes);
+	rejected_init(&m->rejected);
+	pthread_mutex_init(&m->lock, NULL);
+
+	/* Signals are for whoever runs the session. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int r = open_all(m, diag);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (r != 0) {
+		mount_close(m);
+		return r;
+	}
+	*ret = m;
+	return 0;
+}
+
+/* The kernel releases nothing that is open when its mount is gone. */
+static void free_files(struct node *node)
+{
+	for (struct file *f = node->files, *next; f; f = next) {
+		next = f->next;
+		file_unref(f);
+	}
+}
+
+void mount_close(struct mount *m)
+{
+	if (!m)
+		return;
+	/* Those who feed others first: rotations and tails are answered by the threads that are still there. */
+	committer_stop(m->committer);
+	archiver_stop(m->archiver);
+	follow_join(m);
+	history_stop(m->history);
+	past_stop(m->past);
+	if (m->views)
+		views_stop(m->views);
+	follow_free(m);
+	if (m->log)
+		eventlog_close(m->log);
+	if (m->data_fd >= 0)
+		disk_posix.close(&disk_posix, m->data_fd);
+	nodes_each(&m->nodes, free_files);
+	nodes_deinit(&m->nodes);
+	event_deinit(&m->scanner);
+	rejected_deinit(&m->rejected);
+	pthread_mutex_destroy(&m->lock);
+	free(m->reducers);
+	free(m);
+}

@@ -1,0 +1,71 @@
+/* A mounted log: the log, its views, and what the kernel's requests are answered from. It does not know how the requests
+ * come in (a real mount or a socketpair): that is session.h.
+ *
+ * Threads: the fuse thread runs the operations, one after the other; the commit thread, the views thread, the history thread
+ * and the notify thread answer those that have to wait. Answering is the last thing that is done with a request. */
+#pragma once
+
+#define FUSE_USE_VERSION 314
+#include <fuse_lowlevel.h>
+#include <pthread.h>
+
+#include "fs/archiver.h"
+#include "fs/commit.h"
+#include "fs/follow.h"
+#include "fs/history.h"
+#include "fs/node.h"
+#include "fs/rejected.h"
+#include "fs/writer.h"
+#include "model/past.h"
+#include "model/views.h"
+
+struct mount_options {
+	const char *data;           /* DATA's absolute path */
+	const char *mnt;            /* MNT's, for inotify; NULL: there is none */
+	enum sync_mode sync;
+	uint64_t max_line;          /* bytes */
+	uint64_t rotate;            /* bytes; 0: never */
+	unsigned reduce_timeout_ms; /* 0: none */
+	uint64_t reduce_memory;     /* bytes; 0: no limit */
+	const char *worker_path;    /* see views_options */
+	bool quiet;                 /* in the background: standard output and error are let go of */
+	/* One line for the daemon's log. Any thread. */
+	void (*report)(void *arg, const char *text);
+	/* The kernel's first request has been answered: the mount works. On the fuse thread. */
+	void (*ready)(void *arg);
+	void *arg;
+};
+
+struct mount {
+	struct mount_options options;
+	int data_fd;
+	struct eventlog *log;
+	struct views *views;
+	struct past *past;
+	struct committer *committer;
+	struct archiver *archiver;
+	struct history *history;
+	struct rejected rejected;
+	uint64_t since; /* seconds since 1970 */
+	uid_t uid;
+	gid_t gid;
+	char *reducers; /* where the symbolic link points */
+
+	/* The fuse thread's own. */
+	struct nodes nodes;
+	struct event scanner;
+
+	/* Under the lock: the open files of each node, what a file holds (file.h), the nodes' times, and the log's first line. */
+	pthread_mutex_t lock;
+	struct first_line first;
+	uint64_t open_files;
+	struct follow follow;
+};
+
+/* Opens DATA, mends it where needed and starts the threads; signals are blocked in them. 1: another process holds the
+ * data, see the diag. */
+int must_check mount_open(struct mount **ret, const struct mount_options *options, struct diag *diag);
+/* Writes and saves everything, answers all that wait, ends the threads. No request may come in any more. */
+void mount_close(struct mount *m);
+
+extern const struct fuse_lowlevel_ops mount_ops; /* userdata: struct mount */

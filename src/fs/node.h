@@ -1,0 +1,108 @@
+/* What the inode numbers of the mount name.
+ *
+ * A node's number is fixed by what it names (its kind, and for a view its name), so that it is the same in every life of the
+ * daemon. Nodes of views exist while the kernel knows them (its look-up count); the fixed ones always.
+ *
+ * Threads: node_get() and node_forget() on the fuse thread only; a node lives as long as the kernel may name it. */
+#pragma once
+
+#include <pthread.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/limits.h"
+#include "base/slice.h"
+#include "store/log.h"
+
+enum node_kind {
+	NODE_ROOT = 1, /* FUSE_ROOT_ID */
+	NODE_EVENTS,
+	NODE_EVENTS_APP,
+	NODE_HEAD,
+	NODE_HEAD_APP,
+	NODE_VIEWS,
+	NODE_REDUCERS,
+	NODE_STATUS,
+	NODE_REJECTED,
+	NODE_CTL,
+	NODE_TAIL,
+	NODE_TAIL_APP,
+	NODE_AT,
+	NODE_FIXED_END,
+	/* one for each view */
+	NODE_VIEW_JSON = 32,
+	NODE_VIEW_OFFSET,
+	NODE_VIEW_HASH,
+	NODE_VIEW_SNAPSHOT,
+	NODE_VIEW_ERROR,
+	NODE_VIEW_END,
+	NODE_TAIL_VIEW = NODE_VIEW_END,
+	/* one for each place in the log */
+	NODE_TAIL_APP_AT, /* tail/app@OFFSET */
+	NODE_EVENTS_APP_AT, /* events/app@OFFSET:HASH */
+	/* one for each number of events */
+	NODE_AT_N,    /* at/N */
+	NODE_AT_APP,  /* at/N/app; named "N" as well */
+	NODE_AT_VIEW, /* at/N/NAME.json; named "N/NAME" */
+};
+
+/* Longest name of a node that is not fixed: a number, a slash and a view's name. */
+#define NODE_NAME (LIMIT_NAME + 21)
+
+struct file;
+
+struct node {
+	uint64_t ino;
+	enum node_kind kind;
+	char name[NODE_NAME + 1]; /* of which view; of the others that are not fixed, its own */
+	uint64_t lookups;          /* the kernel's references */
+	struct file *files;        /* open ones, newest first; under the mount's files lock */
+	/* Under the mount's files lock: when its content was last seen to change. */
+	uint64_t version;
+	struct timespec changed;
+};
+
+struct nodes {
+	struct node fixed[NODE_FIXED_END];
+	void *named; /* tsearch() tree of struct node, by ino */
+};
+
+void nodes_init(struct nodes *t);
+void nodes_deinit(struct nodes *t);
+
+/* The node with this number; NULL: the kernel should not know it. */
+struct node *nodes_find(struct nodes *t, uint64_t ino);
+/* The node of a kind, for one more look-up of the kernel's; NULL: no memory. `name` is for the kinds that are not fixed:
+ * NODE_NAME bytes at most. */
+struct node *nodes_get(struct nodes *t, enum node_kind kind, struct slice name);
+/* "app@OFFSET": the offset. */
+bool node_parse_offset(const char *name, uint64_t *ret_off);
+/* "N", or "N/NAME": the number, and behind the slash the view's name (else NULL). */
+bool node_parse_at(const char *name, uint64_t *ret_seq, const char **ret_view);
+/* "app@OFFSET:HASH", as head/app says it behind the '@'. */
+bool node_parse_head(const char *name, struct log_pos *ret_head);
+
+/* Calls `each` for every node that there is. */
+void nodes_each(struct nodes *t, void (*each)(struct node *node));
+void nodes_forget(struct nodes *t, uint64_t ino, uint64_t lookups);
+
+/* "NAME.json" and so on: the kind and the view's name, or 0 where a name is none of these. */
+enum node_kind node_parse_view(const char *name, struct slice *ret_view);
+/* The number of a kind's node, known to the kernel or not. */
+uint64_t node_ino(enum node_kind kind, struct slice name);
+/* The ending of a view's file: ".json". */
+const char *node_suffix(enum node_kind kind);
+
+mode_t node_mode(enum node_kind kind);
+static inline bool node_is_view(enum node_kind kind)
+{
+	return kind >= NODE_VIEW_JSON && kind < NODE_VIEW_END;
+}
+static inline bool node_is_log(enum node_kind kind)
+{
+	return kind == NODE_EVENTS_APP || kind == NODE_EVENTS_APP_AT;
+}
+static inline bool node_is_tail(enum node_kind kind)
+{
+	return kind == NODE_TAIL_APP || kind == NODE_TAIL_APP_AT || kind == NODE_TAIL_VIEW;
+}

@@ -1,0 +1,24 @@
+/* The operations on each kind of node: ops.c decodes a request and calls one of these. All run on the fuse thread; each
+ * answers its request now or has it answered later. */
+#pragma once
+
+#include "fs/file.h"
+
+/* Directories (dir.c). */
+void dir_lookup(struct mount *m, fuse_req_t req, struct node *dir, const char *name);
+void dir_open(struct mount *m, fuse_req_t req, struct node *dir, struct fuse_file_info *fi);
+void dir_read(fuse_req_t req, struct file *f, off_t off, size_t size);
+
+/* Files whose text is made at open: views, head/app, status.json, rejected.jsonl (text_file.c). */
+void text_file_getattr(struct mount *m, fuse_req_t req, struct node *node);
+void text_file_open(struct mount *m, fuse_req_t req, struct node *node, struct fuse_file_info *fi);
+void text_file_read(fuse_req_t req, struct file *f, off_t off, size_t size);
+
+/* events/app (log_file.c). */
+void log_file_getattr(struct mount *m, fuse_req_t req, struct node *node);
+void log_file_open(struct mount *m, fuse_req_t req, struct node *node, struct fuse_file_info *fi);
+void log_file_read(fuse_req_t req, struct file *f, off_t off, size_t size);
+void log_file_write(fuse_req_t req, struct file *f, struct slice data);
+void log_file_flush(fuse_req_t req, struct file *f);
+void log_file_fsync(fuse_req_t req, struct file *f);
+void log_file_release(fuse_req_t req, struct file *f);

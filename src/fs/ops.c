@@ -1,0 +1,317 @@
+/* The operations as the kernel asks for them: decoded here, then called by kind of node. What would change history is
+ * refused with EPERM, all in one place. */
+#include <errno.h>
+#include <sys/statvfs.h>
+
+#include "fs/ctl_file.h"
+#include "fs/node_ops.h"
+#include "fs/past_file.h"
+#include "fs/reply.h"
+#include "fs/tail_file.h"
+
+static struct mount *mount_of(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
+
+/* The kernel names only nodes that it was told of. */
+static struct node *node_of(fuse_req_t req, fuse_ino_t ino)
+{
+	return nodes_find(&mount_of(req)->nodes, ino);
+}
+
+static void op_init(void *userdata, struct fuse_conn_info *conn)
+{
+	struct mount *m = userdata;
+
+	conn->max_write = LIMIT_WRITE;
+	conn->want |= conn->capable & FUSE_CAP_ATOMIC_O_TRUNC;
+	conn->want &= ~(unsigned)(FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_SPLICE_READ |
+				  FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
+	if (m->options.ready)
+		m->options.ready(m->options.arg);
+}
+
+static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct node *dir = node_of(req, parent);
+
+	if (!dir)
+		return reply_error(req, -ESTALE);
+	dir_lookup(mount_of(req), req, dir, name);
+}
+
+static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t lookups)
+{
+	nodes_forget(&mount_of(req)->nodes, ino, lookups);
+	fuse_reply_none(req);
+}
+
+static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
+{
+	for (size_t i = 0; i < count; i++)
+		nodes_forget(&mount_of(req)->nodes, forgets[i].ino, forgets[i].nlookup);
+	fuse_reply_none(req);
+}
+
+static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct mount *m = mount_of(req);
+	struct node *node = node_of(req, ino);
+
+	if (!node)
+		return reply_error(req, -ESTALE);
+	switch (node->kind) {
+	case NODE_EVENTS_APP:
+	case NODE_EVENTS_APP_AT:
+		return log_file_getattr(m, req, node);
+	case NODE_AT_APP:
+	case NODE_AT_VIEW:
+		return past_file_getattr(m, req, node);
+	case NODE_REDUCERS:
+		return reply_attr(req, m, node, strlen(m->reducers));
+	case NODE_HEAD_APP:
+	case NODE_STATUS:
+	case NODE_REJECTED:
+		return text_file_getattr(m, req, node);
+	default:
+		if (node_is_view(node->kind))
+			return text_file_getattr(m, req, node);
+		reply_attr(req, m, node, 0);
+	}
+}
+
+static bool is_owner(fuse_req_t req)
+{
+	uid_t uid = fuse_req_ctx(req)->uid;
+
+	return uid == 0 || uid == mount_of(req)->uid;
+}
+
+static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi)
+{
+	struct node *node = node_of(req, ino);
+
+	/* Times may be set, to no effect (touch, cp -p, and the daemon's own notices). */
+	if (to_set & (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID | FUSE_SET_ATTR_SIZE) || !is_owner(req))
+		return reply_error(req, -EPERM);
+	/* A notice waits for no rendering: the kernel asks again before it tells anybody the size. */
+	if (node && follow_is_notice(mount_of(req), fuse_req_ctx(req)->pid))
+		return reply_attr(req, mount_of(req), node, reply_size_hint(mount_of(req), node->kind));
+	op_getattr(req, ino, fi);
+}
+
+static void op_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+	fuse_reply_readlink(req, mount_of(req)->reducers);
+}
+
+static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct mount *m = mount_of(req);
+	struct node *node = node_of(req, ino);
+
+	if (!node)
+		return reply_error(req, -ESTALE);
+	if ((fi->flags & O_ACCMODE) != O_RDONLY && !is_owner(req))
+		return reply_error(req, -EACCES);
+	if (node_is_log(node->kind))
+		log_file_open(m, req, node, fi);
+	else if (node_is_tail(node->kind))
+		tail_file_open(m, req, node, fi);
+	else if (node->kind == NODE_CTL)
+		ctl_file_open(m, req, node, fi);
+	else if (node->kind == NODE_AT_APP || node->kind == NODE_AT_VIEW)
+		past_file_open(m, req, node, fi);
+	else
+		text_file_open(m, req, node, fi);
+}
+
+static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+	struct file *f = file_of(fi);
+	enum node_kind kind = f->node->kind;
+
+	if (node_is_log(kind))
+		log_file_read(req, f, off, size);
+	else if (node_is_tail(kind))
+		tail_file_read(req, f, size, fi->flags & O_NONBLOCK);
+	else if (kind == NODE_AT_APP || kind == NODE_AT_VIEW)
+		past_file_read(req, f, off, size);
+	else if (kind == NODE_CTL || f->notice)
+		reply_data(req, (struct slice){ 0 });
+	else
+		text_file_read(req, f, off, size);
+}
+
+static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t off, struct fuse_file_info *fi)
+{
+	struct file *f = file_of(fi);
+	struct slice slice = { data, size };
+
+	/* The offset is what the kernel believes: appending is all there is. */
+	if (node_is_log(f->node->kind))
+		log_file_write(req, f, slice);
+	else if (f->node->kind == NODE_CTL)
+		ctl_file_write(req, f, slice);
+	else
+		reply_error(req, -EBADF);
+}
+
+static void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *ph)
+{
+	follow_poll(req, file_of(fi), ph);
+}
+
+/* The kernel does not check for us: modes are the same for all, but for who may write. */
+static void op_access(fuse_req_t req, fuse_ino_t ino, int mask)
+{
+	struct node *node = node_of(req, ino);
+
+	if (!node)
+		return reply_error(req, -ESTALE);
+	mode_t mode = node_mode(node->kind);
+	bool refused = (mask & W_OK && (!(mode & 0200) || !is_owner(req))) || (mask & X_OK && !(mode & 0111)) ||
+		       (mask & R_OK && !(mode & 0444) && !is_owner(req));
+	reply_error(req, refused ? -EACCES : 0);
+}
+
+static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct file *f = file_of(fi);
+
+	if (node_is_log(f->node->kind))
+		log_file_flush(req, f);
+	else
+		reply_error(req, 0);
+}
+
+static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+	struct file *f = file_of(fi);
+
+	if (node_is_log(f->node->kind))
+		log_file_fsync(req, f);
+	else
+		reply_error(req, 0);
+}
+
+static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct file *f = file_of(fi);
+
+	if (node_is_log(f->node->kind))
+		return log_file_release(req, f);
+	file_unref(f);
+	reply_error(req, 0);
+}
+
+static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct node *node = node_of(req, ino);
+
+	if (!node)
+		return reply_error(req, -ESTALE);
+	dir_open(mount_of(req), req, node, fi);
+}
+
+static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+	dir_read(req, file_of(fi), off, size);
+}
+
+static void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	file_unref(file_of(fi));
+	reply_error(req, 0);
+}
+
+static void op_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+	struct statvfs st;
+
+	if (fstatvfs(mount_of(req)->data_fd, &st) < 0)
+		return reply_error(req, -errno);
+	st.f_namemax = LIMIT_NAME + sizeof(".snapshot.json") - 1;
+	fuse_reply_statfs(req, &st);
+}
+
+/* History is not changed, and nothing is created beside it. */
+
+static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
+{
+	reply_error(req, -EPERM);
+}
+
+static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+	reply_error(req, -EPERM);
+}
+
+static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
+{
+	reply_error(req, -EPERM);
+}
+
+static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
+{
+	reply_error(req, -EPERM);
+}
+
+static void op_remove(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	reply_error(req, -EPERM);
+}
+
+static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent, const char *new_name,
+		      unsigned flags)
+{
+	reply_error(req, -EPERM);
+}
+
+static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, const char *new_name)
+{
+	reply_error(req, -EPERM);
+}
+
+static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
+{
+	reply_error(req, -EPERM);
+}
+
+static void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
+{
+	reply_error(req, -EPERM);
+}
+
+const struct fuse_lowlevel_ops mount_ops = {
+	.init = op_init,
+	.lookup = op_lookup,
+	.forget = op_forget,
+	.forget_multi = op_forget_multi,
+	.getattr = op_getattr,
+	.setattr = op_setattr,
+	.readlink = op_readlink,
+	.open = op_open,
+	.read = op_read,
+	.write = op_write,
+	.flush = op_flush,
+	.fsync = op_fsync,
+	.release = op_release,
+	.opendir = op_opendir,
+	.readdir = op_readdir,
+	.releasedir = op_releasedir,
+	.statfs = op_statfs,
+	.poll = op_poll,
+	.access = op_access,
+	.mknod = op_mknod,
+	.mkdir = op_mkdir,
+	.create = op_create,
+	.symlink = op_symlink,
+	.unlink = op_remove,
+	.rmdir = op_remove,
+	.rename = op_rename,
+	.link = op_link,
+	.setxattr = op_setxattr,
+	.removexattr = op_removexattr,
+};

@@ -1,0 +1,36 @@
+/* rejected.jsonl: the last LIMIT_REJECTED refused lines, each with its reason, as JSON lines. In memory, from mount to
+ * unmount. Any thread. */
+#pragma once
+
+#include "base/buf.h"
+
+#include <pthread.h>
+
+#include "base/limits.h"
+
+struct rejected {
+	pthread_mutex_t lock;
+	char *lines[LIMIT_REJECTED]; /* a ring; owned */
+	size_t lens[LIMIT_REJECTED];
+	uint64_t count; /* since the mount; the next one's place is count % LIMIT_REJECTED */
+	size_t bytes;   /* of all that are kept */
+};
+
+struct rejection {
+	uint64_t time;     /* seconds since 1970 */
+	int error;         /* positive errno, as the writer saw it */
+	const char *why;
+	uint64_t column;   /* 1 for the first byte */
+	pid_t pid;         /* who wrote it; 0: unknown */
+	struct slice line; /* what is kept of it: LIMIT_REJECTED_LINE bytes, not UTF-8 replaced */
+};
+
+void rejected_init(struct rejected *r);
+void rejected_deinit(struct rejected *r);
+
+/* Remembers one; with no memory for it, it only counts. */
+void rejected_add(struct rejected *r, const struct rejection *rejection);
+uint64_t rejected_count(struct rejected *r);
+/* The file's text. */
+void rejected_text(struct rejected *r, struct buf *out);
+size_t rejected_size(struct rejected *r);

@@ -1,0 +1,82 @@
+#include "fs/reply.h"
+
+#include <assert.h>
+#include <errno.h>
+
+uint64_t reply_size_hint(struct mount *m, enum node_kind kind)
+{
+	if (node_is_log(kind))
+		return eventlog_head(m->log).off;
+	return S_ISREG(node_mode(kind)) ? UINT64_C(1) << 40 : 0;
+}
+
+void reply_error(fuse_req_t req, int error)
+{
+	assert(error <= 0);
+	fuse_reply_err(req, -error);
+}
+
+static struct stat stat_of(struct mount *m, const struct node *node, uint64_t size)
+{
+	pthread_mutex_lock(&m->lock);
+	struct timespec changed = node->changed;
+	pthread_mutex_unlock(&m->lock);
+	return (struct stat){
+		.st_ino = node->ino,
+		.st_mode = node_mode(node->kind),
+		.st_nlink = S_ISDIR(node_mode(node->kind)) ? 2 : 1,
+		.st_uid = m->uid,
+		.st_gid = m->gid,
+		.st_size = (off_t)size,
+		.st_blksize = LIMIT_WRITE,
+		.st_blocks = (blkcnt_t)((size + 511) / 512),
+		.st_atim = changed,
+		.st_mtim = changed,
+		.st_ctim = changed,
+	};
+}
+
+void reply_attr(fuse_req_t req, struct mount *m, const struct node *node, uint64_t size)
+{
+	struct stat st = stat_of(m, node, size);
+
+	fuse_reply_attr(req, &st, 0);
+}
+
+void reply_entry(fuse_req_t req, struct mount *m, const struct node *node, uint64_t size)
+{
+	struct fuse_entry_param e = {
+		.ino = node->ino,
+		.attr = stat_of(m, node, size),
+		.attr_timeout = 0,
+		/* An open of a file begins with a look-up, for its size. */
+		.entry_timeout = S_ISREG(node_mode(node->kind)) || node->kind >= NODE_FIXED_END ? 0 : REPLY_FOREVER,
+	};
+
+	fuse_reply_entry(req, &e);
+}
+
+void reply_open(fuse_req_t req, struct fuse_file_info *fi, struct file *f)
+{
+	fi->fh = (uintptr_t)f;
+	fi->direct_io = !S_ISDIR(node_mode(f->node->kind));
+	if (fuse_reply_open(req, fi) == -ENOENT)
+		file_unref(f);
+}
+
+void reply_part(fuse_req_t req, struct slice text, off_t off, size_t size)
+{
+	size_t from = min((size_t)off, text.len);
+
+	fuse_reply_buf(req, text.data + from, min(size, text.len - from));
+}
+
+void reply_data(fuse_req_t req, struct slice data)
+{
+	fuse_reply_buf(req, data.data, data.len);
+}
+
+void reply_written(fuse_req_t req, size_t n)
+{
+	fuse_reply_write(req, n);
+}

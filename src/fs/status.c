@@ -1,0 +1,144 @@
+#include "fs/status.h"
+
+#include "version.h"
+
+static void add_key(struct buf *b, const char *key)
+{
+	if (b->len > 0 && b->data[b->len - 1] != '{')
+		buf_add_char(b, ',');
+	buf_add_json(b, slice_of(key));
+	buf_add_char(b, ':');
+}
+
+static void add_u64(struct buf *b, const char *key, uint64_t value)
+{
+	add_key(b, key);
+	buf_add_u64(b, value);
+}
+
+static void add_str(struct buf *b, const char *key, const char *value)
+{
+	add_key(b, key);
+	if (value)
+		buf_add_json(b, slice_of(value));
+	else
+		buf_add_str(b, "null");
+}
+
+static void add_bool(struct buf *b, const char *key, bool value)
+{
+	add_key(b, key);
+	buf_add_str(b, value ? "true" : "false");
+}
+
+static void add_hash(struct buf *b, const char *key, const struct log_pos *pos)
+{
+	add_key(b, key);
+	buf_add_char(b, '"');
+	if (pos->off > 0)
+		buf_add_hex64(b, pos->hash);
+	buf_add_char(b, '"');
+}
+
+static void add_options(struct buf *b, const struct mount_options *o)
+{
+	static const char *const modes[] = {
+		[SYNC_WRITE] = "write",
+		[SYNC_CLOSE] = "close",
+		[SYNC_NONE] = "none",
+	};
+
+	add_key(b, "options");
+	buf_add_char(b, '{');
+	add_str(b, "sync", modes[o->sync]);
+	add_u64(b, "max_line", o->max_line);
+	if (o->rotate)
+		add_u64(b, "rotate", o->rotate);
+	else
+		add_str(b, "rotate", "off");
+	add_u64(b, "reduce_timeout_ms", o->reduce_timeout_ms);
+	add_u64(b, "reduce_memory", o->reduce_memory);
+	buf_add_char(b, '}');
+}
+
+static void add_log(struct buf *b, struct mount *m)
+{
+	struct eventlog_stats s;
+
+	eventlog_stats(m->log, &s);
+	add_key(b, "log");
+	buf_add_char(b, '{');
+	add_u64(b, "events", s.head.seq);
+	add_u64(b, "offset", s.head.off);
+	add_hash(b, "hash", &s.head);
+	add_u64(b, "active_bytes", s.active_bytes);
+	add_u64(b, "archived_bytes", s.archived_bytes);
+	add_u64(b, "archive_size", s.archive_size);
+	add_u64(b, "frames", s.frames);
+	add_u64(b, "appended", s.appended);
+	add_u64(b, "commits", s.commits);
+	add_key(b, "events_per_commit");
+	buf_printf(b, "%.1f", s.commits ? (double)s.appended / (double)s.commits : 0.0);
+	add_bool(b, "rotating", s.rotating);
+	add_bool(b, "read_only", s.failed);
+	add_str(b, "why", s.failed ? s.why : NULL);
+	buf_add_char(b, '}');
+	add_u64(b, "recovered", s.recovered);
+}
+
+static void add_view(struct buf *b, const struct view_status *v, uint64_t head)
+{
+	add_key(b, v->name);
+	buf_add_char(b, '{');
+	add_str(b, "reducer", v->file);
+	add_str(b, "kind", v->kind);
+	add_u64(b, "offset", v->pos.off);
+	add_u64(b, "events", v->pos.seq);
+	add_u64(b, "folded", v->folded);
+	add_u64(b, "events_per_second", v->rate);
+	add_key(b, "progress");
+	buf_printf(b, "%.3f", head ? (double)v->pos.off / (double)head : 1.0);
+	add_u64(b, "state_bytes", v->state_bytes);
+	add_u64(b, "snapshot_time", v->snapshot_time);
+	add_u64(b, "snapshot_offset", v->snapshot_off);
+	add_str(b, "error", v->broken ? v->why.text : NULL);
+	buf_add_char(b, '}');
+}
+
+static void add_views(struct buf *b, struct mount *m)
+{
+	auto_free struct view_status *list = NULL;
+	struct views_worker_status worker = { 0 };
+	uint64_t head = eventlog_head(m->log).off;
+	size_t n = 0;
+
+	add_key(b, "views");
+	buf_add_char(b, '{');
+	if (views_list(m->views, &list, &n) < 0)
+		b->failed = true;
+	for (size_t i = 0; i < n; i++)
+		add_view(b, &list[i], head);
+	buf_add_char(b, '}');
+	views_worker_status(m->views, &worker);
+	add_key(b, "worker");
+	buf_printf(b, "{\"pid\":%d,\"restarts\":%llu}", (int)worker.pid, (unsigned long long)worker.restarts);
+}
+
+void status_text(struct mount *m, struct buf *b)
+{
+	buf_add_char(b, '{');
+	add_str(b, "version", EVENTFOLD_VERSION);
+	add_u64(b, "pid", (uint64_t)getpid());
+	add_u64(b, "since", m->since);
+	add_str(b, "data", m->options.data);
+	add_options(b, &m->options);
+	add_log(b, m);
+	add_u64(b, "rejected", rejected_count(&m->rejected));
+	pthread_mutex_lock(&m->lock);
+	uint64_t open_files = m->open_files, waiting = m->follow.waiting;
+	pthread_mutex_unlock(&m->lock);
+	add_u64(b, "open_files", open_files);
+	add_u64(b, "waiting", waiting);
+	add_views(b, m);
+	buf_add_str(b, "}\n");
+}

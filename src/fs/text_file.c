@@ -1,0 +1,262 @@
+#include <errno.h>
+
+#include "fs/node_ops.h"
+#include "fs/reply.h"
+#include "fs/status.h"
+
+/* A text on its way: wanted by an open, by a read at offset 0, or for its size by a getattr. The node lives on, since the kernel
+ * holds it while its request is not answered. */
+struct fetch {
+	struct mount *mount;
+	fuse_req_t req;
+	struct node *node;
+	struct file *file; /* NULL: getattr */
+	bool opening;
+	struct fuse_file_info fi;
+	size_t size; /* of the read */
+	struct seen seen;
+};
+
+/* A new version of the content is a new modification time. */
+static void note_version(struct mount *m, struct node *node, uint64_t version)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	pthread_mutex_lock(&m->lock);
+	if (node->version != version) {
+		node->version = version;
+		node->changed = now;
+	}
+	pthread_mutex_unlock(&m->lock);
+}
+
+/* That the view is broken, or gone, has been read: poll(2) waits for something else. */
+static void note_broken(struct file *f, int error)
+{
+	if (error != -EIO && error != -ENOENT)
+		return;
+	pthread_mutex_lock(&f->mount->lock);
+	f->follower.seen = (struct seen){ .broken = true, .something = true };
+	pthread_mutex_unlock(&f->mount->lock);
+}
+
+/* The one way out for every fetch. Takes the text. */
+static void answer(struct fetch *f, int error, struct text *text)
+{
+	struct text *old = NULL;
+
+	/* A broken view can't be read, but it is there, and can be listed. */
+	if (error == -EIO && !f->file)
+		return reply_attr(f->req, f->mount, f->node, 0);
+	if (error < 0) {
+		if (f->opening)
+			file_unref(f->file);
+		else if (f->file)
+			note_broken(f->file, error);
+		return reply_error(f->req, error);
+	}
+	if (!f->file) {
+		reply_attr(f->req, f->mount, f->node, text->body.len);
+		text_unref(text);
+		return;
+	}
+	pthread_mutex_lock(&f->mount->lock);
+	old = f->file->text;
+	f->file->text = text_ref(text);
+	f->file->follower.seen = f->seen;
+	f->file->follower.seen.something = !f->opening;
+	pthread_mutex_unlock(&f->mount->lock);
+	text_unref(old);
+	if (f->opening)
+		reply_open(f->req, &f->fi, f->file);
+	else
+		reply_part(f->req, text->body, 0, f->size);
+	text_unref(text);
+}
+
+static void add_hash(struct buf *b, const struct log_pos *pos)
+{
+	if (pos->off > 0)
+		buf_add_hex64(b, pos->hash);
+}
+
+/* The text of one of a view's files, out of the answer to views_want(). Takes the answer's rendering. */
+static struct text *text_of_answer(enum node_kind kind, const struct views_answer *a)
+{
+	struct buf b = { 0 };
+
+	switch (kind) {
+	case NODE_VIEW_JSON:
+		return text_of_rendering(a->rendering);
+	case NODE_VIEW_OFFSET:
+		buf_add_u64(&b, a->pos.off);
+		break;
+	case NODE_VIEW_HASH:
+		add_hash(&b, &a->pos);
+		break;
+	default:
+		buf_add_str(&b, "{\"state\":");
+		buf_add(&b, a->rendering->json.data, a->rendering->json.len - 1); /* without its newline */
+		buf_add_str(&b, ",\"offset\":");
+		buf_add_u64(&b, a->pos.off);
+		buf_add_str(&b, ",\"hash\":\"");
+		add_hash(&b, &a->pos);
+		buf_add_str(&b, "\"}");
+		rendering_unref(a->rendering);
+	}
+	buf_add_char(&b, '\n');
+	return text_of_buf(&b);
+}
+
+static void view_answered(void *arg, const struct views_answer *a)
+{
+	struct fetch *f = arg;
+	struct text *text = NULL;
+	int error = a->error;
+
+	if (error == 0) {
+		bool positional = f->node->kind != NODE_VIEW_JSON;
+		f->seen = (struct seen){ .off = a->pos.off, .version = a->version };
+		note_version(f->mount, f->node, positional ? a->pos.off : a->version);
+		text = text_of_answer(f->node->kind, a);
+		if (!text)
+			error = -ENOMEM;
+	}
+	answer(f, error, text);
+	free(f);
+}
+
+static void interrupted(fuse_req_t req, void *arg)
+{
+	struct mount *m = arg;
+
+	views_cancel(m->views, req);
+}
+
+static void fetch_view(const struct fetch *template)
+{
+	enum node_kind kind = template->node->kind;
+	struct mount *m = template->mount;
+	struct fetch *f = malloc(sizeof(*f));
+
+	if (!f) {
+		struct fetch failed = *template;
+		return answer(&failed, -ENOMEM, NULL);
+	}
+	*f = *template;
+	/* An interrupt comes in on this thread: either it is here already, or it finds the request at the views. */
+	fuse_req_interrupt_func(f->req, interrupted, m);
+	if (fuse_req_interrupted(f->req)) {
+		answer(f, -EINTR, NULL);
+		free(f);
+		return;
+	}
+	bool position = kind == NODE_VIEW_OFFSET || kind == NODE_VIEW_HASH;
+	views_refresh(m->views);
+	views_want(m->views, f->node->name, position ? VIEWS_POSITION : VIEWS_STATE, f->req, view_answered, f);
+}
+
+static int make_error(struct mount *m, const char *view, struct buf *b)
+{
+	struct view_status status;
+
+	views_refresh(m->views);
+	int r = views_status(m->views, view, &status);
+	if (r < 0)
+		return r;
+	if (!status.broken)
+		return -ENOENT;
+	buf_add_str(b, status.why.text);
+	buf_add_char(b, '\n');
+	return 0;
+}
+
+static int make_text(struct mount *m, const struct node *node, struct buf *b, struct seen *ret_seen)
+{
+	struct log_pos head;
+
+	switch (node->kind) {
+	case NODE_HEAD_APP:
+		head = eventlog_head(m->log);
+		ret_seen->off = head.off;
+		buf_add_u64(b, head.off);
+		buf_add_char(b, ':');
+		add_hash(b, &head);
+		buf_add_char(b, '\n');
+		break;
+	case NODE_STATUS:
+		status_text(m, b);
+		break;
+	case NODE_REJECTED:
+		rejected_text(&m->rejected, b);
+		break;
+	default:
+		ret_seen->broken = true;
+		return make_error(m, node->name, b);
+	}
+	return 0;
+}
+
+static void fetch(const struct fetch *f)
+{
+	struct mount *m = f->mount;
+	struct node *node = f->node;
+	struct fetch now = *f;
+	struct seen seen = { 0 };
+	struct buf b = { 0 };
+
+	if (node_is_view(node->kind) && node->kind != NODE_VIEW_ERROR)
+		return fetch_view(f);
+	int r = make_text(m, node, &b, &seen);
+	if (r < 0) {
+		buf_deinit(&b);
+		return answer(&now, r, NULL);
+	}
+	note_version(m, node, log_hash(buf_slice(&b)));
+	now.seen = seen;
+	struct text *text = text_of_buf(&b);
+	answer(&now, text ? 0 : -ENOMEM, text);
+}
+
+void text_file_getattr(struct mount *m, fuse_req_t req, struct node *node)
+{
+	struct text *held = file_held(m, node, fuse_req_ctx(req)->pid);
+
+	if (held) {
+		reply_attr(req, m, node, held->body.len);
+		text_unref(held);
+		return;
+	}
+	fetch(&(struct fetch){ .mount = m, .req = req, .node = node });
+}
+
+void text_file_open(struct mount *m, fuse_req_t req, struct node *node, struct fuse_file_info *fi)
+{
+	struct file *f;
+
+	if ((fi->flags & O_ACCMODE) != O_RDONLY && !follow_is_notice(m, fuse_req_ctx(req)->pid))
+		return reply_error(req, -EACCES);
+	f = file_new(m, node, req, fi);
+	if (!f)
+		return reply_error(req, -ENOMEM);
+	if (f->notice)
+		return reply_open(req, fi, f);
+	fetch(&(struct fetch){ .mount = m, .req = req, .node = node, .file = f, .opening = true, .fi = *fi });
+}
+
+void text_file_read(fuse_req_t req, struct file *f, off_t off, size_t size)
+{
+	struct mount *m = f->mount;
+
+	/* As on sysfs: whoever comes back to the beginning wants to know how it is now. */
+	if (off == 0 && f->started)
+		return fetch(&(struct fetch){ .mount = m, .req = req, .node = f->node, .file = f, .size = size });
+	f->started = true;
+	pthread_mutex_lock(&m->lock);
+	f->follower.seen.something = true;
+	struct text *text = text_ref(f->text);
+	pthread_mutex_unlock(&m->lock);
+	reply_part(req, text->body, off, size);
+	text_unref(text);
+}

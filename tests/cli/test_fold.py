@@ -1,0 +1,330 @@
+"""`eventfold fold`: what it prints, what it says about bad lines, and how it ends.
+
+EVENTFOLD is the program, EVENTFOLD_REDUCERS the directory of the built reducers.
+"""
+
+import itertools
+import json
+import os
+import pathlib
+import pty
+import subprocess
+
+import pytest
+
+PROGRAM = os.environ["EVENTFOLD"]
+REDUCERS = pathlib.Path(os.environ["EVENTFOLD_REDUCERS"])
+COUNT, TYPES = REDUCERS / "count.so", REDUCERS / "types.so"
+GOOD = b'{"type":"a"}\n{"type":"b"}\n{"type":"a"}\n'
+# Blank lines, a bad one, one of another kind.
+MIXED = b'{"type":"a"}\n\n{"type":"b"}\noops\n  \n{"type":"a"}\n{"data":1}\n'
+
+
+def run(*arguments, stdin=b"", **options):
+    return subprocess.run([PROGRAM, "fold", *arguments], input=stdin, capture_output=True, timeout=60,
+                          **options)
+
+
+def output(*arguments, stdin=b""):
+    """Of a run that must have nothing to say."""
+    r = run(*arguments, stdin=stdin)
+    assert (r.returncode, r.stderr) == (0, b"")
+    return r.stdout
+
+
+def complaint(*arguments, status=1, stdin=b""):
+    """The one line that a run says which fails and prints nothing."""
+    r = run(*arguments, stdin=stdin)
+    assert (r.returncode, r.stdout) == (status, b"")
+    text = r.stderr.decode()
+    assert text.endswith("\n") and (status == 2 or text.count("\n") == 1)
+    return text
+
+
+@pytest.fixture
+def jq(tmp_path):
+    def write(program, name="view.jq"):
+        path = tmp_path / name
+        path.write_text(program)
+        return path
+    return write
+
+
+# Where the events come from.
+
+def test_standard_input():
+    assert output(TYPES, stdin=GOOD) == b'{"a":2,"b":1}\n'
+    assert output(TYPES, "-", stdin=GOOD) == b'{"a":2,"b":1}\n'
+
+
+def test_closed_standard_input():
+    r = subprocess.run(["sh", "-c", '"$0" fold "$1" <&-', PROGRAM, COUNT], capture_output=True, timeout=60)
+    assert (r.returncode, r.stdout) == (1, b"")
+    assert r.stderr == b"eventfold: cannot read standard input: Bad file descriptor\n"
+
+
+def test_files(tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.write_bytes(GOOD)
+    two.write_bytes(b'{"type":"c"}\n')
+    assert output(TYPES, one) == b'{"a":2,"b":1}\n'
+    assert output(TYPES, two, one) == b'{"c":1,"a":2,"b":1}\n'
+    assert output(TYPES, two, "-", two, stdin=b'{"type":"z"}\n') == b'{"c":2,"z":1}\n'
+
+
+def test_nothing(tmp_path):
+    assert output(COUNT) == b'{"count":0}\n'
+    assert output(COUNT, stdin=b"\n\n") == b'{"count":0}\n'
+    assert output(COUNT, "/dev/null", "/dev/null") == b'{"count":0}\n'
+
+
+def test_last_line_without_newline(tmp_path):
+    assert output(COUNT, stdin=GOOD[:-1]) == b'{"count":3}\n'
+    # It ends with its file, and does not run into the next one.
+    one = tmp_path / "one"
+    one.write_bytes(b'{"type":"a"}')
+    assert output(COUNT, one, one, one) == b'{"count":3}\n'
+
+
+def test_line_ends_and_spaces():
+    assert output(COUNT, stdin=b' {"type":"a"}\r\n\t{"type":"b"} \r\n') == b'{"count":2}\n'
+
+
+def test_small_pieces():
+    """Lines that arrive byte by byte are the lines that arrive whole."""
+    process = subprocess.Popen([PROGRAM, "fold", TYPES], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    for i in range(len(GOOD)):
+        os.write(process.stdin.fileno(), GOOD[i:i + 1])
+    assert process.communicate(timeout=60)[0] == b'{"a":2,"b":1}\n'
+    assert process.returncode == 0
+
+
+def test_terminal():
+    """The end is typed once, even behind a line that nobody has ended."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen([PROGRAM, "fold", COUNT], stdin=slave, stdout=subprocess.PIPE)
+    os.close(slave)
+    os.write(master, b'{"type":"a"}\n{"type":"b"}\x04\x04')
+    assert process.communicate(timeout=60)[0] == b'{"count":2}\n'
+    os.close(master)
+
+
+@pytest.mark.parametrize("size", [1, 1 << 20, (1 << 20) - 30, 3 << 20, (16 << 20) - 40])
+def test_long_lines(size):
+    """Lines around and beyond the size of a block."""
+    line = json.dumps({"type": "x", "data": "y" * size}).encode()
+    assert output(TYPES, stdin=GOOD + line + b"\n" + GOOD + line) == b'{"a":4,"b":2,"x":2}\n'
+
+
+def test_many_blocks(jq):
+    """Nothing is lost, doubled or cut where blocks meet."""
+    lines = [json.dumps({"type": "t", "data": "x" * (i * 37 % 999)}) for i in range(20000)]
+    text = "".join(line + "\n" for line in lines).encode()
+    assert len(text) > 8 << 20
+    expected = sum(len(json.loads(line)["data"]) for line in lines)
+    reducer = jq('[.[0] + 1, .[1] + ($event.data | length)]')
+    assert json.loads(output(reducer, stdin=text)) == [20000, expected]
+    assert output(COUNT, stdin=text) == b'{"count":20000}\n'
+
+
+# What is printed.
+
+def test_each():
+    assert output("--each", TYPES, stdin=GOOD) == b'{"a":1}\n{"a":1,"b":1}\n{"a":2,"b":1}\n'
+    assert output("--each", TYPES) == b""
+    assert output("--each", TYPES, stdin=GOOD[:-1]) == output("--each", TYPES, stdin=GOOD)
+
+
+def test_each_counts_events_not_lines():
+    r = run("--each", COUNT, stdin=MIXED)
+    assert r.stdout == b'{"count":1}\n{"count":2}\n{"count":3}\n'
+
+
+def test_each_comes_before_the_end():
+    """A state can be read as soon as it is there, where somebody looks at it."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen([PROGRAM, "fold", "--each", COUNT], stdin=subprocess.PIPE, stdout=slave)
+    os.close(slave)
+    seen = b""
+    for i in range(1, 4):
+        os.write(process.stdin.fileno(), b'{"type":"a"}\n')
+        while not seen.endswith(b'{"count":%d}\r\n' % i):
+            seen += os.read(master, 1000)
+    process.stdin.close()
+    assert process.wait(timeout=60) == 0
+    os.close(master)
+
+
+@pytest.mark.parametrize("n, state", [(0, b'{"count":0}'), (1, b'{"count":1}'), (2, b'{"count":2}'),
+                                      (3, b'{"count":3}'), (4, b'{"count":3}'), (2**64, b'{"count":3}')])
+def test_at(n, state):
+    assert output("--at", str(n), COUNT, stdin=GOOD) == state + b"\n"
+    assert output(COUNT, f"--at={n}", stdin=GOOD) == state + b"\n"
+
+
+def test_at_over_files(tmp_path):
+    one = tmp_path / "one"
+    one.write_bytes(GOOD)
+    assert output("--at", "4", TYPES, one, one) == b'{"a":3,"b":1}\n'
+    # What comes behind is not even opened.
+    assert output("--at", "3", COUNT, one, "/does/not/exist") == b'{"count":3}\n'
+    assert output("--at", "0", COUNT, "/does/not/exist") == b'{"count":0}\n'
+
+
+def test_at_does_not_wait():
+    """It ends with its last event, though more could come."""
+    process = subprocess.Popen([PROGRAM, "fold", "--at", "2", COUNT], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE)
+    os.write(process.stdin.fileno(), b'{"type":"a"}\n{"type":"a"}\n')
+    assert process.wait(timeout=60) == 0
+    assert process.stdout.read() == b'{"count":2}\n'
+    process.stdin.close()
+
+
+def test_at_is_a_line_of_each():
+    """With bad and blank lines too: what was skipped is no event."""
+    lines = run("--each", TYPES, stdin=MIXED).stdout.splitlines(True)
+    assert len(lines) == 3
+    for n, line in enumerate(lines, 1):
+        assert run("--at", str(n), TYPES, stdin=MIXED).stdout == line
+    assert b"".join(lines[:2]) == run("--at", "2", "--each", TYPES, stdin=MIXED).stdout
+
+
+def test_at_stops_before_a_bad_line():
+    r = run("--at", "2", "--strict", COUNT, stdin=MIXED)
+    assert (r.returncode, r.stdout, r.stderr) == (0, b'{"count":2}\n', b"")
+
+
+def test_jq(jq):
+    reducer = jq(".[$event.type] += 1")
+    assert output(reducer, stdin=GOOD) == b'{"a":2,"b":1}\n'
+    assert output("--each", reducer, stdin=GOOD) == b'{"a":1}\n{"a":1,"b":1}\n{"a":2,"b":1}\n'
+    assert output(reducer) == b"null\n"
+
+
+# Bad lines.
+
+def test_bad_lines_are_reported_and_skipped():
+    r = run(TYPES, stdin=MIXED)
+    assert (r.returncode, r.stdout) == (0, b'{"a":2,"b":1}\n')
+    said = r.stderr.decode().splitlines()
+    assert said == ["eventfold: standard input:4: column 1: an event is a JSON object",
+                    'eventfold: standard input:7: column 1: there is no "type"']
+
+
+def test_bad_lines_say_their_file(tmp_path):
+    """Numbers begin anew with each file, over blank lines and all."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.write_bytes(MIXED)
+    two.write_bytes(b'\n{"type":"a","ts":-1}\n{"type":"a"')
+    r = run(COUNT, one, two, one)
+    assert (r.returncode, r.stdout) == (0, b'{"count":6}\n')
+    where = [line.split(": ")[1:3] for line in r.stderr.decode().splitlines()]
+    assert where == [[f"{one}:4", "column 1"], [f"{one}:7", "column 1"],
+                     [f"{two}:2", "column 18"], [f"{two}:3", "column 12"],
+                     [f"{one}:4", "column 1"], [f"{one}:7", "column 1"]]
+
+
+def test_the_same_without_each_and_with_it():
+    assert run("--each", TYPES, stdin=MIXED).stderr == run(TYPES, stdin=MIXED).stderr
+
+
+def test_strict():
+    assert output("--strict", TYPES, stdin=GOOD + b"\n \n" + GOOD) == b'{"a":4,"b":2}\n'
+    said = complaint("--strict", TYPES, stdin=MIXED)
+    assert said == "eventfold: standard input:4: column 1: an event is a JSON object\n"
+
+
+def test_strict_each():
+    r = run("--strict", "--each", COUNT, stdin=MIXED)
+    assert (r.returncode, r.stdout) == (1, b'{"count":1}\n{"count":2}\n')
+    assert r.stderr.count(b"\n") == 1
+
+
+def test_strict_opens_no_other_file(tmp_path):
+    one = tmp_path / "one"
+    one.write_bytes(b"oops")
+    assert "one:1: column 1" in complaint("--strict", COUNT, one, "/does/not/exist")
+
+
+# Broken reducers.
+
+def test_reducer_that_fails(jq, tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.write_bytes(GOOD)
+    two.write_bytes(b'\n{"type":"stop"}\n{"type":"a"}\n')
+    reducer = jq('if $event.type == "stop" then error("enough") else . + 1 end')
+    said = complaint(reducer, one, two)
+    assert said.startswith(f"eventfold: {two}:2: the reducer failed: ") and "enough" in said
+    r = run("--each", reducer, one, two)
+    assert (r.returncode, r.stdout) == (1, b"1\n2\n3\n")
+    assert r.stderr.decode() == said
+
+
+def test_reducer_that_does_not_compile(jq):
+    reducer = jq("def (")
+    said = complaint(reducer, stdin=GOOD)
+    assert said.startswith(f"eventfold: {reducer}: ")
+
+
+def test_not_a_shared_object(tmp_path):
+    reducer = tmp_path / "x.so"
+    reducer.write_bytes(b"")
+    assert complaint(reducer) == f"eventfold: {reducer}: cannot load it: file too short\n"
+    reducer.write_bytes(b"junk " * 1000)
+    said = complaint(reducer)
+    assert said.startswith(f"eventfold: {reducer}: cannot load it: ") and "/proc/" not in said
+
+
+def test_reducer_is_a_link(tmp_path):
+    (tmp_path / "mine.so").symlink_to(COUNT)
+    r = run("mine.so", stdin=GOOD, cwd=tmp_path)
+    assert (r.returncode, r.stdout) == (0, b'{"count":3}\n')
+
+
+# Everything else that can be wrong.
+
+def test_missing_things(tmp_path):
+    assert complaint("/does/not/exist.so") == \
+        "eventfold: cannot open /does/not/exist.so: No such file or directory\n"
+    assert complaint(COUNT, "/does/not/exist") == \
+        "eventfold: cannot read /does/not/exist: No such file or directory\n"
+    assert complaint(COUNT, tmp_path) == f"eventfold: cannot read {tmp_path}: Is a directory\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["--each"], ["--no-such", COUNT], [COUNT, "--at"], ["-x", COUNT],
+                                       [COUNT, "--at", "x"], [COUNT, "--at", ""], [COUNT, "--at", "-1"],
+                                       [COUNT, "--at", "1x"], [COUNT, "--at", " 1"],
+                                       [COUNT, "--each=1"], ["x.c"], ["jq"]])
+def test_usage_errors(arguments):
+    complaint(*arguments, status=2)
+
+
+def test_help():
+    r = run("--help")
+    assert (r.returncode, r.stderr) == (0, b"")
+    for word in ("--each", "--at N", "--strict", "REDUCER", "FILE"):
+        assert word in r.stdout.decode()
+    assert all(len(line) <= 100 for line in r.stdout.decode().splitlines())
+    assert run("-h").stdout == r.stdout
+
+
+@pytest.mark.parametrize("options", [[], ["--each"]])
+def test_output_that_cannot_be_written(options):
+    with open("/dev/full", "wb") as full:
+        r = subprocess.run([PROGRAM, "fold", *options, COUNT], input=GOOD, stdout=full,
+                           stderr=subprocess.PIPE, timeout=60)
+    assert r.returncode == 1
+    assert r.stderr == b"eventfold: cannot write: No space left on device\n"
+
+
+def test_all_orders_of_options(tmp_path):
+    """Options may stand before, between and behind the rest; behind -- there are none."""
+    one = tmp_path / "one"
+    one.write_bytes(GOOD)
+    for order in itertools.permutations(["--each", "--at=2", "--strict"]):
+        for i in range(4):
+            arguments = [*order[:i], TYPES, *order[i:], one]
+            assert output(*arguments) == b'{"a":1}\n{"a":1,"b":1}\n'
+    assert complaint("--", COUNT, "--each") == \
+        "eventfold: cannot read --each: No such file or directory\n"

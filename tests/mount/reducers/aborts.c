@@ -1,0 +1,14 @@
+/* Counts, and aborts at its 500th event. */
+#include <eventfold/reducer.h>
+#include <stdlib.h>
+
+static int reduce(cJSON **state, const struct eventfold_event *event)
+{
+	if (event->seq == 500)
+		abort();
+	cJSON_Delete(*state);
+	*state = cJSON_CreateNumber((double)event->seq);
+	return EVENTFOLD_CHANGED;
+}
+
+EVENTFOLD_REDUCER = { .abi = EVENTFOLD_ABI, .reduce = reduce };

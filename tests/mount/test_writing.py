@@ -1,0 +1,290 @@
+"""Every way of writing to events/app appends, line by line, and says what was wrong."""
+
+import errno
+import os
+
+import pytest
+
+A = b'{"type":"a","data":1,"ts":1}\n'
+B = b'{"type":"b","data":2,"ts":2}\n'
+C = b'{"type":"c","data":3,"ts":3}\n'
+BAD = b'{"type":"x","data":01}\n'
+
+
+def raises(number, call, *args):
+    with pytest.raises(OSError) as caught:
+        call(*args)
+    assert caught.value.errno == number, os.strerror(caught.value.errno)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "cat new >> mnt/events/app",
+        "cat new > mnt/events/app",
+        "tee mnt/events/app < new > /dev/null",
+        "tee -a mnt/events/app < new > /dev/null",
+        "dd if=new of=mnt/events/app status=none",
+        "dd if=new of=mnt/events/app bs=7 status=none",
+        "dd if=new of=mnt/events/app bs=7 seek=100 conv=notrunc status=none",
+        "cp new mnt/events/app",
+        "cp --sparse=never new mnt/events/app",
+        "python3 -c 'import shutil; shutil.copyfile(\"new\", \"mnt/events/app\")'",
+        "while IFS= read -r line; do printf '%s\\n' \"$line\"; done < new >> mnt/events/app",
+    ],
+)
+def test_each_way_of_writing_appends(m, command):
+    m.append(A)
+    (m.path / "new").write_bytes(B + C)
+    m.sh(command)
+    assert m.history() == A + B + C
+    assert m.view("types") == {"a": 1, "b": 1, "c": 1}
+
+
+def test_position_does_not_matter(m):
+    m.append(A)
+    fd = os.open(m.app, os.O_RDWR)
+    assert os.pwrite(fd, B, 0) == len(B)
+    os.lseek(fd, 5, os.SEEK_SET)
+    assert os.write(fd, C) == len(C)
+    assert os.pread(fd, 1000, 0) == A + B + C
+    os.close(fd)
+
+
+def test_trunc_truncates_nothing(m):
+    m.append(A)
+    os.close(os.open(m.app, os.O_WRONLY | os.O_TRUNC))
+    assert m.history() == A
+    m.sh(": > mnt/events/app")
+    assert m.history() == A
+
+
+def test_the_log_saved_over_itself_is_refused(m):
+    m.append(A, B)
+    (m.path / "edited").write_bytes(A + C)
+    done = m.sh("cat edited > mnt/events/app", check=False)
+    assert done.returncode != 0 and b"not permitted" in done.stderr
+    fd = os.open(m.app, os.O_WRONLY | os.O_TRUNC)
+    assert os.write(fd, A[:10]) == 10
+    raises(errno.EPERM, os.write, fd, A[10:] + C)
+    try:
+        os.close(fd)
+    except OSError:
+        pass
+    assert m.sh("sort -o mnt/events/app mnt/events/app", check=False).returncode != 0
+    assert m.history() == A + B
+    # Appending the same line again is nobody's mistake, nor is another first line.
+    m.sh("head -n 1 edited >> mnt/events/app")
+    m.sh("tail -n 1 edited > mnt/events/app")
+    assert m.history() == A + B + A + C
+
+
+def test_history_cannot_be_changed(m):
+    m.append(A)
+    app = str(m.app)
+    other = str(m.mnt / "events/other")
+    raises(errno.EPERM, os.truncate, app, 0)
+    raises(errno.EPERM, os.truncate, app, 1000)
+    raises(errno.EPERM, os.unlink, app)
+    raises(errno.EPERM, os.rename, app, other)
+    raises(errno.EPERM, os.chmod, app, 0o600)
+    raises(errno.EPERM, os.link, app, other)
+    raises(errno.EPERM, os.setxattr, app, "user.x", b"1")
+    raises(errno.EPERM, os.chown, app, 12345, 12345)
+    fd = os.open(app, os.O_RDWR)
+    raises(errno.EPERM, os.ftruncate, fd, 3)
+    os.close(fd)
+    os.utime(app)
+    os.utime(app, (1, 1))
+    m.sh("touch mnt/events/app")
+    assert m.history() == A
+
+
+def test_a_line_over_several_writes(m):
+    fd = os.open(m.app, os.O_WRONLY)
+    for byte in A + B:
+        assert os.write(fd, bytes([byte])) == 1
+        assert m.history() in (b"", A, A + B)
+    os.close(fd)
+    assert m.history() == A + B
+
+
+def test_handles_have_their_own_lines(m):
+    fds = [os.open(m.app, os.O_WRONLY | os.O_APPEND) for _ in range(3)]
+    lines = [A, B, C]
+    for at in range(0, len(A), 5):
+        for fd, line in zip(fds, lines):
+            os.write(fd, line[at : at + 5])
+    assert m.history() == A + B + C
+    for fd in fds:
+        os.close(fd)
+
+
+def test_close_appends_a_whole_event_without_newline(m):
+    m.sh("""printf %s '{"type":"a","data":1,"ts":1}' >> mnt/events/app""")
+    assert m.history() == A
+    assert m.view("count") == {"count": 1}
+
+
+def test_close_says_that_a_line_is_no_event(m):
+    fd = os.open(m.app, os.O_WRONLY)
+    assert os.write(fd, A + B[:10]) == len(A) + 10
+    raises(errno.EINVAL, os.close, fd)
+    assert m.history() == A
+    # The last release has no answer, so it is seen only when the kernel has sent it.
+    rejected = wait_rejected(m, 1)
+    assert rejected[0]["line"] == B[:10].decode()
+
+
+def test_a_dup_keeps_the_line(m):
+    fd = os.open(m.app, os.O_WRONLY)
+    os.write(fd, A[:10])
+    copy = os.dup(fd)
+    raises(errno.EINVAL, os.close, copy)
+    assert m.rejected() == []
+    os.write(fd, A[10:])
+    os.close(fd)
+    assert m.history() == A
+    assert m.rejected() == []
+
+
+def test_a_subshell_shares_the_line(m):
+    m.sh("""{ printf '{"type":"a",'; (printf '"data":1,'); printf '"ts":1}\\n'; } >> mnt/events/app""")
+    assert m.history() == A
+
+
+def test_short_count_then_errno(m):
+    fd = os.open(m.app, os.O_WRONLY)
+    assert os.write(fd, A + B + BAD + C) == len(A + B)
+    assert m.history() == A + B
+    raises(errno.EINVAL, os.write, fd, BAD + C)
+    assert m.history() == A + B
+    assert os.write(fd, C) == len(C)
+    os.close(fd)
+    assert m.history() == A + B + C
+    assert len(m.rejected()) == 1
+
+
+def test_bad_line_split_over_writes(m):
+    fd = os.open(m.app, os.O_WRONLY)
+    assert os.write(fd, A + BAD[:8]) == len(A) + 8
+    raises(errno.EINVAL, os.write, fd, BAD[8:])
+    assert os.write(fd, B) == len(B)
+    os.close(fd)
+    assert m.history() == A + B
+    assert wait_rejected(m, 1)[0]["line"] == BAD.decode().rstrip("\n")
+
+
+def test_cat_with_a_bad_line_loses_nothing_before_it(m):
+    (m.path / "new").write_bytes(A + B + BAD + C)
+    done = m.sh("cat new >> mnt/events/app", check=False)
+    assert done.returncode != 0 and b"Invalid argument" in done.stderr
+    assert m.history() == A + B
+
+
+@pytest.mark.parametrize(
+    "line, column",
+    [
+        ("nonsense", 1),
+        ("[]", 1),
+        ("1", 1),
+        ("{}", None),
+        ('{"type":""}', None),
+        ('{"type":1}', None),
+        ('{"type":"a","type":"b"}', None),
+        ('{"type":"a","\\u0074ype":"b"}', None),
+        ('{"type":"a","ts":-1}', None),
+        ('{"type":"a","ts":1.5}', None),
+        ('{"type":"a","ts":18446744073709551616}', None),
+        ('{"type":"a","id":1}', None),
+        ('{"type":"a","actor":[]}', None),
+        ('{"type":"a","data":}', 20),
+        ('{"type":"a","data":01}', None),
+        ('{"type":"a","data":"\\ud800"}', None),
+        ('{"type":"a","data":1e999}', None),
+        ('{"type":"a",}', None),
+        ('{"type":"a"} x', 14),
+        ('{"type":"a"}{"type":"b"}', 13),
+        ('{"type":"a","data":' + "[" * 127 + "]" * 127 + "}", None),
+    ],
+)
+def test_refused_lines_say_why(m, line, column):
+    fd = os.open(m.app, os.O_WRONLY)
+    raises(errno.EINVAL, os.write, fd, line.encode() + b"\n")
+    os.close(fd)
+    assert m.history() == b""
+    (entry,) = m.rejected()
+    assert entry["line"] == line and entry["bytes"] == len(line)
+    assert entry["error"] == "EINVAL" and entry["pid"] == os.getpid()
+    assert isinstance(entry["reason"], str) and entry["reason"]
+    assert isinstance(entry["column"], int) and 1 <= entry["column"] <= len(line) + 1
+    if column:
+        assert entry["column"] == column
+    assert m.status()["rejected"] == 1
+
+
+@pytest.mark.parametrize("line", [b'{"type":"\xff"}', b'{"type":"a","data":"\x00"}', b'{"type":"a","data":"\xed\xa0\x80"}'])
+def test_refused_bytes(m, line):
+    fd = os.open(m.app, os.O_WRONLY)
+    raises(errno.EINVAL, os.write, fd, line + b"\n")
+    os.close(fd)
+    assert len(m.rejected()) == 1 and m.history() == b""
+
+
+def test_depth_127_is_the_most(m):
+    good = b'{"type":"a","ts":1,"data":' + b"[" * 126 + b"]" * 126 + b"}\n"
+    m.append(good)
+    assert m.history() == good
+
+
+def test_too_long(new_mount):
+    m = new_mount(options="max_line=1000")
+    fd = os.open(m.app, os.O_WRONLY)
+    edge = b'{"type":"a","ts":1,"data":"'
+    good = edge + b"x" * (1000 - len(edge) - 2) + b'"}\n'
+    assert os.write(fd, good) == len(good)
+    raises(errno.EMSGSIZE, os.write, fd, edge + b"x" * (1001 - len(edge) - 2) + b'"}\n')
+    assert os.write(fd, A) == len(A)
+    assert m.history() == good + A
+    os.close(fd)
+    # Over several writes: at the latest when the line ends.
+    fd = os.open(m.app, os.O_WRONLY)
+    with pytest.raises(OSError) as caught:
+        for _ in range(20):
+            os.write(fd, b"x" * 100)
+        os.write(fd, b"\n")
+    assert caught.value.errno == errno.EMSGSIZE
+    try:
+        os.close(fd)
+    except OSError:
+        pass
+    assert m.history() == good + A
+
+
+def test_only_the_last_thousand_are_kept(m):
+    fd = os.open(m.app, os.O_WRONLY)
+    for i in range(1003):
+        raises(errno.EINVAL, os.write, fd, b"bad %d\n" % i)
+    os.close(fd)
+    lines = [entry["line"] for entry in m.rejected()]
+    assert lines == [f"bad {i}" for i in range(3, 1003)]
+    assert m.status()["rejected"] == 1003
+
+
+def test_fsync(m):
+    fd = os.open(m.app, os.O_WRONLY)
+    os.write(fd, A)
+    os.fsync(fd)
+    os.fdatasync(fd)
+    os.close(fd)
+    m.sh("sync mnt/events/app")
+    assert m.history() == A
+
+
+def wait_rejected(m, n):
+    """A release is not waited for by close(2); it comes at once all the same."""
+    for _ in range(1000):
+        entries = m.rejected()
+        if len(entries) >= n:
+            return entries
+    raise AssertionError(f"still {len(entries)} refused lines")

@@ -1,0 +1,157 @@
+/* events/app over the wire: appending, reading, closing, and all that is refused. */
+#include <errno.h>
+#include <fcntl.h>
+
+#include "../unit/check.h"
+#include "kernel.h"
+
+#define A "{\"type\":\"a\",\"data\":1,\"ts\":7}"
+#define B "{\"type\":\"b\",\"data\":2,\"ts\":8}"
+
+static void cat_is(struct kernel *k, const char *path, const char *want)
+{
+	int error;
+	char *text = kernel_cat(k, path, &error);
+
+	CHECK_INT(error, 0);
+	CHECK_STR(text, want);
+	free(text);
+}
+
+static void appends(struct kernel *k)
+{
+	uint64_t app = (uint64_t)kernel_lookup(k, "events/app"), fh, other;
+
+	CHECK_INT(kernel_size(k, app), 0);
+	cat_is(k, "head/app", "0:\n");
+	CHECK_INT(kernel_append(k, A "\n"), 0);
+	cat_is(k, "events/app", A "\n");
+	/* Truncating truncates nothing; lines of two writers do not mix. */
+	CHECK_INT(kernel_open(k, app, O_WRONLY | O_TRUNC, &fh), 0);
+	CHECK_INT(kernel_open(k, app, O_WRONLY | O_APPEND, &other), 0);
+	CHECK_INT(kernel_write(k, app, fh, "{\"type\":", 8), 8);
+	CHECK_INT(kernel_write(k, app, other, B "\n", strlen(B) + 1), strlen(B) + 1);
+	CHECK_INT(kernel_write(k, app, fh, "\"c\",\"data\":3,\"ts\":9}\n", 21), 21);
+	cat_is(k, "events/app", A "\n" B "\n{\"type\":\"c\",\"data\":3,\"ts\":9}\n");
+	CHECK_INT(kernel_flush(k, app, fh), 0);
+	kernel_release(k, app, fh);
+	/* A short count before a bad line, then its error; the guard. */
+	CHECK_INT(kernel_write(k, app, other, A "\nx\n", strlen(A) + 3), strlen(A) + 1);
+	CHECK_INT(kernel_write(k, app, other, "x\n", 2), -EINVAL);
+	kernel_release(k, app, other);
+	CHECK_INT(kernel_open(k, app, O_WRONLY | O_TRUNC, &fh), 0);
+	CHECK_INT(kernel_write(k, app, fh, A "\n", strlen(A) + 1), -EPERM);
+	kernel_release(k, app, fh);
+}
+
+static void closes(struct kernel *k)
+{
+	uint64_t app = (uint64_t)kernel_lookup(k, "events/app"), fh;
+	int64_t size = kernel_size(k, app);
+	int error;
+
+	/* A whole event without its newline is appended by a close; half a one is not, and is refused at last. */
+	CHECK_INT(kernel_open(k, app, O_WRONLY, &fh), 0);
+	CHECK_INT(kernel_write(k, app, fh, B, strlen(B)), strlen(B));
+	CHECK_INT(kernel_size(k, app), size);
+	CHECK_INT(kernel_flush(k, app, fh), 0);
+	CHECK_INT(kernel_size(k, app), size + (int64_t)strlen(B) + 1);
+	CHECK_INT(kernel_write(k, app, fh, "\n{\"type\":\"half", 14), 14);
+	CHECK_INT(kernel_flush(k, app, fh), -EINVAL);
+	CHECK_INT(kernel_flush(k, app, fh), -EINVAL);
+	kernel_release(k, app, fh);
+	CHECK_INT(kernel_size(k, app), size + (int64_t)strlen(B) + 1);
+	char *text = kernel_cat(k, "rejected.jsonl", &error);
+	CHECK(text && strstr(text, "\"line\":\"{\\\"type\\\":\\\"half\"}\n"));
+	free(text);
+}
+
+/* Reads of all offsets and sizes are pieces of the whole. */
+static void random_access(struct kernel *k)
+{
+	uint64_t app = (uint64_t)kernel_lookup(k, "events/app"), fh;
+	int error;
+	char *all = kernel_cat(k, "events/app", &error), part[64];
+	int len = (int)strlen(all);
+
+	CHECK_INT(kernel_open(k, app, O_RDONLY, &fh), 0);
+	for (int off = 0; off <= len + 1; off += 3) {
+		int left = max(len - off, 0), want = min(left, 50);
+		CHECK_INT(kernel_read(k, app, fh, (uint64_t)off, part, 50), want);
+		CHECK(memcmp(all + off, part, (size_t)want) == 0);
+	}
+	kernel_release(k, app, fh);
+	free(all);
+}
+
+static void refused(struct kernel *k)
+{
+	uint64_t app = (uint64_t)kernel_lookup(k, "events/app"), fh;
+	struct fuse_setattr_in in = { .valid = FATTR_SIZE };
+
+	struct reply *r = kernel_wait(k, kernel_send(k, FUSE_SETATTR, app, &in, sizeof(in), NULL, 0));
+	CHECK_INT(r->error, -EPERM);
+	free(r);
+	in.valid = FATTR_MTIME;
+	r = kernel_wait(k, kernel_send(k, FUSE_SETATTR, app, &in, sizeof(in), NULL, 0));
+	CHECK_INT(r->error, 0);
+	free(r);
+	r = kernel_wait(k, kernel_send(k, FUSE_UNLINK, 2, NULL, 0, "app", 4));
+	CHECK_INT(r->error, -EPERM);
+	free(r);
+	CHECK_INT(kernel_lookup(k, "events/nothing"), -ENOENT);
+	CHECK_INT(kernel_lookup(k, "views/none.json"), -ENOENT);
+	CHECK_INT(kernel_open(k, (uint64_t)kernel_lookup(k, "status.json"), O_WRONLY, &fh), -EACCES);
+}
+
+/* A close of a copy of the descriptor while a write is on its way to the disk. */
+static void close_during_write(struct kernel *k)
+{
+	uint64_t app = (uint64_t)kernel_lookup(k, "events/app"), fh;
+	struct fuse_flush_in in = { 0 };
+
+	CHECK_INT(kernel_open(k, app, O_WRONLY | O_APPEND, &fh), 0);
+	in.fh = fh;
+	for (int i = 0; i < 200; i++) {
+		uint64_t write = kernel_send_write(k, app, fh, A "\n{\"ty", strlen(A) + 5);
+		uint64_t flush = kernel_send(k, FUSE_FLUSH, app, &in, sizeof(in), NULL, 0);
+		struct reply *w = kernel_wait(k, write), *f = kernel_wait(k, flush);
+		CHECK_INT(w->error, 0);
+		CHECK(f->error == 0 || f->error == -EINVAL);
+		free(w);
+		free(f);
+		CHECK_INT(kernel_write(k, app, fh, "pe\":\"x\"}\n", 9), 9);
+	}
+	kernel_release(k, app, fh);
+}
+
+static void all(enum sync_mode sync)
+{
+	struct mount_options options = { .sync = sync };
+	struct kernel k;
+	int error;
+
+	kernel_start(&k, &options, NULL);
+	appends(&k);
+	closes(&k);
+	random_access(&k);
+	refused(&k);
+	close_during_write(&k);
+	int64_t size = kernel_size(&k, (uint64_t)kernel_lookup(&k, "events/app"));
+	char *before = kernel_cat(&k, "events/app", &error);
+	kernel_stop(&k);
+	kernel_restart(&k, &options);
+	CHECK_INT(kernel_size(&k, (uint64_t)kernel_lookup(&k, "events/app")), size);
+	cat_is(&k, "events/app", before);
+	free(before);
+	kernel_stop(&k);
+	kernel_cleanup(&k);
+}
+
+int main(void)
+{
+	all(SYNC_WRITE);
+	all(SYNC_CLOSE);
+	all(SYNC_NONE);
+	return 0;
+}
