@@ -1,5 +1,7 @@
 #include "fs/status.h"
 
+#include <time.h>
+
 #include "version.h"
 
 static void add_key(struct buf *b, const char *key)
@@ -86,7 +88,7 @@ static void add_log(struct buf *b, struct mount *m)
 	add_u64(b, "recovered", s.recovered);
 }
 
-static void add_view(struct buf *b, const struct view_status *v, uint64_t head)
+static void add_view(struct buf *b, const struct view_status *v, uint64_t head, uint64_t now)
 {
 	add_key(b, v->name);
 	buf_add_char(b, '{');
@@ -96,10 +98,15 @@ static void add_view(struct buf *b, const struct view_status *v, uint64_t head)
 	add_u64(b, "events", v->pos.seq);
 	add_u64(b, "folded", v->folded);
 	add_u64(b, "events_per_second", v->rate);
+	add_bool(b, "rebuilding", v->apart);
 	add_key(b, "progress");
 	buf_printf(b, "%.3f", head ? (double)v->pos.off / (double)head : 1.0);
 	add_u64(b, "state_bytes", v->state_bytes);
-	add_u64(b, "snapshot_time", v->snapshot_time);
+	add_key(b, "snapshot_age");
+	if (v->snapshot_time)
+		buf_add_u64(b, now > v->snapshot_time ? now - v->snapshot_time : 0);
+	else
+		buf_add_str(b, "null");
 	add_u64(b, "snapshot_offset", v->snapshot_off);
 	add_str(b, "error", v->broken ? v->why.text : NULL);
 	buf_add_char(b, '}');
@@ -117,11 +124,15 @@ static void add_views(struct buf *b, struct mount *m)
 	if (views_list(m->views, &list, &n) < 0)
 		b->failed = true;
 	for (size_t i = 0; i < n; i++)
-		add_view(b, &list[i], head);
+		add_view(b, &list[i], head, (uint64_t)time(NULL));
 	buf_add_char(b, '}');
 	views_worker_status(m->views, &worker);
 	add_key(b, "worker");
-	buf_printf(b, "{\"pid\":%d,\"restarts\":%llu}", (int)worker.pid, (unsigned long long)worker.restarts);
+	buf_add_char(b, '{');
+	add_u64(b, "pid", (uint64_t)worker.pid);
+	add_u64(b, "rebuild_pid", (uint64_t)worker.rebuild_pid);
+	add_u64(b, "restarts", worker.restarts);
+	buf_add_char(b, '}');
 }
 
 void status_text(struct mount *m, struct buf *b)

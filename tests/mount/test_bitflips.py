@@ -6,12 +6,12 @@ import os
 import subprocess
 
 import pytest
-from harness import FULL, SLOW, Mount, eventfold, event, line_of
+from harness import SLOW, Mount, eventfold, event, line_of
 
 from oracle import crate
 from oracle import reducers as oracle
 
-STEP = 1 if FULL else 149 if SLOW else 37
+STEP = 149 if SLOW else 37
 VIEWS = ("count", "types")
 LINES = [line_of(event(i)) for i in range(10)]
 FILES = ("app.jsonl", "archive.jsonl.zst", "views/count.snapshot.json", "views/types.snapshot.json")
