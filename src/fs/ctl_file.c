@@ -11,6 +11,8 @@ struct rotation {
 	struct mount *mount;
 	fuse_req_t req;
 	size_t size;
+	bool again; /* another rotation was under way: the log as it was at the command still has its turn to come */
+	bool second;
 };
 
 void ctl_file_open(struct mount *m, fuse_req_t req, struct node *node, struct fuse_file_info *fi)
@@ -22,11 +24,31 @@ void ctl_file_open(struct mount *m, fuse_req_t req, struct node *node, struct fu
 	reply_open(req, fi, f);
 }
 
+/* False: the mount is being closed. */
+static bool seal(struct rotation *r)
+{
+	struct mount *m = r->mount;
+
+	pthread_mutex_lock(&m->lock);
+	bool open = !m->closing;
+	if (open)
+		commit_seal(m->committer, &r->commit);
+	pthread_mutex_unlock(&m->lock);
+	return open;
+}
+
 /* On the archiver thread. */
 static void archived(struct archiver_wait *wait, int error)
 {
 	struct rotation *r = container_of(wait, struct rotation, wait);
 
+	if (error == 0 && r->again) {
+		r->again = false;
+		r->second = true;
+		if (seal(r))
+			return;
+		error = -EINTR;
+	}
 	if (error < 0)
 		reply_error(r->req, error);
 	else
@@ -34,7 +56,8 @@ static void archived(struct archiver_wait *wait, int error)
 	free(r);
 }
 
-/* On the commit thread. 1: there is nothing to rotate, or a rotation is under way, whose end is waited for. */
+/* On the commit thread. 1: there is nothing to rotate, or a rotation is under way, whose end is waited for. It may have begun before
+ * the command, so the log has then to be rotated once more; one that has begun meanwhile has all that was there. */
 static void sealed(struct commit *commit, int error, size_t stored, const struct log_pos *head)
 {
 	struct rotation *r = container_of(commit, struct rotation, commit);
@@ -44,6 +67,7 @@ static void sealed(struct commit *commit, int error, size_t stored, const struct
 		free(r);
 		return;
 	}
+	r->again = error > 0 && !r->second;
 	archiver_wait(r->mount->archiver, &r->wait);
 }
 

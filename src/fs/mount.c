@@ -209,6 +209,9 @@ void mount_close(struct mount *m)
 {
 	if (!m)
 		return;
+	pthread_mutex_lock(&m->lock);
+	m->closing = true;
+	pthread_mutex_unlock(&m->lock);
 	/* Those who feed others first: rotations and tails are answered by the threads that are still there. */
 	committer_stop(m->committer);
 	archiver_stop(m->archiver);

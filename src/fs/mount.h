@@ -59,6 +59,7 @@ struct mount {
 	pthread_mutex_t lock;
 	struct first_line first;
 	uint64_t open_files;
+	bool closing; /* nothing may be given to the committer any more */
 	struct follow follow;
 };
 
