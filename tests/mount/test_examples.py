@@ -11,11 +11,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from following import until
+from following import Follower, until
 from harness import LIMIT, ROOT, SUSPICIOUS, eventfold, reducer
 
 EXAMPLES = ROOT / "scripts/examples"
-NAMES = ["todo", "multi-view", "rebuild", "rotation", "time-travel", "notes"]
+NAMES = [
+    "todo", "multi-view", "rebuild", "rotation", "time-travel", "notes",
+    "poll-tail", "blocking-tail", "watch-view", "compare-and-append",
+]  # fmt: skip
 SYSTEM = "/usr/bin:/bin"
 
 
@@ -117,7 +120,7 @@ def checkout(path):
     return path / "checkout"
 
 
-@pytest.mark.parametrize("name", ["todo"])
+@pytest.mark.parametrize("name", ["todo", "poll-tail"])
 def test_what_was_built_is_found(place, tmp_path, name):
     """Without eventfold in the PATH it is that of the checkout's build directory, reducers included."""
     tree = checkout(tmp_path)
@@ -128,7 +131,7 @@ def test_what_was_built_is_found(place, tmp_path, name):
     place.check_nothing_left()
 
 
-@pytest.mark.parametrize("name", ["todo"])
+@pytest.mark.parametrize("name", ["todo", "poll-tail"])
 def test_nothing_was_built(place, tmp_path, name):
     # A PATH with what the examples use, as the program may be installed here.
     bin = tmp_path / "bin"
@@ -154,4 +157,16 @@ def test_a_failure(place, tmp_path):
     assert code == 7
     assert expected("todo").startswith(out)
     assert out.splitlines()[-1].startswith("$ jq -r '.items[]")
+    place.check_nothing_left()
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("name, line", [("compare-and-append", "$ wait"), ("poll-tail", "total 123")])
+def test_ended_by_a_signal(place, name, line, signum):
+    """As by Ctrl-C in a terminal, which reaches all of its processes."""
+    with Follower([EXAMPLES / name], cwd="/", env=place.env(ours()), start_new_session=True) as follower:
+        while follower.line() != line:
+            pass
+        os.killpg(follower.pid, signum)
+        assert follower.end() != 0
     place.check_nothing_left()
