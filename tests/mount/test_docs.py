@@ -31,6 +31,14 @@ def test_transcript(tmp_path, page):
     transcript.check(text_of(page), tmp_path)
 
 
+@pytest.mark.parametrize("page", ["man/eventfold.1"])
+def test_examples(tmp_path, page):
+    """The manual's examples are a transcript in another form."""
+    examples = text_of(page).split("\n.Sh EXAMPLES\n")[1].split("\n.Sh ")[0]
+    console = re.sub(r"^\.Bd -literal.*$", "```console", examples, flags=re.M)
+    transcript.check(re.sub(r"^\.Ed$", "```", console, flags=re.M), tmp_path)
+
+
 def test_first_transcript(tmp_path):
     (tmp_path / "mnt").mkdir()
     transcript.check(FIRST, tmp_path)

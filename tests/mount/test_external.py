@@ -60,5 +60,6 @@ def test_the_installed_program_and_reducers(new_mount, installed):
     assert sh(f"{program} --version", env=env).stdout.decode().startswith("eventfold ")
     names = {p.stem for p in dest.rglob("eventfold/reducers/*.so")}
     assert names == {"count", "types", "todos", "stats", "notes", "tags", "files", "latest"}
+    assert {p.name for p in dest.rglob("man/man?/*")} == {"eventfold.1", "mount.eventfold.8"}
     (header,) = dest.rglob("eventfold/reducer.h")
     sh(f"echo '#include <eventfold/reducer.h>' | c++ -xc++ -fsyntax-only -Wall -Werror -I{header.parents[1]} -")

@@ -1,0 +1,89 @@
+"""The manual pages: well-formed, and as complete as the program's own help.
+
+Their examples are run with those of the other documentation (tests/mount/test_docs.py).
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+PROGRAM = os.environ["EVENTFOLD"]
+MAN = pathlib.Path(__file__).resolve().parents[2] / "man"
+PAGES = ["eventfold.1", "mount.eventfold.8"]
+COMMANDS = ["mount", "fold", "log", "verify"]
+
+
+def run(*command):
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def help_of(*command):
+    return run(PROGRAM, *command, "--help").stdout
+
+
+def words(section, page="eventfold.1"):
+    """What a section of a page marks as commands, options' names and values."""
+    text = (MAN / page).read_text().split(f"\n.Sh {section}\n")[1].split("\n.Sh ")[0]
+    lines = re.findall(r"^\.(?:It )?(?:Cm|Op Fl|Fl) (.*)", text, re.M)
+    marked = [w for line in lines for w in re.split(r"[ ,|]+", re.sub(r"Ar \S+|No .*", "", line))]
+    return {w.replace(r"\-", "-") for w in marked if re.match(r"[a-z_\\]", w)}
+
+
+@pytest.mark.skipif(not shutil.which("mandoc"), reason="mandoc is not installed")
+@pytest.mark.parametrize("page", PAGES)
+def test_well_formed(page):
+    lint = run("mandoc", "-T", "lint", str(MAN / page)).stdout.splitlines()
+    assert [line for line in lint if "referenced manual not found" not in line] == []
+
+
+def test_every_command():
+    listed = re.findall(r"^  (\w+) ", help_of(), re.M)
+    assert sorted(listed) == sorted(COMMANDS)
+    assert set(listed) <= words("SYNOPSIS") and set(listed) <= words("DESCRIPTION")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option(command):
+    """-f, --each, as the manual has them without their first dash."""
+    lines = re.findall(r"^(?:usage:|  -).*", help_of(command), re.M)
+    options = {option for line in lines for option in re.findall(r"[\[ ]-(-?[a-z]+)", line)}
+    assert options <= words("SYNOPSIS") and options <= words("DESCRIPTION")
+
+
+def test_every_mount_option():
+    text = help_of("mount")
+    assert "-o sync=write" in text
+    for option in re.findall(r"-o (\S+)", text):
+        if option in ("OPTIONS", "OPTIONS]"):
+            continue
+        for word in re.findall(r"\w+=?", option):
+            assert word.isupper() or word in words("MOUNT OPTIONS"), word
+            assert word.isupper() or "=" not in word or word in words("OPTIONS", "mount.eventfold.8"), word
+
+
+def test_defaults():
+    """What the help says is the default, the manual says."""
+    manual = (MAN / "eventfold.1").read_text()
+    found = re.findall(r"-o (\w+=)\S+ +.*?(\S+) by default", help_of("mount"))
+    assert len(found) == 4
+    for option, default in found:
+        assert re.search(rf"^\.It Cm {option}(?:.*\n)+?.*\b{default} by\s+default", manual, re.M), option
+
+
+@pytest.mark.parametrize("page, section", [("eventfold.1", "MOUNT OPTIONS"), ("mount.eventfold.8", "OPTIONS")])
+def test_options_exist(page, section):
+    """Each option that the manual names is one."""
+    values = {"write", "close", "none", "off"}
+    texts = {"comment=": "comment=x", "x-": "x-systemd.automount"}
+    for word in words(section, page) - values:
+        option = texts.get(word, word)
+        if option.endswith("="):
+            r = run(PROGRAM, "mount", "-o", option)
+            assert r.returncode == 2 and f"{option}:" in r.stderr, r.stderr
+        else:
+            r = run(PROGRAM, "mount", *([f"-{option}"] if len(option) == 1 else ["-o", option]))
+            assert r.returncode == 2 and "two directories are wanted" in r.stderr, r.stderr
