@@ -107,11 +107,12 @@ def run(todo, directory):
         except subprocess.TimeoutExpired:
             pass
         finally:
-            leaving = list(daemons(directory))
+            # First of all: an unmount would end what blocks, and let the shell go on.
             try:
                 os.killpg(shell.pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
+            leaving = list(daemons(directory))
             shell.wait(LIMIT)
         output.seek(0)
         text = output.read().decode(errors="replace")
