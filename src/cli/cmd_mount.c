@@ -308,11 +308,11 @@ static int run_in_background(struct daemon *d)
 	return run(d);
 }
 
-int cmd_mount(int argc, char **argv)
+static int mount_command(int argc, char **argv, bool helper)
 {
 	struct daemon d = { .ready_fd = -1 };
 	struct diag diag = { 0 };
-	int r = mount_args_parse(&d.args, argc, argv, &diag);
+	int r = mount_args_parse(&d.args, argc, argv, helper, &diag);
 
 	if (r < 0) {
 		fprintf(stderr, "eventfold: %s\n%s", diag.text, "Try: eventfold mount --help\n");
@@ -322,9 +322,19 @@ int cmd_mount(int argc, char **argv)
 	} else if (check(&d, &diag) < 0) {
 		fprintf(stderr, "eventfold: %s\n", diag.text);
 		r = 1;
-	} else {
+	} else if (!d.args.fake) {
 		r = d.args.foreground ? run(&d) : run_in_background(&d);
 	}
 	mount_args_deinit(&d.args);
 	return r;
+}
+
+int cmd_mount(int argc, char **argv)
+{
+	return mount_command(argc, argv, false);
+}
+
+int cmd_mount_helper(int argc, char **argv)
+{
+	return mount_command(argc, argv, true);
 }

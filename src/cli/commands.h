@@ -3,6 +3,7 @@
 #pragma once
 
 int cmd_mount(int argc, char **argv);
+int cmd_mount_helper(int argc, char **argv); /* as mount(8) calls it: mount.eventfold DATA MNT -o OPTIONS */
 int cmd_fold(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 int cmd_log(int argc, char **argv);

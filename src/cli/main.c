@@ -39,9 +39,8 @@ int main(int argc, char **argv)
 {
 	const char *base = strrchr(argv[0], '/');
 
-	/* mount(8) runs mount.eventfold DATA MNT -o OPTIONS. */
 	if (strcmp(base ? base + 1 : argv[0], "mount.eventfold") == 0)
-		return cmd_mount(argc, argv);
+		return cmd_mount_helper(argc, argv);
 	if (argc < 2) {
 		fputs(usage, stderr);
 		return 2;

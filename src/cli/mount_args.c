@@ -144,7 +144,7 @@ static int parse_options(struct mount_args *args, char *text, struct diag *diag)
 	return 0;
 }
 
-int mount_args_parse(struct mount_args *ret, int argc, char **argv, struct diag *diag)
+int mount_args_parse(struct mount_args *ret, int argc, char **argv, bool helper, struct diag *diag)
 {
 	static const struct option longs[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
 	int c, r;
@@ -160,10 +160,11 @@ int mount_args_parse(struct mount_args *ret, int argc, char **argv, struct diag 
 	};
 	opterr = 0;
 	optind = 1;
-	while ((c = getopt_long(argc, argv, "fho:nsv", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, helper ? "fho:nsvN:t:" : "fho:", longs, NULL)) != -1) {
 		switch (c) {
 		case 'f':
-			ret->foreground = true;
+			ret->foreground = !helper;
+			ret->fake = helper;
 			break;
 		case 'h':
 			ret->help = true;
@@ -176,6 +177,8 @@ int mount_args_parse(struct mount_args *ret, int argc, char **argv, struct diag 
 		case 'n': /* as mount(8) passes on */
 		case 's':
 		case 'v':
+		case 'N':
+		case 't':
 			break;
 		default:
 			return diag_set(diag, -EINVAL, "there is no option '%s'", argv[optind - 1]);

@@ -1,4 +1,5 @@
-/* ctl: a command is written, and the write returns when it is done: rotate | rebuild [NAME] | snapshot. */
+/* ctl: a command is written: rotate | rebuild [NAME] | snapshot. The write returns when a rotation is done; the other two are
+ * only set going. */
 #pragma once
 
 #include "fs/file.h"

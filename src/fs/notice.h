@@ -1,5 +1,5 @@
 /* Raises inotify for a change that the daemon made: by a real operation on the mount, for nothing else does. On the
- * notify thread only, since the fuse thread would wait for itself. */
+ * raising thread only (follow.c), since the fuse thread would wait for itself. */
 #pragma once
 
 #include "fs/mount.h"

@@ -19,6 +19,9 @@ static void answer(struct trip *t, const struct views_answer *a)
 	struct text *text = NULL;
 	int error = a->error;
 
+	/* A broken view can't be read, but it is there, and can be listed. */
+	if (error == -EIO && !log && !t->file)
+		return reply_attr(t->req, t->mount, t->node, 0);
 	if (error == 0 && !log) {
 		text = text_of_rendering(a->rendering);
 		error = text ? 0 : -ENOMEM;

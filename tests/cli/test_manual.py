@@ -75,15 +75,21 @@ def test_defaults():
 
 
 @pytest.mark.parametrize("page, section", [("eventfold.1", "MOUNT OPTIONS"), ("mount.eventfold.8", "OPTIONS")])
-def test_options_exist(page, section):
+def test_options_exist(page, section, tmp_path):
     """Each option that the manual names is one."""
+    command = [PROGRAM, "mount"]
+    if page.startswith("mount."):
+        command = [tmp_path / "mount.eventfold"]
+        command[0].symlink_to(PROGRAM)
+    arguments = {"N": "ns", "t": "eventfold"}
     values = {"write", "close", "none", "off"}
     texts = {"comment=": "comment=x", "x-": "x-systemd.automount"}
     for word in words(section, page) - values:
         option = texts.get(word, word)
         if option.endswith("="):
-            r = run(PROGRAM, "mount", "-o", option)
+            r = run(*command, "-o", option)
             assert r.returncode == 2 and f"{option}:" in r.stderr, r.stderr
         else:
-            r = run(PROGRAM, "mount", *([f"-{option}"] if len(option) == 1 else ["-o", option]))
+            flag = [f"-{option}{arguments.get(option, '')}"] if len(option) == 1 else ["-o", option]
+            r = run(*command, *flag)
             assert r.returncode == 2 and "two directories are wanted" in r.stderr, r.stderr

@@ -61,5 +61,7 @@ def test_the_installed_program_and_reducers(new_mount, installed):
     names = {p.stem for p in dest.rglob("eventfold/reducers/*.so")}
     assert names == {"count", "types", "todos", "stats", "notes", "tags", "files", "latest"}
     assert {p.name for p in dest.rglob("man/man?/*")} == {"eventfold.1", "mount.eventfold.8"}
+    (helper,) = [p for p in dest.rglob("*") if p.name == "mount.eventfold"]
+    assert helper.parent.name == "sbin" and Path(os.readlink(helper)).name == "eventfold"
     (header,) = dest.rglob("eventfold/reducer.h")
     sh(f"echo '#include <eventfold/reducer.h>' | c++ -xc++ -fsyntax-only -Wall -Werror -I{header.parents[1]} -")

@@ -180,6 +180,23 @@ def test_relative_paths(new_mount):
     assert os.readlink(m.mnt / "reducers") == str(m.data / "reducers")
 
 
+def test_as_mount_8_calls_it(new_mount):
+    """mount.eventfold DATA MNT [-sfnv] [-o OPTIONS]: -f only pretends."""
+    m = new_mount.prepare()
+    helper = m.path / "mount.eventfold"
+    helper.symlink_to(eventfold())
+    options = "rw,nofail,_netdev,x-systemd.automount,sync=none"
+    for flags in (["-f"], ["-fnsv"]):
+        subprocess.run([helper, m.data, m.mnt, *flags, "-o", options], check=True, timeout=LIMIT)
+        assert not os.path.ismount(m.mnt) and not (m.data / "app.jsonl").exists()
+    assert "nowhere" in refused([helper, m.data, m.path / "nowhere", "-f"])
+    m.command = lambda: [str(helper), str(m.data), str(m.mnt), "-nv", "-o", options]
+    m.background = True
+    m.start()
+    m.append(A)
+    assert m.status()["options"]["sync"] == "none"
+
+
 def test_no_worker_outlives_the_daemon(m):
     """kill() of the harness sees every process below the daemon end."""
     m.append(event(0))
