@@ -2,6 +2,8 @@
  * that is slow for a moment is slow for both. Prints numbers for the script to read: nanoseconds, one line a series. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,6 +139,46 @@ static void pair(char **paths, size_t n)
 	free(b);
 }
 
+static bool input_ended(void)
+{
+	struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
+	char byte;
+
+	return poll(&p, 1, 0) == 1 && read(STDIN_FILENO, &byte, 1) <= 0;
+}
+
+/* beside APP VIEW N: append, then read the view, at least N times and until standard input ends; each on its own. */
+static void beside(const char *app_path, const char *view, size_t least)
+{
+	size_t n = 0, room = least;
+	uint64_t *append = calloc(room, sizeof(*append)), *read = calloc(room, sizeof(*read));
+	int app = open_append(app_path);
+	char line[512];
+
+	if (!append || !read)
+		die("memory");
+	while (n < least || !input_ended()) {
+		if (n == room) {
+			room *= 2;
+			append = realloc(append, room * sizeof(*append));
+			read = realloc(read, room * sizeof(*read));
+			if (!append || !read)
+				die("memory");
+		}
+		size_t len = make_event(line, sizeof(line), n);
+		uint64_t begin = now();
+		write_all(app, line, len, app_path);
+		uint64_t written = now();
+		read_file(view);
+		append[n] = written - begin;
+		read[n++] = now() - written;
+	}
+	print_series("append", append, n);
+	print_series("read", read, n);
+	free(append);
+	free(read);
+}
+
 static void append_closing(const char *path, size_t n, unsigned writer)
 {
 	char line[512];
@@ -219,6 +261,8 @@ int main(int argc, char **argv)
 		latency(argv[2], argv[3], number(argv[4]), argc == 6 ? argv[5] : NULL);
 	else if (strcmp(command, "pair") == 0 && argc == 7)
 		pair(argv + 2, number(argv[6]));
+	else if (strcmp(command, "beside") == 0 && argc == 5)
+		beside(argv[2], argv[3], number(argv[4]));
 	else if (strcmp(command, "closing") == 0 && argc == 7)
 		closing(argv[2], argv[3], (unsigned)number(argv[4]), number(argv[5]), number(argv[6]));
 	else

@@ -1,0 +1,1 @@
+"""What scripts/bench runs: a module a subject, each registers its rows."""
