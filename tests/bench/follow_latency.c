@@ -3,10 +3,12 @@
  *	follow_latency WAY APP FILE N
  *
  * A process appends N events to APP, one at a time; another one follows FILE by WAY (read, poll, epoll or inotify) and takes the
- * time when it wakes up. Prints nanoseconds in one line; a follower that was there before the writer counts as 0. */
+ * time when it wakes up. In turns with that, what waking it takes at all: through a pipe, from before the write. Prints two lines of
+ * nanoseconds, "pipe" and "follow"; a follower that was there before the writer counts as 0. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,6 +18,7 @@
 #include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,7 +28,7 @@
 #define LIMIT_NS 10000000000u
 
 struct shared {
-	_Atomic size_t ready; /* rounds that the follower has begun */
+	_Atomic size_t ready; /* waits that the follower has begun */
 	_Atomic size_t woken; /* and ended */
 	uint64_t woken_at;
 };
@@ -169,19 +172,25 @@ static const struct way ways[] = {
 	{ "inotify", begin_inotify, wait_inotify, after_inotify },
 };
 
-static void follow(struct shared *s, const struct way *way, const char *path, size_t n)
+/* Even waits are on the pipe, odd ones on the file. */
+static void follow(struct shared *s, const struct way *way, const char *path, int pipe, size_t n)
 {
 	int fd = open(path, strcmp(way->name, "read") == 0 ? O_RDONLY : O_RDONLY | O_NONBLOCK);
+	char byte;
 
 	if (fd < 0)
 		die(path);
 	int waiter = way->begin(fd, path);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < 2 * n; i++) {
 		atomic_store(&s->ready, i + 1);
-		way->wait(fd, waiter);
+		if (i % 2)
+			way->wait(fd, waiter);
+		else if (read(pipe, &byte, 1) != 1)
+			die("pipe");
 		s->woken_at = now();
 		atomic_store(&s->woken, i + 1);
-		way->after(fd, waiter);
+		if (i % 2)
+			way->after(fd, waiter);
 	}
 }
 
@@ -198,9 +207,43 @@ static void await(_Atomic size_t *what, size_t value)
 	}
 }
 
+static uint64_t woken_after(struct shared *s, size_t i, uint64_t since)
+{
+	await(&s->woken, i + 1);
+	return s->woken_at > since ? s->woken_at - since : 0;
+}
+
+static void sample(struct shared *s, size_t i, int app, int pipe, uint64_t *pipe_ns, uint64_t *follow_ns)
+{
+	char line[128];
+	int len = snprintf(line, sizeof(line), "{\"type\":\"page_viewed\",\"data\":{\"user\":%zu},\"ts\":1700000000}\n", i);
+
+	await(&s->ready, 2 * i + 1);
+	usleep(SETTLE_US);
+	uint64_t begin = now();
+	if (write(pipe, "", 1) != 1)
+		die("pipe");
+	*pipe_ns = woken_after(s, 2 * i, begin);
+
+	await(&s->ready, 2 * i + 2);
+	usleep(SETTLE_US);
+	if (write(app, line, (size_t)len) != len)
+		die("append");
+	*follow_ns = woken_after(s, 2 * i + 1, now());
+}
+
+static void print_series(const char *name, const uint64_t *values, size_t n)
+{
+	printf("%s", name);
+	for (size_t i = 0; i < n; i++)
+		printf(" %llu", (unsigned long long)values[i]);
+	printf("\n");
+}
+
 int main(int argc, char **argv)
 {
 	const struct way *way = NULL;
+	int ends[2], status;
 
 	for (size_t i = 0; argc == 5 && i < sizeof(ways) / sizeof(*ways); i++)
 		if (strcmp(argv[1], ways[i].name) == 0)
@@ -208,30 +251,22 @@ int main(int argc, char **argv)
 	if (!way)
 		return 2;
 	size_t n = strtoul(argv[4], NULL, 10);
+	uint64_t *pipe_ns = calloc(n, sizeof(*pipe_ns)), *follow_ns = calloc(n, sizeof(*follow_ns));
 	struct shared *s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int app = open(argv[2], O_WRONLY | O_APPEND);
-	if (s == MAP_FAILED || app < 0)
+	if (!pipe_ns || !follow_ns || s == MAP_FAILED || app < 0 || pipe(ends) < 0)
 		die(argv[2]);
 	pid_t pid = fork();
 	if (pid < 0)
 		die("fork");
 	if (pid == 0) {
-		follow(s, way, argv[3], n);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		follow(s, way, argv[3], ends[0], n);
 		_exit(0);
 	}
-	for (size_t i = 0; i < n; i++) {
-		char line[128];
-		int len = snprintf(line, sizeof(line), "{\"type\":\"page_viewed\",\"data\":{\"user\":%zu},\"ts\":1700000000}\n", i);
-
-		await(&s->ready, i + 1);
-		usleep(SETTLE_US);
-		if (write(app, line, (size_t)len) != len)
-			die(argv[2]);
-		uint64_t returned = now();
-		await(&s->woken, i + 1);
-		printf(" %llu" + !i, (unsigned long long)(s->woken_at > returned ? s->woken_at - returned : 0));
-	}
-	printf("\n");
-	int status;
+	for (size_t i = 0; i < n; i++)
+		sample(s, i, app, ends[1], &pipe_ns[i], &follow_ns[i]);
+	print_series("pipe", pipe_ns, n);
+	print_series("follow", follow_ns, n);
 	return waitpid(pid, &status, 0) == pid && status == 0 ? 0 : 1;
 }
