@@ -111,7 +111,7 @@ def long_history(bench, n):
     with Mounted(bench, shipped("count"), log=piece) as m, Mounted(bench, shipped("count"), name="empty") as empty:
         for i in range(max(1, n // PIECE)):
             if i:
-                subprocess.run(f"cat {piece} > {m.app}", shell=True, check=True)
+                subprocess.run(f"cat {piece} >> {m.app}", shell=True, check=True)
             rotate(m)
         m.offset("count")
         mounts, colds, plains, tails, plain_tails = [], [], [], [], []
