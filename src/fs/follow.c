@@ -6,14 +6,17 @@
 #include <linux/close_range.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "fs/file.h"
 #include "fs/notice.h"
 #include "fs/reply.h"
 #include "fs/tail_file.h"
 
-/* While changes keep coming, inotify is raised this often at the most: it costs the fuse thread several requests. */
-#define NOTICE_INTERVAL_MS 2
+/* While changes keep coming, inotify is raised this often at the most: it costs the fuse thread several requests. After a rest so many
+ * may follow one another at once: an event is told of first, then the views, each when it has folded it. */
+#define NOTICE_INTERVAL_NS 2000000u
+#define NOTICE_BURST 4
 
 struct changed_view {
 	struct changed_view *next;
@@ -331,9 +334,18 @@ static bool take_flag(bool *flag)
 	return was;
 }
 
-static bool before(const struct timespec *a, const struct timespec *b)
+static uint64_t clock_ns(void)
 {
-	return a->tv_sec < b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec < b->tv_nsec);
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* When the next notice may follow one that is raised now; `before` is when this one might have been. */
+static uint64_t next_notice(uint64_t before)
+{
+	return max(before, clock_ns() - (NOTICE_BURST - 1) * NOTICE_INTERVAL_NS) + NOTICE_INTERVAL_NS;
 }
 
 static void raise_all(struct mount *m, bool log, struct changed_view *views)
@@ -386,11 +398,7 @@ static void *raise_thread(void *arg)
 		raise_all(m, follow->raise_log, follow->raise_views);
 		free_views(follow->raise_views);
 		pthread_mutex_lock(&m->lock);
-		struct timespec *next = &follow->next_notice;
-		clock_gettime(CLOCK_MONOTONIC, next);
-		next->tv_nsec += NOTICE_INTERVAL_MS * 1000000l;
-		next->tv_sec += next->tv_nsec / 1000000000;
-		next->tv_nsec %= 1000000000;
+		follow->next_notice_ns = next_notice(follow->next_notice_ns);
 		follow->raising = false;
 		pthread_cond_signal(&follow->wake);
 	}
@@ -402,15 +410,17 @@ static void *raise_thread(void *arg)
 static bool wait_for_change(struct mount *m)
 {
 	struct follow *follow = &m->follow;
-	struct timespec now;
 
 	if (follow->raising || (!follow->log_notice && !follow->views)) {
 		pthread_cond_wait(&follow->wake, &m->lock);
 		return false;
 	}
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (before(&now, &follow->next_notice)) {
-		pthread_cond_timedwait(&follow->wake, &m->lock, &follow->next_notice);
+	if (clock_ns() < follow->next_notice_ns) {
+		struct timespec until = {
+			.tv_sec = (time_t)(follow->next_notice_ns / 1000000000),
+			.tv_nsec = (long)(follow->next_notice_ns % 1000000000),
+		};
+		pthread_cond_timedwait(&follow->wake, &m->lock, &until);
 		return false;
 	}
 	return true;

@@ -9,7 +9,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include <time.h>
 
 #define FUSE_USE_VERSION 314
 #include <fuse_lowlevel.h>
@@ -61,7 +60,7 @@ struct follow {
 	uint64_t waiting;        /* blocked reads and polls */
 	pthread_cond_t raise;
 	bool raising;            /* the next two are the raising thread's until it says that it is done */
-	struct timespec next_notice; /* CLOCK_MONOTONIC; not before that */
+	uint64_t next_notice_ns; /* CLOCK_MONOTONIC; not before that */
 
 	bool raise_log;
 	struct changed_view *raise_views;
