@@ -70,6 +70,11 @@ class Bench:
         return path
 
 
+def spent_ns(process):
+    """By a thread, on a processor."""
+    return int((Path(process) / "schedstat").read_text().split()[0])
+
+
 def series(out):
     return {line.split()[0]: [int(x) for x in line.split()[1:]] for line in out.decode().splitlines()}
 
@@ -130,21 +135,24 @@ class Mounted:
     def workers(self):
         return [int(pid) for task in Path(f"/proc/{self.pid}/task").iterdir() for pid in (task / "children").read_text().split()]
 
-    def cpu_ns(self):
-        """Of the daemon and its workers, so far."""
-        spent = 0
-        for task in Path(f"/proc/{self.pid}/task").iterdir():
-            spent += int((task / "schedstat").read_text().split()[0])
-        for pid in self.workers():
-            spent += int(Path(f"/proc/{pid}/schedstat").read_text().split()[0])
-        return spent
+    def workers_ns(self):
+        """What each worker has spent on a processor, by its id."""
+        return {pid: spent_ns(f"/proc/{pid}") for pid in self.workers()}
+
+    def workers_ns_since(self, before):
+        """All together. One that is not needed any more ends at some time, and is not counted."""
+        now = self.workers_ns()
+        return sum(now[pid] - before.get(pid, 0) for pid in now)
+
+    def daemon_ns(self):
+        return sum(spent_ns(task) for task in Path(f"/proc/{self.pid}/task").iterdir())
 
     def settle(self):
         """Until there is nothing more to fold or to save; at most a minute."""
         for _ in range(1 if self.bench.quick else 600):
-            before = self.cpu_ns()
+            daemon, workers = self.daemon_ns(), self.workers_ns()
             time.sleep(0.1)
-            if self.cpu_ns() - before < 1_000_000:
+            if self.daemon_ns() - daemon + self.workers_ns_since(workers) < 1_000_000:
                 return
 
     def peak_memory(self):
