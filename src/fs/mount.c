@@ -1,7 +1,6 @@
 #include "fs/mount.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -131,6 +130,8 @@ static int start_threads(struct mount *m, struct diag *diag)
 	struct archiver_options archiver = { .report = report, .done = log_archived, .arg = m };
 
 	int r = follow_init(m, m->options.mnt);
+	if (r == 0)
+		r = deferred_init(m);
 	if (r < 0)
 		return diag_set(diag, r, "cannot make an eventfd: %s", strerror(-r));
 	r = views_start(&m->views, m->log, &disk_posix, m->data_fd, &views, diag);
@@ -175,7 +176,7 @@ int mount_open(struct mount **ret, const struct mount_options *options, struct d
 	if (!m)
 		return diag_set(diag, -ENOMEM, "out of memory");
 	m->options = *options;
-	m->data_fd = -1;
+	m->data_fd = m->deferred.ready_fd = -1;
 	m->since = (uint64_t)time(NULL);
 	m->uid = geteuid();
 	m->gid = getegid();
@@ -221,6 +222,7 @@ void mount_close(struct mount *m)
 	if (m->views)
 		views_stop(m->views);
 	follow_free(m);
+	deferred_deinit(m);
 	if (m->log)
 		eventlog_close(m->log);
 	if (m->data_fd >= 0)

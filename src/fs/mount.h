@@ -1,8 +1,9 @@
 /* A mounted log: the log, its views, and what the kernel's requests are answered from. It does not know how the requests
  * come in (a real mount or a socketpair): that is session.h.
  *
- * Threads: the fuse thread runs the operations, one after the other; the commit thread, the views thread, the history thread
- * and the notify thread answer those that have to wait. Answering is the last thing that is done with a request. */
+ * Threads: the fuse thread runs the operations, one after the other; those that have to wait are answered by the thread whose
+ * work they wait for (commit, archiver, history, views, past, notify). Answering is the last thing that is done with a
+ * request. */
 #pragma once
 
 #define FUSE_USE_VERSION 314
@@ -11,6 +12,7 @@
 
 #include "fs/archiver.h"
 #include "fs/commit.h"
+#include "fs/deferred.h"
 #include "fs/follow.h"
 #include "fs/history.h"
 #include "fs/node.h"
@@ -61,6 +63,7 @@ struct mount {
 	uint64_t open_files;
 	bool closing; /* nothing may be given to the committer any more */
 	struct follow follow;
+	struct deferred deferred;
 };
 
 /* Opens DATA, mends it where needed and starts the threads; signals are blocked in them. 1: another process holds the

@@ -102,6 +102,11 @@ static inline bool node_is_log(enum node_kind kind)
 {
 	return kind == NODE_EVENTS_APP || kind == NODE_EVENTS_APP_AT;
 }
+/* Does what it says go with the log's head? */
+static inline bool node_tells_head(enum node_kind kind)
+{
+	return node_is_log(kind) || node_is_view(kind) || kind == NODE_HEAD_APP || kind == NODE_STATUS;
+}
 static inline bool node_is_tail(enum node_kind kind)
 {
 	return kind == NODE_TAIL_APP || kind == NODE_TAIL_APP_AT || kind == NODE_TAIL_VIEW;

@@ -32,13 +32,21 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 		m->options.ready(m->options.arg);
 }
 
+static void run_lookup(const struct deferred_call *c)
+{
+	dir_lookup(mount_of(c->req), c->req, node_of(c->req, c->ino), c->name);
+}
+
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct node *dir = node_of(req, parent);
+	struct deferred_call call = { .req = req, .ino = parent, .name = name, .run = run_lookup };
 
 	if (!dir)
 		return reply_error(req, -ESTALE);
-	dir_lookup(mount_of(req), req, dir, name);
+	/* Whether there is an at/N depends on the head. */
+	if (dir->kind != NODE_AT || !deferred_until_committed(mount_of(req), &call))
+		run_lookup(&call);
 }
 
 static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t lookups)
@@ -54,13 +62,12 @@ static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_dat
 	fuse_reply_none(req);
 }
 
-static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+static void run_getattr(const struct deferred_call *c)
 {
-	struct mount *m = mount_of(req);
-	struct node *node = node_of(req, ino);
+	struct mount *m = mount_of(c->req);
+	struct node *node = node_of(c->req, c->ino);
+	fuse_req_t req = c->req;
 
-	if (!node)
-		return reply_error(req, -ESTALE);
 	switch (node->kind) {
 	case NODE_EVENTS_APP:
 	case NODE_EVENTS_APP_AT:
@@ -79,6 +86,17 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 			return text_file_getattr(m, req, node);
 		reply_attr(req, m, node, 0);
 	}
+}
+
+static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct node *node = node_of(req, ino);
+	struct deferred_call call = { .req = req, .ino = ino, .run = run_getattr };
+
+	if (!node)
+		return reply_error(req, -ESTALE);
+	if (!node_tells_head(node->kind) || !deferred_until_committed(mount_of(req), &call))
+		run_getattr(&call);
 }
 
 static bool is_owner(fuse_req_t req)
@@ -106,15 +124,13 @@ static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 	fuse_reply_readlink(req, mount_of(req)->reducers);
 }
 
-static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+static void run_open(const struct deferred_call *c)
 {
-	struct mount *m = mount_of(req);
-	struct node *node = node_of(req, ino);
+	struct mount *m = mount_of(c->req);
+	struct node *node = node_of(c->req, c->ino);
+	struct fuse_file_info fi_now = c->fi, *fi = &fi_now;
+	fuse_req_t req = c->req;
 
-	if (!node)
-		return reply_error(req, -ESTALE);
-	if ((fi->flags & O_ACCMODE) != O_RDONLY && !is_owner(req))
-		return reply_error(req, -EACCES);
 	if (node_is_log(node->kind))
 		log_file_open(m, req, node, fi);
 	else if (node_is_tail(node->kind))
@@ -127,21 +143,54 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		text_file_open(m, req, node, fi);
 }
 
-static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct file *f = file_of(fi);
+	struct mount *m = mount_of(req);
+	struct node *node = node_of(req, ino);
+	struct deferred_call call = { .req = req, .ino = ino, .fi = *fi, .run = run_open };
+
+	if (!node)
+		return reply_error(req, -ESTALE);
+	if ((fi->flags & O_ACCMODE) != O_RDONLY && !is_owner(req))
+		return reply_error(req, -EACCES);
+	/* What the log holds matters when it is read. */
+	bool waits = node_tells_head(node->kind) && !node_is_log(node->kind) &&
+		     !follow_is_notice(m, fuse_req_ctx(req)->pid);
+	if (!waits || !deferred_until_committed(m, &call))
+		run_open(&call);
+}
+
+static void run_read(const struct deferred_call *c)
+{
+	struct file *f = file_of(&c->fi);
 	enum node_kind kind = f->node->kind;
+	size_t size = c->size;
+	off_t off = c->off;
+	fuse_req_t req = c->req;
 
 	if (node_is_log(kind))
 		log_file_read(req, f, off, size);
 	else if (node_is_tail(kind))
-		tail_file_read(req, f, size, fi->flags & O_NONBLOCK);
+		tail_file_read(req, f, size, c->fi.flags & O_NONBLOCK);
 	else if (kind == NODE_AT_APP || kind == NODE_AT_VIEW)
 		past_file_read(req, f, off, size);
 	else if (kind == NODE_CTL || f->notice)
 		reply_data(req, (struct slice){ 0 });
 	else
 		text_file_read(req, f, off, size);
+}
+
+static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+	struct mount *m = mount_of(req);
+	struct node *node = file_of(fi)->node;
+	struct deferred_call call = { .req = req, .fi = *fi, .size = size, .off = off, .run = run_read };
+	/* Of the log, only what is beyond the head as it is now; of texts, only the beginning is ever made anew. */
+	bool waits = node_is_log(node->kind) ? (uint64_t)off + size > eventlog_head(m->log).off
+					     : node_tells_head(node->kind) && off == 0;
+
+	if (!waits || !deferred_until_committed(m, &call))
+		run_read(&call);
 }
 
 static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t off, struct fuse_file_info *fi)

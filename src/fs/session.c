@@ -12,6 +12,7 @@ int session_run(struct fuse_session *se, struct mount *m, int stop_fd)
 		{ .fd = stop_fd, .events = POLLIN },
 		{ .fd = m->follow.done_fd, .events = POLLIN },
 		{ .fd = mounts, .events = POLLPRI },
+		{ .fd = m->deferred.ready_fd, .events = POLLIN },
 	};
 	struct fuse_buf buf = { 0 };
 	int r = 0;
@@ -21,6 +22,8 @@ int session_run(struct fuse_session *se, struct mount *m, int stop_fd)
 	if (fcntl(fds[0].fd, F_SETFL, fcntl(fds[0].fd, F_GETFL) | O_NONBLOCK) < 0)
 		return -errno;
 	while (!fuse_session_exited(se)) {
+		if (m->deferred.due)
+			deferred_run(m);
 		r = fuse_session_receive_buf(se, &buf);
 		if (r > 0) {
 			fuse_session_process_buf(se, &buf);

@@ -51,3 +51,28 @@ def test_status_says_which(new_mount):
     for sync in ("write", "close", "none"):
         m = new_mount(sync, options=f"sync={sync}")
         assert f'"{sync}"' in (m.mnt / "status.json").read_text()
+
+
+@pytest.mark.parametrize("sync", ["write", "close", "none"])
+def test_a_look_after_a_write_sees_it(new_mount, sync):
+    """Whatever is looked at, and though the lines may only be queued."""
+    m = new_mount(options=f"sync={sync}", reducers=["count"])
+    fd = os.open(m.app, os.O_WRONLY)
+    log = os.open(m.app, os.O_RDONLY)
+    view = os.open(m.mnt / "views/count.json", os.O_RDONLY)
+    assert os.pread(view, 100, 0) == b'{"count":0}\n'
+    look = [
+        lambda n: m.app.stat().st_size == n * len(A),
+        lambda n: m.view("count") == {"count": n},
+        lambda n: m.head().startswith(f"{n * len(A)}:"),
+        lambda n: os.pread(log, 100, (n - 1) * len(A)) == A,
+        lambda n: os.pread(view, 100, 0) == b'{"count":%d}\n' % n,
+        lambda n: m.offset("count") == n * len(A),
+        lambda n: (m.mnt / f"at/{n}").is_dir(),
+        lambda n: m.status()["log"]["events"] == n,
+    ]
+    for n in range(1, 1 + 100 * len(look)):
+        os.write(fd, A)
+        assert look[n % len(look)](n), (n, n % len(look))
+    for fd in (fd, log, view):
+        os.close(fd)
