@@ -5,7 +5,11 @@
 
 #include "model/views_impl.h"
 
-#define CONTENT_MAX (256u << 20)
+/* It is copied while somebody waits for a look-up. */
+static off_t content_max(enum reducer_kind kind)
+{
+	return kind == REDUCER_JQ ? 1 << 20 : 64 << 20;
+}
 
 struct definition *definition_ref(struct definition *d)
 {
@@ -60,7 +64,7 @@ static int check_owner(const struct stat *st, struct diag *why, const char *file
 }
 
 /* Copies the file, so that nobody can change it any more, and hashes it on the way. */
-static int copy_content(int from, int to, XXH64_state_t *hash)
+static int copy_content(int from, int to, off_t most, XXH64_state_t *hash)
 {
 	char block[16384];
 	off_t at = 0;
@@ -72,7 +76,7 @@ static int copy_content(int from, int to, XXH64_state_t *hash)
 			continue;
 		if (n <= 0)
 			return n < 0 ? -errno : 0;
-		if (at + n > (off_t)CONTENT_MAX)
+		if (at + n > most)
 			return -EFBIG;
 		XXH64_update(hash, block, (size_t)n);
 		int r = disk_pwrite_all(&disk_posix, to, block, (size_t)n, at, &done);
@@ -94,7 +98,7 @@ static int load_content(struct definition *d, int fd)
 	}
 	XXH64_reset(hash, 0);
 	XXH64_update(hash, &kind, sizeof(kind));
-	int r = copy_content(fd, copy, hash);
+	int r = copy_content(fd, copy, content_max(d->kind), hash);
 	d->identity = XXH64_digest(hash);
 	XXH64_freeState(hash);
 	if (r == 0)
@@ -123,7 +127,7 @@ static void load_file(int dirfd, struct definition *d)
 	}
 	if (d->kind == REDUCER_C && check_owner(&st, &d->why, d->file) < 0)
 		return;
-	int r = load_content(d, fd);
+	int r = st.st_size > content_max(d->kind) ? -EFBIG : load_content(d, fd);
 	if (r < 0)
 		diag_set(&d->why, r, "cannot read %s: %s", d->file, strerror(-r));
 }
