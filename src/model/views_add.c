@@ -36,9 +36,10 @@ static bool describe(struct worker_handle *h, const struct entry *e, struct addi
 	return true;
 }
 
-static bool is_homeless(const struct entry *e, unsigned which)
+/* Over an empty log no view can prove itself: they need not wait for that together, in one worker with the next new one. */
+static bool is_homeless(const struct views *v, const struct entry *e, unsigned which)
 {
-	return !e->worker && !e->broken && (e->apart ? REBUILD : MAIN) == which;
+	return !e->worker && !e->broken && (e->apart && v->head > 0 ? REBUILD : MAIN) == which;
 }
 
 bool views_need_rebuild(struct views *v)
@@ -48,10 +49,20 @@ bool views_need_rebuild(struct views *v)
 	pthread_mutex_lock(&v->lock);
 	for (size_t i = 0; i < v->n_entries && !need; i++) {
 		struct entry *e = v->entries[i];
-		need = is_homeless(e, REBUILD) || (e->worker && e->worker == v->workers[REBUILD]);
+		need = is_homeless(v, e, REBUILD) || (e->worker && e->worker == v->workers[REBUILD]);
 	}
 	pthread_mutex_unlock(&v->lock);
 	return need;
+}
+
+/* Under the lock. Is a view that has caught up on its way out of the rebuild worker? What comes in next may never come back, so it
+ * waits for that little while, and that view for nobody. */
+static bool is_leaving(struct views *v, struct entry *e)
+{
+	if (!e->worker || e->worker != v->workers[REBUILD])
+		return false;
+	entry_sync(e);
+	return e->handing || e->heir || e->handover_fd >= 0 || entry_handover_due(v, e);
 }
 
 static bool next_addition(struct views *v, unsigned which, struct addition *ret)
@@ -61,16 +72,20 @@ static bool next_addition(struct views *v, unsigned which, struct addition *ret)
 
 	pthread_mutex_lock(&v->lock);
 	for (size_t i = 0; i < v->n_entries && !e; i++)
-		if (is_homeless(v->entries[i], which))
+		if (is_homeless(v, v->entries[i], which))
 			e = v->entries[i];
+	for (size_t i = 0; i < v->n_entries && e && which == REBUILD; i++)
+		if (is_leaving(v, v->entries[i]))
+			e = NULL;
 	if (e) {
 		ok = describe(v->workers[which], e, ret);
 		if (!ok)
 			entry_break(v, e, "there are more views than a worker can keep");
 	}
 	if (ok && which == MAIN) {
+		e->apart = false;
 		ret->m.size = LAG_MAX;
-		ret->m.flags = e->proven ? 0 : MSG_MUST_RESTORE;
+		ret->m.flags = e->proven || v->head == 0 ? 0 : MSG_MUST_RESTORE;
 	}
 	pthread_mutex_unlock(&v->lock);
 	return ok;

@@ -141,7 +141,6 @@ static void publish(struct views *v)
 	for (unsigned i = 0; i < WORKERS; i++)
 		if (v->workers[i] && worker_handle_publish(v->workers[i], v->log) == -EAGAIN)
 			v->workers[i]->full = true;
-	v->head = eventlog_head(v->log).off;
 	if (!v->workers[MAIN] || v->active_begin == v->workers[MAIN]->active_begin)
 		return;
 	/* The log has been rotated: to those who know the active log only, the snapshots say nothing any more. */
@@ -315,6 +314,7 @@ void *views_thread(void *arg)
 		return NULL;
 	for (;;) {
 		views_call_finished(v);
+		v->head = eventlog_head(v->log).off;
 		if (!v->stop_ms)
 			keep_workers(v);
 		publish(v);
