@@ -3,14 +3,15 @@
 #include "model/reducer_jq_edit.h"
 
 /* Instead of libjq's own. The paths and values are collected first: what a generator keeps in case it is asked for more
- * would hold the state too. */
+ * would hold the state too. And once the first part of a call is handed over nothing may fail before its last one is: what an
+ * error left behind would be taken for parts of the next call. */
 #define ASSIGNMENTS                                                                                          \
 	"def _assign(paths; value): [value][] as $v | ([path(paths)] | debug) as $x | ($v | debug) as $x"    \
 	" | debug | _input;"                                                                                 \
 	" def setpath(p; v): [v][] as $v | [p][] as $p | ([$p] | debug) as $x | ($v | debug) as $x"          \
 	" | debug | _input;"                                                                                 \
 	" def delpaths(ps): [ps][] as $p | (true | debug) as $x | ($p | debug) as $x | debug | _input;"      \
-	" def del(f): (true | debug) as $x | ([path(f)] | debug) as $x | debug | _input;"
+	" def del(f): [path(f)] as $p | (true | debug) as $x | ($p | debug) as $x | debug | _input;"
 
 /* Where the update is an operator (+= and the like) there is one value. */
 static const char one_value[] =
