@@ -123,13 +123,15 @@ def raw_data(line):
             return "".join(tokens[i + 2:end + 1])
 
 
-def _latest_text(lines):
-    state = {}
+def latest_texts(lines):
+    """text("latest", …) after each of the lines."""
+    state, texts = {}, []
     for line in lines:
         key = _field(load(line), "key", str)
         if key is not None:
             state[key] = raw_data(line)
-    return "{" + ",".join(compact(key) + ":" + data for key, data in state.items()) + "}"
+        texts.append(("{" + ",".join(compact(key) + ":" + data for key, data in state.items()) + "}").encode())
+    return texts
 
 
 def fold(name, events):
@@ -142,5 +144,5 @@ def text(name, lines):
     """The state as the bytes of views/NAME.json, without its newline, from a list of lines."""
     lines = [line.decode() if isinstance(line, bytes) else line for line in lines]
     if name == "latest":
-        return _latest_text(lines).encode()
+        return latest_texts(lines)[-1] if lines else b"{}"
     return compact(fold(name, [load(line) for line in lines])).encode()
