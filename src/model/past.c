@@ -31,7 +31,7 @@ struct past {
 	int views_fd;
 	struct worker_limits limits;
 	pthread_t thread;
-	int stop_fd;
+	int stop_fd; /* an eventfd: what is being worked on is to be given up */
 
 	/* Under the lock. `current` is in the thread's hands, but for its `done`. */
 	pthread_mutex_t lock;
@@ -228,6 +228,8 @@ static void *past_thread(void *arg)
 		struct views_answer a = stop ? (struct views_answer){ .error = -ESHUTDOWN } : work(p, q);
 		pthread_mutex_lock(&p->lock);
 		p->current = NULL;
+		if (!p->stop)
+			(void)!eventfd_read(p->stop_fd, &(eventfd_t){ 0 });
 		views_done *done = q->done;
 		pthread_mutex_unlock(&p->lock);
 		if (done)
@@ -335,13 +337,15 @@ void past_cancel(struct past *p, const void *key)
 			p->last = at;
 		break;
 	}
-	/* What is being worked on is finished all the same, for those who ask next. */
 	struct request *q = found ? found : p->current && p->current->key == key ? p->current : NULL;
 	if (q) {
 		done = q->done;
 		arg = q->arg;
 		q->done = NULL;
 	}
+	/* Whoever waits behind it need not wait for what nobody wants any more. */
+	if (q && !found && done)
+		(void)!eventfd_write(p->stop_fd, 1);
 	pthread_mutex_unlock(&p->lock);
 	if (done)
 		done(arg, &(struct views_answer){ .error = -EINTR });
