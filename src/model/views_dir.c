@@ -149,17 +149,19 @@ static void scan(struct views *v)
 	closedir(dir);
 }
 
-/* inotify would say so only once nobody has the directory open. */
-static bool is_unlinked(int dirfd)
+/* Has it been removed or replaced, or does a link lead elsewhere now? Of that inotify says nothing, or too late. */
+static bool is_another(struct views *v)
 {
 	struct stat st;
 
-	return fstat(dirfd, &st) < 0 || st.st_nlink == 0;
+	return fstatat(v->data_fd, "reducers", &st, 0) < 0 || st.st_dev != v->reducers_dev ||
+	       st.st_ino != v->reducers_ino;
 }
 
 /* Opens DATA/reducers and watches it; it may have been removed or replaced meanwhile. */
 static int open_reducers(struct views *v)
 {
+	struct stat st;
 	char path[64];
 
 	if (v->watch >= 0)
@@ -167,8 +169,10 @@ static int open_reducers(struct views *v)
 	v->watch = -1;
 	closep(&v->reducers_fd);
 	v->reducers_fd = openat(v->data_fd, "reducers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (v->reducers_fd < 0)
+	if (v->reducers_fd < 0 || fstat(v->reducers_fd, &st) < 0)
 		return -errno;
+	v->reducers_dev = st.st_dev;
+	v->reducers_ino = st.st_ino;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", v->reducers_fd);
 	v->watch = inotify_add_watch(v->inotify, path, WATCHED);
 	return v->watch < 0 ? -errno : 0;
@@ -182,7 +186,7 @@ void views_refresh(struct views *v)
 	names.all = names.lost = false;
 	pthread_mutex_lock(&v->dir_lock);
 	read_events(v, &names);
-	if (names.lost || v->watch < 0 || is_unlinked(v->reducers_fd)) {
+	if (names.lost || v->watch < 0 || is_another(v)) {
 		int r = open_reducers(v);
 		names.all = r == 0 || r == -ENOENT;
 	}

@@ -100,6 +100,8 @@ struct views {
 
 	pthread_mutex_t dir_lock;
 	int reducers_fd, inotify;
+	dev_t reducers_dev; /* of reducers_fd */
+	ino_t reducers_ino;
 	int watch; /* -1: none */
 
 	pthread_mutex_t lock;

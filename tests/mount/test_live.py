@@ -239,6 +239,14 @@ def test_the_directory_itself(m, jq):
     assert m.view("n") == 300
     jq(". + 4")
     assert m.view("n") == 400
+    (m.path / "other").mkdir()
+    (m.path / "other/n.jq").write_text(". + 5")
+    m.sh("ln -sfn ../other data/reducers")
+    assert m.view("n") == 500
+    m.sh("ln -sfn ../nowhere data/reducers")
+    assert os.listdir(m.mnt / "views") == []
+    m.sh("ln -sfn ../real data/reducers")
+    assert m.view("n") == 400
 
 
 def test_what_is_wrong_is_said(m, jq):
