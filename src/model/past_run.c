@@ -10,6 +10,7 @@
 
 /* It has one view. */
 #define VIEW_ID 1
+#define PACKETS_MAX 1000 /* between two looks at what else has happened */
 
 int past_run_begin(struct past_run *run, const struct worker_limits *limits, struct eventlog *log,
 		   const struct definition *def, int base_fd, uint64_t base_off, struct diag *diag)
@@ -46,7 +47,7 @@ static int handle(struct packet *p, const struct log_pos *pos, struct rendering 
 
 static int receive_all(struct past_run *run, const struct log_pos *pos, struct rendering **ret, struct diag *diag)
 {
-	for (;;) {
+	for (unsigned i = 0; i < PACKETS_MAX; i++) {
 		struct packet p;
 		int r = proto_receive(run->worker->socket, &run->worker->in, &p);
 		if (r != 0)
@@ -56,6 +57,7 @@ static int receive_all(struct past_run *run, const struct log_pos *pos, struct r
 		if (r <= 0)
 			return r;
 	}
+	return 1;
 }
 
 static uint64_t clock_ms(void)

@@ -22,10 +22,10 @@ void rendering_unref(struct rendering *r)
 /* The worker can't change or shorten a sealed file under us. */
 static bool map_file(struct rendering *r, int fd, uint64_t size)
 {
-	const int seals = F_SEAL_SHRINK | F_SEAL_WRITE;
+	const int wanted = F_SEAL_SHRINK | F_SEAL_WRITE, seals = fcntl(fd, F_GET_SEALS);
 	struct stat st;
 
-	if ((fcntl(fd, F_GET_SEALS) & seals) != seals || fstat(fd, &st) < 0 || (uint64_t)st.st_size != size ||
+	if (seals < 0 || (seals & wanted) != wanted || fstat(fd, &st) < 0 || (uint64_t)st.st_size != size ||
 	    size == 0)
 		return false;
 	void *map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);

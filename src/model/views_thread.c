@@ -9,6 +9,7 @@
 #define STOP_MS 1000         /* and for the worker to leave */
 #define RESTART_PAUSE_MS 1000
 #define EMPTY_MS 10000 /* so long the rebuild worker stays without work */
+#define PACKETS_MAX 1000
 
 uint64_t views_clock_ms(void)
 {
@@ -192,7 +193,8 @@ static void receive(struct views *v, struct worker_handle *h)
 {
 	struct packet p;
 
-	while (proto_receive(h->socket, &h->in, &p) == 0) {
+	/* However much it says, the others have their turn, too. */
+	for (unsigned i = 0; i < PACKETS_MAX && proto_receive(h->socket, &h->in, &p) == 0; i++) {
 		views_handle(v, h, &p);
 		packet_deinit(&p);
 	}

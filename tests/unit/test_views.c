@@ -12,7 +12,7 @@
 #include <time.h>
 
 #include "model/event.h"
-#include "model/views.h"
+#include "model/views_impl.h"
 
 #define PATIENCE_S 20 /* for what takes milliseconds */
 
@@ -421,6 +421,11 @@ static void test_loop(struct fixture *f)
 	go_wrong(f, "loop", "took longer than 300 ms", 300);
 }
 
+static void test_flood(struct fixture *f)
+{
+	go_wrong(f, "flood", "took longer than 300 ms", 300);
+}
+
 static void test_hog(struct fixture *f)
 {
 	go_wrong(f, "hog", "memory", 10000);
@@ -441,6 +446,42 @@ static void test_escape(struct fixture *f)
 	CHECK(!reported(f, "keeps rights"));
 	stop(f);
 #endif
+}
+
+/* What the daemon maps, nobody may change or shorten, whatever a worker says. */
+static void test_rendering(struct fixture *f)
+{
+	struct packet p = {.message = {.size = 2}, .n_fds = 1};
+	struct rendering *r;
+
+	put(f, "plain", "1\n");
+	p.fds[0] = openat(f->fd, "reducers/plain", O_RDONLY | O_CLOEXEC);
+	CHECK(!rendering_of_packet(&p));
+	packet_deinit(&p);
+	p.n_fds = 1;
+	p.fds[0] = proto_memfd("test");
+	CHECK(p.fds[0] >= 0 && write(p.fds[0], "1\n", 2) == 2);
+	CHECK(!rendering_of_packet(&p));
+	CHECK_INT(proto_seal(p.fds[0]), 0);
+	p.message.size = 3;
+	CHECK(!rendering_of_packet(&p));
+	p.message.size = 1;
+	CHECK(!rendering_of_packet(&p));
+	p.message.size = 2;
+	r = rendering_of_packet(&p);
+	CHECK(r && slice_eq(r->json, SLICE("1\n")));
+	rendering_unref(r);
+	packet_deinit(&p);
+	p.text = SLICE("1");
+	CHECK(!rendering_of_packet(&p));
+	p.text = SLICE("\n");
+	CHECK(!rendering_of_packet(&p));
+	p.text = SLICE("");
+	CHECK(!rendering_of_packet(&p));
+	p.text = SLICE("1\n");
+	r = rendering_of_packet(&p);
+	CHECK(r && slice_eq(r->json, SLICE("1\n")));
+	rendering_unref(r);
 }
 
 static void test_killed(struct fixture *f)
@@ -712,7 +753,7 @@ int main(int argc, char **argv)
 		void (*run)(struct fixture *f);
 	} tests[] = {
 	    {"states", test_states},       {"live", test_live},         {"crash", test_crash},
-	    {"abort", test_abort},         {"loop", test_loop},         {"hog", test_hog},
+	    {"abort", test_abort},         {"loop", test_loop},         {"hog", test_hog},           {"flood", test_flood},    {"rendering", test_rendering},
 	    {"leave", test_leave},         {"escape", test_escape},     {"killed", test_killed},
 	    {"snapshots", test_snapshots}, {"rotation", test_rotation}, {"apart", test_apart},
 	    {"cancel", test_cancel},       {"load", test_load},
