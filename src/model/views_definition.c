@@ -132,13 +132,14 @@ static void load_file(int dirfd, struct definition *d)
 		diag_set(&d->why, r, "cannot read %s: %s", d->file, strerror(-r));
 }
 
+/* *ret_link: it may be changed under another name, of which the watch on the directory says nothing. */
 static bool exists(int dirfd, const char *file, bool *ret_link)
 {
 	struct stat st;
 
 	if (fstatat(dirfd, file, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return false;
-	*ret_link = S_ISLNK(st.st_mode);
+	*ret_link = S_ISLNK(st.st_mode) || st.st_nlink > 1;
 	return true;
 }
 

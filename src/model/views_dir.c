@@ -70,7 +70,7 @@ static void read_events(struct views *v, struct names *names)
 	}
 }
 
-/* inotify says nothing about what a symbolic link points to. */
+/* inotify says nothing about what a symbolic link points to, nor of a change by another hard link. */
 static void look_at_links(struct views *v, struct names *names)
 {
 	struct definition **links = NULL;

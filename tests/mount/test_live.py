@@ -92,6 +92,13 @@ def test_every_way_to_edit(m, jq):
     is_gone(m, "n")
     os.link(m.data / "reducers/k.jq", path)
     assert m.view("n") == 800
+    # Under a name elsewhere.
+    path.unlink()
+    (m.path / "mine.jq").write_text(". + 9")
+    os.link(m.path / "mine.jq", path)
+    assert m.view("n") == 900
+    (m.path / "mine.jq").write_text(". + 1")
+    assert m.view("n") == 100
 
 
 def test_what_does_not_change_it_rebuilds_nothing(m, jq):
