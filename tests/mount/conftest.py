@@ -140,6 +140,8 @@ def compile_reducer(tmp_path):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "limit(n): the test may take n times the usual bound")
+    # What a shell starts in the background ignores Ctrl-C, and all that it starts does: not here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header(config):
