@@ -62,6 +62,19 @@ static int read_all(struct history *h, uint64_t off, size_t size, uint64_t end)
 	return h->data.len > 0 ? 0 : r;
 }
 
+static int seek(struct history *h, uint64_t seq, uint64_t *ret_off)
+{
+	uint64_t head = eventlog_head(h->log).off;
+	struct log_pos pos = { 0 };
+
+	buf_clear(&h->data);
+	int r = refresh(h);
+	if (r == 0 && seq > 0)
+		r = reader_seek_seq(h->reader, seq, head, &pos);
+	*ret_off = pos.off;
+	return r > 0 ? -ENOENT : r;
+}
+
 static void *history_thread(void *arg)
 {
 	struct history *h = arg;
@@ -79,7 +92,7 @@ static void *history_thread(void *arg)
 		if (!h->first)
 			h->last = &h->first;
 		pthread_mutex_unlock(&h->lock);
-		int r = read_all(h, read->off, read->size, read->limit);
+		int r = read->seek ? seek(h, read->seq, &read->off) : read_all(h, read->off, read->size, read->limit);
 		read->done(read, r, buf_slice(&h->data));
 		pthread_mutex_lock(&h->lock);
 	}
@@ -121,6 +134,12 @@ void history_stop(struct history *h)
 	pthread_cond_destroy(&h->wake);
 	pthread_mutex_destroy(&h->lock);
 	free(h);
+}
+
+void history_queue_seek(struct history *h, struct history_read *read)
+{
+	read->seek = true;
+	history_queue(h, read);
 }
 
 void history_queue(struct history *h, struct history_read *read)

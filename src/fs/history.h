@@ -1,4 +1,5 @@
-/* The history thread: reads events/app for the fuse thread, which never waits for the disk nor decompresses. */
+/* The history thread: reads events/app and finds places in it for the fuse thread, which never waits for the disk nor
+ * decompresses. */
 #pragma once
 
 #include "base/slice.h"
@@ -10,6 +11,8 @@ struct history_read {
 	uint64_t off;
 	size_t size;
 	uint64_t limit; /* nothing from here on; 0: the head */
+	bool seek;      /* private */
+	uint64_t seq;   /* of a seek */
 	/* error: 0 or negative errno; data: short only at the head; valid during the call. On the history thread. */
 	void (*done)(struct history_read *read, int error, struct slice data);
 };
@@ -21,3 +24,5 @@ int must_check history_start(struct history **ret, struct eventlog *log, struct 
 void history_stop(struct history *h);
 
 void history_queue(struct history *h, struct history_read *read);
+/* Instead of a read: off becomes the place behind the first `seq` events; -ENOENT where the log has fewer. */
+void history_queue_seek(struct history *h, struct history_read *read);

@@ -6,6 +6,7 @@
 
 /* A place or state in the past on its way: for an open, or for its size. */
 struct trip {
+	struct history_read read; /* the log's */
 	struct mount *mount;
 	fuse_req_t req;
 	struct node *node;
@@ -13,40 +14,37 @@ struct trip {
 	struct fuse_file_info fi;
 };
 
-static void answer(struct trip *t, const struct views_answer *a)
+/* The way out for every trip: the log's with its end, a view's with its text (taken). */
+static void arrive(struct trip *t, int error, uint64_t end, struct text *text)
 {
-	bool log = t->node->kind == NODE_AT_APP;
-	struct text *text = NULL;
-	int error = a->error;
-
 	/* A broken view can't be read, but it is there, and can be listed. */
-	if (error == -EIO && !log && !t->file)
-		return reply_attr(t->req, t->mount, t->node, 0);
-	if (error == 0 && !log) {
-		text = text_of_rendering(a->rendering);
-		error = text ? 0 : -ENOMEM;
-	}
-	if (error < 0) {
+	if (error == -EIO && t->node->kind == NODE_AT_VIEW && !t->file) {
+		reply_attr(t->req, t->mount, t->node, 0);
+	} else if (error < 0) {
 		if (t->file)
 			file_unref(t->file);
-		return reply_error(t->req, error);
-	}
-	if (!t->file) {
-		reply_attr(t->req, t->mount, t->node, log ? a->pos.off : text->body.len);
+		reply_error(t->req, error);
+	} else if (!t->file) {
+		reply_attr(t->req, t->mount, t->node, text ? text->body.len : end);
 		text_unref(text);
-		return;
+	} else {
+		t->file->end = end;
+		t->file->text = text;
+		reply_open(t->req, &t->fi, t->file);
 	}
-	t->file->end = a->pos.off;
-	t->file->text = text;
-	reply_open(t->req, &t->fi, t->file);
+	free(t);
 }
 
-static void arrived(void *arg, const struct views_answer *a)
+static void found(struct history_read *read, int error, struct slice none)
 {
-	struct trip *t = arg;
+	arrive(container_of(read, struct trip, read), error, read->off, NULL);
+}
 
-	answer(t, a);
-	free(t);
+static void folded(void *arg, const struct views_answer *a)
+{
+	struct text *text = a->error == 0 ? text_of_rendering(a->rendering) : NULL;
+
+	arrive(arg, a->error == 0 && !text ? -ENOMEM : a->error, 0, text);
 }
 
 static void interrupted(fuse_req_t req, void *arg)
@@ -59,21 +57,28 @@ static void interrupted(fuse_req_t req, void *arg)
 static void begin(const struct trip *template)
 {
 	struct mount *m = template->mount;
-	struct trip *t = malloc(sizeof(*t)), failed = *template;
+	struct trip *t = malloc(sizeof(*t));
 	const char *view;
 	uint64_t seq;
 
-	/* The name was parsed when it was looked up. */
-	if (!t || !node_parse_at(template->node->name, &seq, &view)) {
-		free(t);
-		return answer(&failed, &(struct views_answer){ .error = t ? -ENOENT : -ENOMEM });
+	if (!t) {
+		if (template->file)
+			file_unref(template->file);
+		return reply_error(template->req, -ENOMEM);
 	}
 	*t = *template;
+	/* The name was parsed when it was looked up. */
+	if (!node_parse_at(t->node->name, &seq, &view))
+		return arrive(t, -ENOENT, 0, NULL);
+	if (t->node->kind == NODE_AT_APP) {
+		t->read = (struct history_read){ .seq = seq, .done = found };
+		return history_queue_seek(m->history, &t->read);
+	}
 	fuse_req_interrupt_func(t->req, interrupted, m);
 	if (fuse_req_interrupted(t->req))
-		return arrived(t, &(struct views_answer){ .error = -EINTR });
+		return arrive(t, -EINTR, 0, NULL);
 	views_refresh(m->views);
-	past_want(m->past, view, seq, t->req, arrived, t);
+	past_want(m->past, view, seq, t->req, folded, t);
 }
 
 void past_file_getattr(struct mount *m, fuse_req_t req, struct node *node)

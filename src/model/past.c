@@ -16,7 +16,6 @@
 
 struct request {
 	struct request *next;
-	bool state; /* a view's; else the place alone */
 	char view[LIMIT_NAME + 1];
 	uint64_t seq;
 	const void *key;
@@ -201,7 +200,7 @@ static struct views_answer work(struct past *p, const struct request *q)
 	struct views_answer a = { 0 };
 
 	a.error = seek(p, q->seq, &a.pos);
-	if (a.error == 0 && q->state)
+	if (a.error == 0)
 		a.error = find_state(p, q, &a.pos, &a.rendering);
 	return a;
 }
@@ -307,9 +306,7 @@ void past_want(struct past *p, const char *view, uint64_t seq, const void *key, 
 		done(arg, &(struct views_answer){ .error = -ENOMEM });
 		return;
 	}
-	q->state = view;
-	if (view)
-		memcpy(q->view, view, strnlen(view, LIMIT_NAME));
+	memcpy(q->view, view, strnlen(view, LIMIT_NAME));
 	q->seq = seq;
 	q->key = key;
 	q->done = done;

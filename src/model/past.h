@@ -1,6 +1,6 @@
-/* Time travel: the log and the views as they were after the first N events.
+/* Time travel: the views as they were after the first N events.
  *
- * A view's state at N is folded by a worker started for that, from the nearest state before N that is at hand (a cached
+ * A state at N is folded by a worker started for that, from the nearest state before N that is at hand (a cached
  * one, the view's snapshot on disk), whose head is set to N. States on the way are kept, so that asking for a neighbour is cheap.
  * The cache is bounded in number and bytes.
  *
@@ -16,8 +16,7 @@ int must_check past_start(struct past **ret, struct views *views, struct eventlo
 /* Answers all who wait with -ESHUTDOWN and ends the thread. */
 void past_stop(struct past *p);
 
-/* The place behind the first `seq` events (view NULL), or that view's state there. -ENOENT: the log has fewer, or there is no such
- * view; -EIO: its reducer is broken, or breaks on the way. `done` is called exactly once, on the past thread or, for a request
+/* The view's state after the first `seq` events. -ENOENT: the log has fewer, or there is no such view; -EIO: its reducer is broken, or breaks on the way. `done` is called exactly once, on the past thread or, for a request
  * that is cancelled, by the one who cancels. */
 void past_want(struct past *p, const char *view, uint64_t seq, const void *key, views_done *done, void *arg);
 void past_cancel(struct past *p, const void *key);

@@ -160,6 +160,7 @@ def test_a_broken_reducer(m):
         with pytest.raises(OSError) as caught:
             at(m, n, "bad.json")
         assert caught.value.errno == errno.EIO
+        assert m.sh(f"ls -l mnt/at/{n}").stderr == b"", "it can be listed"
     assert json.loads(at(m, 11, "count.json")) == {"count": 11}
     # One that never comes back is cut off, and nobody else has to wait for it but those who come behind.
     (m.mnt / "reducers/bad.jq").write_text("if . == 10 then until(false; .) else . + 1 end")
@@ -180,6 +181,9 @@ def test_an_open_that_is_interrupted(new_mount):
     until = time.monotonic() + LIMIT
     while len(children(m.pid)) < 3:
         assert time.monotonic() < until and readers[0].poll() is None
+    # The log of then needs no fold.
+    assert len(at(m, 7, "app").splitlines()) == 7
+    assert readers[0].poll() is None and readers[2].wait(LIMIT) == 0
     begin = time.monotonic()
     readers[0].kill()
     assert readers[0].wait(LIMIT) != 0
