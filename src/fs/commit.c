@@ -35,7 +35,7 @@ struct run {
 
 /* The longest run from `first` on, as one piece of bytes. A conditional item that does not hold ends it before, and stands
  * alone at the front otherwise: it is then in *ret_stale. */
-static int make_run(struct committer *c, struct commit *first, struct run *ret, struct commit **ret_stale)
+static void make_run(struct committer *c, struct commit *first, struct run *ret, struct commit **ret_stale)
 {
 	struct log_pos head = eventlog_head(c->log);
 	struct commit *item = first;
@@ -61,7 +61,7 @@ static int make_run(struct committer *c, struct commit *first, struct run *ret, 
 		if (item == first && (!item->next || item->lines.len > LIMIT_WRITE)) {
 			ret->lines = item->lines;
 			ret->end = item->next;
-			return 0;
+			return;
 		}
 		buf_add_slice(&c->joined, item->lines);
 		/* Its writer is told where the head stands behind its own lines. */
@@ -70,9 +70,14 @@ static int make_run(struct committer *c, struct commit *first, struct run *ret, 
 			break;
 		}
 	}
+	if (buf_error(&c->joined) < 0) {
+		/* No memory to join them: one at a time, then. */
+		buf_deinit(&c->joined);
+		*ret = (struct run){ .first = first, .end = first->next, .lines = first->lines, .durable = first->durable };
+		return;
+	}
 	ret->end = item;
 	ret->lines = buf_slice(&c->joined);
-	return buf_error(&c->joined);
 }
 
 /* Appends a run: an error goes to every item that is not wholly in the log. */
@@ -103,7 +108,9 @@ static void answer_run(struct committer *c, const struct run *run, int error, si
 		size_t mine = min(left, item->lines.len);
 		left -= mine;
 		total += item->lines.len;
-		bool whole = mine == item->lines.len && (error != -EIO && error != -EROFS);
+		/* On a full disk all that is stored is synced. After any other error nothing is certain, not even for
+		 * one who has brought no lines and only asks for a sync. */
+		bool whole = mine == item->lines.len && (error == 0 || eventlog_is_full(error));
 		item->done(item, whole ? 0 : error, mine, &head);
 	}
 	pthread_mutex_lock(&c->lock);
@@ -133,16 +140,14 @@ static void commit_all(struct committer *c, struct commit *item)
 		struct commit *stale;
 		struct run run;
 		size_t stored = 0;
+		int r;
 
-		int r = make_run(c, item, &run, &stale);
+		make_run(c, item, &run, &stale);
 		if (stale) {
 			run = (struct run){ .first = stale, .end = stale->next };
 			r = -ESTALE;
-		} else if (r == 0) {
-			r = append_run(c, &run, &stored);
 		} else {
-			run.first = item;
-			run.end = item->next;
+			r = append_run(c, &run, &stored);
 		}
 		item = run.end;
 		/* Those who wait for the disk first: whoever looks at a view now asks for the head as it is. */

@@ -56,7 +56,8 @@ int eventlog_fail(struct eventlog *log, int error, const char *what)
 		snprintf(log->why, sizeof(log->why), "%s: %s", what, strerrordesc_np(-error));
 	log->failed = true;
 	pthread_mutex_unlock(&log->lock);
-	return error;
+	/* Whatever the system called it: a sync can fail for want of room too, and must not pass for a full disk. */
+	return -EIO;
 }
 
 bool eventlog_claim(struct eventlog *log)
@@ -148,7 +149,7 @@ static void commit(struct eventlog *log, struct slice lines)
 	pthread_mutex_unlock(&log->lock);
 }
 
-static bool is_full(int error)
+bool eventlog_is_full(int error)
 {
 	return error == -ENOSPC || error == -EDQUOT || error == -EFBIG;
 }
@@ -165,7 +166,7 @@ int eventlog_append(struct eventlog *log, struct slice lines, bool sync, size_t 
 		return 0;
 	int result =
 	    disk_pwrite_all(disk, log->active_fd, lines.data, lines.len, (off_t)log->active_size, &done);
-	if (result < 0 && !is_full(result))
+	if (result < 0 && !eventlog_is_full(result))
 		return fail_append(log, result, "writing to " ACTIVE_NAME);
 	if (result < 0) {
 		/* The part of a line that has gone in must be off the disk before anybody is told that it did not fit: a

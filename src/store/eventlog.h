@@ -35,9 +35,11 @@ struct log_pos eventlog_head(struct eventlog *log);
 
 /* Appends whole lines (`lines` ends with a newline), with one write and, if `sync`, one sync. *ret_len is how
  * much of it is in the log, always whole lines; the head stands behind them. 0 where all of it is. -ENOSPC, -EDQUOT or
- * -EFBIG: the first *ret_len bytes are in the log (and synced), nothing of the rest. Any other error: the disk has failed,
- * nothing of it counts, and from then on each append is -EROFS, with the reason in _stats(). */
+ * -EFBIG: the first *ret_len bytes are in the log (and synced), nothing of the rest. -EIO: the disk has failed, whatever
+ * its error, nothing of it counts, and from then on each append is -EROFS, with the reason in _stats(). */
 int must_check eventlog_append(struct eventlog *log, struct slice lines, bool sync, size_t *ret_len);
+/* Is it one of the three? */
+bool eventlog_is_full(int error);
 /* Makes durable what was appended without sync. */
 int must_check eventlog_sync(struct eventlog *log);
 

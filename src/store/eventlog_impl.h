@@ -52,7 +52,7 @@ struct eventlog {
 struct layout *eventlog_layout(struct eventlog *log);
 /* Replaces the layout; the generation is set here. */
 void eventlog_set_layout(struct eventlog *log, struct layout *layout, uint64_t frames);
-/* From now on nothing is written any more. Returns `error`. */
+/* From now on nothing is written any more. Returns -EIO; `error` goes into the reason. */
 int eventlog_fail(struct eventlog *log, int error, const char *what);
 /* Sets `busy`; false where it is set already. */
 bool eventlog_claim(struct eventlog *log);

@@ -1,0 +1,102 @@
+/* What those who wait for the commit thread are told when the disk fails or is full. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+
+#include "check.h"
+#include "fs/commit.h"
+#include "simdisk.h"
+
+/* One who waits. */
+struct asked {
+	struct commit commit;
+	int error;
+	size_t stored;
+	pthread_barrier_t answered;
+};
+
+static void nothing(void *arg)
+{
+}
+
+static void answered(struct commit *commit, int error, size_t stored, const struct log_pos *head)
+{
+	struct asked *a = container_of(commit, struct asked, commit);
+
+	a->error = error;
+	a->stored = stored;
+	pthread_barrier_wait(&a->answered);
+}
+
+static int ask(struct committer *c, const char *lines, bool durable)
+{
+	struct asked a = { .commit = { .lines = slice_of(lines), .durable = durable, .done = answered } };
+
+	CHECK(pthread_barrier_init(&a.answered, NULL, 2) == 0);
+	commit_queue(c, &a.commit);
+	pthread_barrier_wait(&a.answered);
+	pthread_barrier_destroy(&a.answered);
+	CHECK_INT(a.stored, a.error ? 0 : strlen(lines));
+	return a.error;
+}
+
+/* Whatever the failed sync is called, and whether or not one who waits for it has brought lines: it is heard of. */
+static void test_failed_sync(int error, const char *lines)
+{
+	const struct committer_options options = { .sync = SYNC_CLOSE, .moved = nothing, .sealed = nothing };
+	const struct eventlog_options log_options = { 0 };
+	struct eventlog_stats stats;
+	struct committer *c;
+	struct eventlog *log;
+	struct simdisk s;
+
+	simdisk_init(&s);
+	CHECK_INT(eventlog_open(&log, &s.disk, -1, &log_options, NULL), 0);
+	CHECK_INT(committer_start(&c, log, &options), 0);
+	CHECK_INT(ask(c, "{a}\n", false), 0);
+	s.fail_at = *lines ? 2 : 1; /* the write first */
+	s.fail_error = error;
+	CHECK_INT(ask(c, lines, true), -EIO);
+	CHECK_INT(ask(c, "{c}\n", true), -EROFS);
+	eventlog_stats(log, &stats);
+	CHECK(stats.failed && strstr(stats.why, strerrordesc_np(-error)));
+	committer_stop(c);
+	eventlog_close(log);
+	simdisk_deinit(&s);
+}
+
+/* A full disk is no failed one: what is stored is synced, and the rest can come again. */
+static void test_full(void)
+{
+	const struct committer_options options = { .sync = SYNC_CLOSE, .moved = nothing, .sealed = nothing };
+	const struct eventlog_options log_options = { 0 };
+	struct committer *c;
+	struct eventlog *log;
+	struct simdisk s;
+
+	simdisk_init(&s);
+	CHECK_INT(eventlog_open(&log, &s.disk, -1, &log_options, NULL), 0);
+	CHECK_INT(committer_start(&c, log, &options), 0);
+	s.room = 5;
+	CHECK_INT(ask(c, "{a}\n", false), 0);
+	CHECK_INT(ask(c, "{b}\n", true), -ENOSPC);
+	CHECK_INT(ask(c, "", true), 0);
+	s.room = 100;
+	CHECK_INT(ask(c, "{b}\n", true), 0);
+	CHECK_INT(eventlog_head(log).off, 8);
+	committer_stop(c);
+	eventlog_close(log);
+	simdisk_deinit(&s);
+}
+
+int main(void)
+{
+	static const int errors[] = { -EIO, -ENOSPC, -EDQUOT, -ENODEV };
+
+	for (size_t i = 0; i < countof(errors); i++) {
+		test_failed_sync(errors[i], "");
+		test_failed_sync(errors[i], "{b}\n");
+	}
+	test_full();
+	return 0;
+}
