@@ -231,8 +231,13 @@ static int add_foreign(struct index *x, struct disk *disk, int fd, uint64_t at, 
 		return r;
 	r = add_pieces(x, unpack, buffer, fd, at, frame->size);
 	unpack_free(unpack);
-	if (r != -EBADMSG)
+	if (r != -EBADMSG) {
+		/* Another program has added to the archive: it must not be cut back to before that. What can't be read shows
+		 * nothing of the kind: a power failure may have made it of a frame of ours. */
+		if (r == 0 && x->tail.pos.off > before.off && (!frame->has_size || !frame->has_checksum))
+			x->tail.ended = true;
 		return r;
+	}
 	/* As much of history as it says it has, or as came out of it, is lost. */
 	set_damaged(&x->tail, at);
 	struct index_entry e = {
@@ -269,9 +274,6 @@ static int add_frame(struct index *x, struct disk *disk, int fd, const struct zf
 		x->tail.size = behind + RECORD_SIZE;
 		return r;
 	}
-	/* Another program has added to the archive: it must not be cut back to before that. */
-	if (!frame->has_size || !frame->has_checksum)
-		x->tail.ended = true;
 	r = add_foreign(x, disk, fd, at, frame);
 	x->tail.size = behind;
 	return r;
