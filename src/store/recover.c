@@ -62,14 +62,11 @@ static int open_read(struct eventlog *log, const char *name, int *ret)
 static int open_active(struct eventlog *log, struct log_files *files, struct diag *diag)
 {
 	struct disk *disk = log->disk;
-	bool created = false;
 
 	for (;;) {
 		int fd = disk->open(disk, log->dirfd, ACTIVE_NAME, O_RDWR, 0);
-		if (fd == -ENOENT) {
-			created = true;
+		if (fd == -ENOENT)
 			fd = disk->open(disk, log->dirfd, ACTIVE_NAME, O_RDWR | O_CREAT, 0644);
-		}
 		if (fd < 0)
 			return say(diag, fd, "opening " ACTIVE_NAME);
 		log->active_fd = fd;
@@ -86,7 +83,8 @@ static int open_active(struct eventlog *log, struct log_files *files, struct dia
 		closep(&files->active_fd);
 		files->active_fd = -1;
 	}
-	int r = created ? disk->sync_dir(disk, log->dirfd) : 0;
+	/* Also where nothing was created: a process that has died may not have come to it. */
+	int r = disk->sync_dir(disk, log->dirfd);
 	return r < 0 ? say(diag, r, "syncing the data directory") : 0;
 }
 
@@ -144,6 +142,9 @@ static int open_archive(struct eventlog *log, struct log_files *files, struct lo
 	if (r == 0 && files->archive_fd >= 0) {
 		size = disk->size(disk, files->archive_fd);
 		r = size < 0 ? (int)size : index_probe(disk, files->archive_fd, (uint64_t)size, &tail);
+		/* An END that a process has written and died before it was safe would be believed now and gone later. */
+		if (r == 0 && !log->options.read_only)
+			r = disk->sync(disk, files->archive_fd);
 	}
 	if (r < 0)
 		return say(diag, r, "reading " ARCHIVE_NAME);
@@ -250,6 +251,12 @@ static int scan_files(struct eventlog *log, struct log_files *files, const struc
 			r = mend_tail(log, &scan, diag);
 			if (r < 0)
 				return r;
+		}
+		/* What a process that has died did not sync is shown from now on, so it has to stay. */
+		if (!log->options.read_only) {
+			r = log->disk->sync(log->disk, log->active_fd);
+			if (r < 0)
+				return say(diag, r, "syncing " ACTIVE_NAME);
 		}
 		log->active_size = scan.whole;
 		pos_add(&pos, &scan);

@@ -411,6 +411,11 @@ void simdisk_reboot(struct simdisk *s, uint64_t seed)
 		s->inodes[kept++] = inode;
 	}
 	s->n_inodes = kept;
+	simdisk_restart(s);
+}
+
+void simdisk_restart(struct simdisk *s)
+{
 	s->dead = false;
 	s->stop_at = s->fail_at = 0;
 }

@@ -6,6 +6,7 @@
  *     s.stop_at = n;                         the power goes at the n-th call that changes something: nothing works after it
  *     … open, write, sync, close
  *     simdisk_reboot(&s, seed);              what was not synced is kept, dropped or garbled, by seed
+ *     simdisk_restart(&s);                   or only the process has died: all is there, but no safer than it was
  *
  * One thread. */
 #pragma once
@@ -63,6 +64,7 @@ struct simdisk {
 void simdisk_init(struct simdisk *s);
 void simdisk_deinit(struct simdisk *s);
 void simdisk_reboot(struct simdisk *s, uint64_t seed);
+void simdisk_restart(struct simdisk *s);
 
 uint64_t sim_random(uint64_t *state);
 

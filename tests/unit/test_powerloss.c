@@ -1,5 +1,5 @@
-/* Loses the power at every change that a workload of appends and rotations makes, and again while recovering from that, and wants
- * every acknowledged line back: once, in order, at its place. What comes back is read without the code under test: plain files, and the
+/* Loses the power at every change that a workload of appends and rotations makes, and again while recovering from that, or kills the
+ * process first and loses the power later, and wants every acknowledged line back: once, in order, at its place. What comes back is read without the code under test: plain files, and the
  * archive by zstd's simple interface. */
 #include <errno.h>
 #include <zstd.h>
@@ -224,6 +224,52 @@ static void recover_and_check(struct simdisk *s, struct told *t, uint64_t seed)
 	eventlog_close(log);
 }
 
+/* Lines that are in the log, by the code under test, have come to stay: whatever of them was in flight. */
+static void take_over(struct simdisk *s, struct told *t)
+{
+	static char read[32768];
+	struct eventlog *log;
+
+	CHECK_INT(eventlog_open(&log, &s->disk, -1, &options, NULL), 0);
+	size_t len = read_by_cursor(s, log, read, sizeof(read));
+	eventlog_close(log);
+	CHECK(len >= t->acked_len && memcmp(read, t->acked, t->acked_len) == 0);
+	check_rest(t, read + t->acked_len, len - t->acked_len);
+	memcpy(t->acked, read, len);
+	t->acked_len = len;
+	t->flying_len = 0;
+}
+
+/* The process dies at every change, is started again, and goes on; then, at any time, the power is lost: nothing that was left unsynced
+ * by the first may take with it what the second has acknowledged. */
+static uint64_t die_everywhere(uint64_t seeds)
+{
+	uint64_t stops = 0;
+
+	for (uint64_t seed = 0; seed < seeds; seed++) {
+		bool stopped = true;
+		for (uint64_t n = 1; stopped; n++) {
+			static struct told told;
+			struct simdisk s;
+			uint64_t mix = seed * 1000003 + n, dice = sim_random(&mix);
+			simdisk_init(&s);
+			told = (struct told){.next = (unsigned)(seed * 13)};
+			s.random = dice;
+			s.stop_at = n;
+			workload(&s, &told);
+			stopped = s.dead;
+			simdisk_restart(&s);
+			take_over(&s, &told);
+			s.stop_at = 1 + dice / 8 % 12;
+			workload(&s, &told);
+			recover_and_check(&s, &told, dice);
+			simdisk_deinit(&s);
+			stops++;
+		}
+	}
+	return stops;
+}
+
 static uint64_t stop_everywhere(uint64_t seeds)
 {
 	uint64_t stops = 0;
@@ -284,9 +330,9 @@ static uint64_t fail_everywhere(void)
 
 int main(void)
 {
-	uint64_t fails = fail_everywhere(), stops = stop_everywhere(120);
+	uint64_t fails = fail_everywhere(), stops = stop_everywhere(80), deaths = die_everywhere(60);
 
-	printf("%" PRIu64 " stops, %" PRIu64 " failed calls\n", stops, fails);
+	printf("%" PRIu64 " stops, %" PRIu64 " deaths, %" PRIu64 " failed calls\n", stops, deaths, fails);
 	CHECK(stops >= 10000);
 	CHECK(fails >= 100);
 	return 0;
