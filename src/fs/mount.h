@@ -57,7 +57,8 @@ struct mount {
 	struct nodes nodes;
 	struct event scanner;
 
-	/* Under the lock: the open files of each node, what a file holds (file.h), the nodes' times, and the log's first line. */
+	/* Under the lock: the open files of each node, what a file holds (file.h), the nodes' times, the log's first line, and
+	 * whether the end has begun. */
 	pthread_mutex_t lock;
 	struct first_line first;
 	uint64_t open_files;

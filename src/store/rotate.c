@@ -110,7 +110,7 @@ static int seal(struct eventlog *log)
 	struct log_files files;
 	int fd, read_fd;
 
-	if (log->sealed_fd >= 0 || log->active_size == 0)
+	if (log->active_size == 0)
 		return 1;
 	int r = log->end_missing ? rotate_end(log) : 0;
 	if (r < 0)
@@ -149,11 +149,21 @@ static int seal(struct eventlog *log)
 	return 0;
 }
 
+/* Sets `busy`, but not where a sealed file waits: whoever archives it must not find the log busy for nothing. */
+static bool claim_to_seal(struct eventlog *log)
+{
+	pthread_mutex_lock(&log->lock);
+	bool claimed = !log->busy && log->layout->files.sealed_fd < 0;
+	log->busy |= claimed;
+	pthread_mutex_unlock(&log->lock);
+	return claimed;
+}
+
 int eventlog_seal(struct eventlog *log)
 {
 	if (log->failed || log->options.read_only)
 		return -EROFS;
-	if (!eventlog_claim(log))
+	if (!claim_to_seal(log))
 		return 1;
 	int r = seal(log);
 	eventlog_release(log);

@@ -129,6 +129,7 @@ def test_crate_directory_goes_on_here_and_there(crates):
 
 def test_crate_appends_behind_our_snapshots(m):
     m.append(*(event(i) for i in range(10)))
+    m.view("count")  # a view that has not come to read yet has nothing to save
     m.unmount()
     assert crate.snapshot(m.data, "count")["offset"] == len(crate.active(m.data))
     with open(m.data / "app.jsonl", "ab") as f:
@@ -161,6 +162,51 @@ def test_rotate_by_command(m):
     assert m.history() == history + line_of(event(100))
     check_views(m)
     end(m)
+
+
+def test_rotate_while_a_rotation_is_under_way(new_mount):
+    """It is waited for, and what was appended since is rotated as well."""
+    m = new_mount.prepare(reducers=[])
+    sealed = b"".join(line_of(event(i, pad=20_000)) for i in range(scaled(4000, 1000)))
+    (m.data / "app.jsonl.sealed").write_bytes(sealed)
+    (m.data / "app.jsonl").write_bytes(line_of(event(0)))
+    m.start()
+    rotate(m)
+    assert not (m.data / "app.jsonl.sealed").exists()
+    assert (m.data / "app.jsonl").read_bytes() == b""
+    m.unmount()
+    assert crate.archived(m.data) == sealed + line_of(event(0))
+
+
+def test_rotate_by_several_at_once(new_mount):
+    """Each comes back when what was appended before is in the archive: no longer in the other files."""
+    m = new_mount(reducers=[])
+    failed = []
+
+    def left(line):
+        for path in (m.data / "app.jsonl", m.data / "app.jsonl.sealed"):
+            try:
+                if line in path.read_bytes():
+                    return True
+            except FileNotFoundError:
+                pass
+        return False
+
+    def work(w):
+        for i in range(scaled(40, 10)):
+            line = line_of({"type": "t", "data": f"{w}:{i}", "ts": 1})
+            m.append(line)
+            rotate(m)
+            if left(line):
+                failed.append(line)
+
+    threads = [threading.Thread(target=work, args=(w,)) for w in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not failed
+    assert len(m.events()) == 4 * scaled(40, 10)
 
 
 def test_rotate_by_size(new_mount):
