@@ -49,7 +49,7 @@ static bool is_event(void *arg, struct slice line)
 	if (line.len < 15)
 		return false;
 	snprintf(sum, sizeof(sum), "%08x", line_sum(line.data + 9, line.len - 9));
-	return memcmp(sum, line.data, 8) == 0;
+	return memcmp(sum, line.data, 8) == 0 && line.data[8] == ' ';
 }
 
 static const struct eventlog_options options = {.is_event = is_event, .frame_bytes = FRAME};
