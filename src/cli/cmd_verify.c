@@ -24,6 +24,7 @@ static const char usage[] =
 	"is 0 where all is well, 1 for damage.\n";
 
 struct verify {
+	const char *data;
 	struct offline log;
 	struct progress progress;
 	uint64_t damaged; /* findings */
@@ -103,37 +104,31 @@ static int check_lines(struct verify *v)
 	return r;
 }
 
-/* What stands behind the part of a file that counts. */
-static int check_ends(struct verify *v)
+/* What stood behind the part of a file that counts. Where a daemon has the log, that is what it was writing at that moment. */
+static void check_ends(struct verify *v)
 {
-	struct log_files files;
-	struct stat st;
+	struct eventlog_stats stats;
 
-	int r = eventlog_files(v->log.log, &files);
-	if (r < 0)
-		return r;
-	uint64_t active = v->log.head.off - files.active_begin.off;
-	if (files.active_fd >= 0 && fstat(files.active_fd, &st) == 0 && (uint64_t)st.st_size > active)
+	eventlog_stats(v->log.log, &stats);
+	bool held = eventlog_is_held(v->log.log);
+	if (stats.active_rest > 0 && !held)
 		finding(v, "app.jsonl: the last line, at offset %llu, has no newline: %llu bytes",
-			(unsigned long long)v->log.head.off, (unsigned long long)st.st_size - active);
-	if (files.archive_fd >= 0 && fstat(files.archive_fd, &st) == 0 && (uint64_t)st.st_size > files.archive_size) {
-		unsigned long long rest = (unsigned long long)st.st_size - files.archive_size;
-		if (files.sealed_fd >= 0)
-			note(v, "archive.jsonl.zst: %llu bytes of a rotation that the next mount finishes", rest);
-		else
-			finding(v, "archive.jsonl.zst: the last %llu bytes are no whole frame", rest);
-	}
-	if (files.sealed_fd >= 0)
+			(unsigned long long)v->log.head.off, (unsigned long long)stats.active_rest);
+	if (stats.archive_rest > 0 && stats.rotating)
+		note(v, "archive.jsonl.zst: %llu bytes of a rotation that the next mount finishes",
+		     (unsigned long long)stats.archive_rest);
+	else if (stats.archive_rest > 0 && !held)
+		finding(v, "archive.jsonl.zst: the last %llu bytes are no whole frame", (unsigned long long)stats.archive_rest);
+	if (stats.rotating)
 		note(v, "app.jsonl.sealed: a rotation is under way, or the next mount finishes it");
-	log_files_deinit(&files);
-	return 0;
 }
 
 /* Snapshots */
 
 static int read_file(int dirfd, const char *name, struct buf *ret)
 {
-	auto_close int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
+	/* A pipe under that name must not hold it up. */
+	auto_close int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	ssize_t n;
 
 	if (fd < 0)
@@ -164,6 +159,36 @@ static void check_state(struct verify *v, const char *name, const char *view, co
 	}
 }
 
+static void ignore(void *arg, const char *text)
+{
+}
+
+/* The log as it is now, further on than the one that was checked. */
+static void reopen(struct verify *v)
+{
+	struct offline now;
+
+	if (!offline_open(&now, v->data, ignore, NULL))
+		return;
+	offline_close(&v->log);
+	v->log = now;
+}
+
+/* 1: it is not as it should be; why is in the diag. */
+static int read_snapshot(struct verify *v, int views_fd, const char *name, bool again, struct buf *text, struct snapshot *ret,
+			 struct diag *diag)
+{
+	buf_clear(text);
+	int r = read_file(views_fd, name, text);
+	if (r < 0)
+		return r;
+	/* First the snapshot, then the log: so the log can't be the older one. */
+	if (again)
+		reopen(v);
+	r = snapshot_parse(buf_slice(text), ret, diag);
+	return r ? r : snapshot_check(ret, v->log.reader, v->log.head.off, diag);
+}
+
 static void check_snapshot(struct verify *v, int views_fd, const char *name, size_t stem)
 {
 	auto_buf struct buf text = { 0 };
@@ -172,18 +197,17 @@ static void check_snapshot(struct verify *v, int views_fd, const char *name, siz
 	struct snapshot s;
 
 	memcpy(view, name, stem);
-	int r = read_file(views_fd, name, &text);
-	if (r < 0) {
-		finding(v, "views/%s: %s", name, strerror(-r));
-		return;
+	int r = read_snapshot(v, views_fd, name, false, &text, &s, &diag);
+	if (r != 0 && eventlog_is_held(v->log.log)) {
+		/* A daemon saves and rotates meanwhile. */
+		r = read_snapshot(v, views_fd, name, true, &text, &s, &diag);
+		if (r == -ENOENT)
+			return;
 	}
-	r = snapshot_parse(buf_slice(&text), &s, &diag);
 	if (r > 0 && !memmem(text.data, text.len, "\"eventfold\":{", 13)) {
 		note(v, "views/%s: written by another program; a mount folds the view anew", name);
 		return;
 	}
-	if (r == 0)
-		r = snapshot_check(&s, v->log.reader, v->log.head.off, &diag);
 	if (r != 0) {
 		finding(v, "views/%s: %s", name, r < 0 ? strerror(-r) : diag.text);
 		return;
@@ -227,21 +251,21 @@ static void check_leftovers(struct verify *v)
 
 static int verify(const char *data)
 {
-	struct verify v = { 0 };
+	struct verify v = { .data = data };
 
 	if (!offline_open(&v.log, data, reported, &v))
 		return 1;
 	progress_begin(&v.progress, "verify", v.log.head.off);
+	struct log_pos head = v.log.head;
 	int r = check_lines(&v);
-	if (r == 0)
-		r = check_ends(&v);
 	if (r < 0)
 		finding(&v, "the log cannot be read: %s", strerror(-r));
+	check_ends(&v);
 	check_snapshots(&v);
 	check_leftovers(&v);
 	progress_clear(&v.progress);
-	printf("%llu events, %llu bytes, %llu snapshots: ", (unsigned long long)v.log.head.seq,
-	       (unsigned long long)v.log.head.off, (unsigned long long)v.snapshots);
+	printf("%llu events, %llu bytes, %llu snapshots: ", (unsigned long long)head.seq, (unsigned long long)head.off,
+	       (unsigned long long)v.snapshots);
 	if (v.damaged)
 		printf("%llu damaged\n", (unsigned long long)v.damaged);
 	else

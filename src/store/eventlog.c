@@ -1,6 +1,7 @@
 #include "store/eventlog.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 
 #include "store/eventlog_impl.h"
@@ -226,9 +227,26 @@ void eventlog_stats(struct eventlog *log, struct eventlog_stats *ret)
 	    .commits = log->commits,
 	    .appended = log->appended,
 	    .recovered = log->recovered,
+	    .active_rest = log->active_rest,
+	    .archive_rest = log->archive_rest,
 	    .rotating = f->sealed_fd >= 0,
 	    .failed = log->failed,
 	};
 	memcpy(ret->why, log->why, sizeof(ret->why));
 	pthread_mutex_unlock(&log->lock);
+}
+
+bool eventlog_is_held(struct eventlog *log)
+{
+	struct disk *disk = log->disk;
+	int fd = disk->open(disk, log->dirfd, ACTIVE_NAME, O_RDONLY, 0);
+
+	/* Between the two renames of a rotation. */
+	if (fd == -ENOENT)
+		fd = disk->open(disk, log->dirfd, SEALED_NAME, O_RDONLY, 0);
+	if (fd < 0)
+		return false;
+	bool held = disk->lock(disk, fd) > 0;
+	disk->close(disk, fd);
+	return held;
 }

@@ -65,7 +65,12 @@ struct eventlog_stats {
 	uint64_t commits;   /* writes to the active log since the open */
 	uint64_t appended;  /* events appended since the open */
 	uint64_t recovered; /* things that the open has mended */
+	/* Bytes that the open has found behind what counts, and left there, since it was for reading only. */
+	uint64_t active_rest, archive_rest;
 	bool rotating, failed;
 	char why[128]; /* why it is read-only */
 };
 void eventlog_stats(struct eventlog *log, struct eventlog_stats *ret);
+
+/* Of a log that is open for reading only: does a writer hold it at this moment? Then what is behind its end is in the making. */
+bool eventlog_is_held(struct eventlog *log);

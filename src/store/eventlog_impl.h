@@ -46,6 +46,7 @@ struct eventlog {
 	bool failed;
 	char why[128];
 	uint64_t commits, appended, recovered;
+	uint64_t active_rest, archive_rest; /* set by the opening */
 };
 
 /* The layout now, as a reference of the caller's. */

@@ -167,6 +167,7 @@ static int open_archive(struct eventlog *log, struct log_files *files, struct lo
 		if (r < 0)
 			return say(diag, r, "cutting " ARCHIVE_NAME);
 	}
+	log->archive_rest = log->options.read_only ? (uint64_t)size - tail.size : 0;
 	log->frames = tail.frames;
 	log->end_missing = !sealed && tail.size > 0 && !tail.end_record && !tail.damaged;
 	files->archive_size = tail.size;
@@ -259,6 +260,7 @@ static int scan_files(struct eventlog *log, struct log_files *files, const struc
 				return say(diag, r, "syncing " ACTIVE_NAME);
 		}
 		log->active_size = scan.whole;
+		log->active_rest = scan.size - scan.whole;
 		pos_add(&pos, &scan);
 	}
 	log->head = pos;

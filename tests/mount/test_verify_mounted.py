@@ -1,0 +1,44 @@
+"""eventfold verify beside a daemon that appends, rotates and saves: what is in the making is no damage."""
+
+import subprocess
+import threading
+
+import pytest
+from harness import eventfold, event, line_of, scaled
+
+
+def run(*arguments):
+    return subprocess.run([eventfold(), *arguments], capture_output=True, timeout=60)
+
+
+@pytest.mark.parametrize("options", ["rotate=64K,sync=none", "rotate=off"])
+def test_verify_and_log_under_load(new_mount, options):
+    m = new_mount(options=options)
+    done = threading.Event()
+
+    def write():
+        lines = b"".join(line_of(event(i, pad=3000)) for i in range(20))
+        with open(m.app, "ab", buffering=0) as f:
+            while not done.wait(0.002):
+                f.write(lines)
+
+    def save():
+        while not done.is_set():
+            for name in ("count", "todos"):
+                m.view(name)
+            (m.mnt / "ctl").write_text("snapshot")
+
+    threads = [threading.Thread(target=write), threading.Thread(target=save)]
+    for t in threads:
+        t.start()
+    try:
+        for _ in range(scaled(12, 4)):
+            checked = run("verify", m.data)
+            assert checked.returncode == 0, checked.stdout.decode()
+            listed = run("log", m.data)
+            assert listed.returncode == 0, listed.stderr.decode()
+            assert listed.stdout == b"" or listed.stdout.endswith(b"}\n")
+    finally:
+        done.set()
+        for t in threads:
+            t.join()
