@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "cli/progress.h"
 #include "model/definition.h"
 #include "model/fold.h"
 #include "store/cursor.h"
@@ -14,7 +15,7 @@
 /* Exit statuses of the folding process. */
 enum { SAME, DIFFERS, BROKEN, UNREADABLE };
 
-static int fold_up_to(struct view *view, struct reader *reader, uint64_t end)
+static int fold_up_to(struct view *view, struct reader *reader, uint64_t end, struct progress *progress)
 {
 	struct view *views[] = { view };
 	struct log_pos pos = { 0 };
@@ -30,16 +31,19 @@ static int fold_up_to(struct view *view, struct reader *reader, uint64_t end)
 	do {
 		block.len = 0;
 		r = cursor_fill(&cursor, end, &block, &damage);
-		if (r == 0)
+		if (r == 0) {
 			fold_block(&fold, views, 1, &cursor.pos, block);
+			progress_add(progress, block.len);
+		}
 	} while ((r > 0 || block.len > 0) && r >= 0 && !view->error);
 	cursor_deinit(&cursor);
 	fold_deinit(&fold);
 	return r;
 }
 
-static int compare(struct reader *reader, struct definition *def, const struct snapshot *s)
+static int compare(struct reader *reader, struct definition *def, const char *name, const struct snapshot *s)
 {
+	struct progress progress;
 	auto_buf struct buf state = { 0 };
 	struct log_pos start = { 0 };
 	struct fold_mark mark = { 0 };
@@ -50,7 +54,10 @@ static int compare(struct reader *reader, struct definition *def, const struct s
 	if (reducer_load(&reducer, def->kind, def->fd, NULL) < 0)
 		return BROKEN;
 	view_init(&view, 1, reducer, &start);
-	if (fold_up_to(&view, reader, s->pos.off) < 0)
+	progress_begin(&progress, name, s->pos.off);
+	int r = fold_up_to(&view, reader, s->pos.off, &progress);
+	progress_clear(&progress);
+	if (r < 0)
 		result = UNREADABLE;
 	else if (!view.error && view_write(&view, &mark, &state) == 0)
 		result = slice_eq(buf_slice(&state), s->state) ? SAME : DIFFERS;
@@ -59,7 +66,7 @@ static int compare(struct reader *reader, struct definition *def, const struct s
 }
 
 /* In the folding process: the log is opened anew, since places in open files are shared. */
-static int run(int data_fd, struct definition *def, const struct snapshot *s)
+static int run(int data_fd, struct definition *def, const char *view, const struct snapshot *s)
 {
 	struct eventlog_options options = { .read_only = true };
 	struct reader *reader = NULL;
@@ -71,7 +78,7 @@ static int run(int data_fd, struct definition *def, const struct snapshot *s)
 	int r = eventlog_files(log, &files);
 	if (r == 0)
 		r = reader_new(&reader, &disk_posix, &files);
-	int result = r < 0 ? UNREADABLE : compare(reader, def, s);
+	int result = r < 0 ? UNREADABLE : compare(reader, def, view, s);
 	reader_free(reader);
 	eventlog_close(log);
 	return result;
@@ -116,7 +123,7 @@ enum verify_result verify_view(int data_fd, const char *view, const struct snaps
 		fflush(NULL);
 		pid_t pid = fork();
 		if (pid == 0)
-			_exit(run(data_fd, def, s));
+			_exit(run(data_fd, def, view, s));
 		if (pid < 0 || waitpid(pid, &status, 0) != pid)
 			diag_set(diag, 0, "%s", strerror(errno));
 		else

@@ -1,5 +1,8 @@
-"""eventfold verify beside a daemon that appends, rotates and saves: what is in the making is no damage."""
+"""eventfold verify beside a daemon that appends, rotates and saves: what is in the making is no damage. And what it does with the
+snapshots that a daemon has left."""
 
+import os
+import pty
 import subprocess
 import threading
 
@@ -42,3 +45,23 @@ def test_verify_and_log_under_load(new_mount, options):
         done.set()
         for t in threads:
             t.join()
+
+
+def test_progress_of_the_comparison(new_mount):
+    m = new_mount(reducers=[])
+    (m.data / "reducers/slow.jq").write_text("[limit(20; repeat(1))] | length")
+    m.append(b"".join(line_of(event(i)) for i in range(scaled(20_000, 5000))))
+    assert m.view("slow") == 20
+    m.unmount()
+    main, terminal = pty.openpty()
+    p = subprocess.Popen([eventfold(), "verify", m.data], stdout=subprocess.PIPE, stderr=terminal)
+    os.close(terminal)
+    shown = b""
+    try:
+        while chunk := os.read(main, 4096):
+            shown += chunk
+    except OSError:
+        pass  # the other end is closed
+    os.close(main)
+    assert b", 1 snapshots: all is well" in p.communicate(timeout=60)[0] and p.returncode == 0
+    assert b"slow [" in shown and b" s left" in shown and shown.endswith(b"\r\x1b[K")
