@@ -4,6 +4,7 @@ there is room."""
 import errno
 import json
 import os
+import resource
 import shutil
 import subprocess
 
@@ -250,3 +251,20 @@ def test_mounted_while_there_is_no_room(full_mount, small_disk):
     assert m.history() == history
     m.append(event(10))
     assert m.view("count") == {"count": 11}
+
+
+def test_file_size_limit(m):
+    """ulimit -f: the writer hears of it, and the daemon lives on."""
+    lines = [line_of(event(i, pad=300)) for i in range(50)]
+    m.append(*lines[:5])
+    limit = resource.prlimit(m.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(m.pid, resource.RLIMIT_FSIZE, (5000, limit[1]))
+    with pytest.raises(OSError) as e:
+        m.append(*lines[5:])
+    assert e.value.errno == errno.EFBIG
+    n = len(m.events())
+    assert m.history() == b"".join(lines[:n])
+    assert m.view("count") == {"count": n}
+    resource.prlimit(m.pid, resource.RLIMIT_FSIZE, limit)
+    m.append(*lines[n:])
+    assert m.history() == b"".join(lines)
