@@ -60,6 +60,20 @@ static void log_archived(void *arg)
 	views_head_moved(m->views);
 }
 
+/* DATA may be new, made here or by one who has died since. Its parent may also be of another filesystem, out of reach, or one that has
+ * no such sync: then nothing was made there. */
+static int sync_parent(struct mount *m)
+{
+	struct disk *d = &disk_posix;
+	int fd = d->open(d, m->data_fd, "..", O_RDONLY | O_DIRECTORY, 0);
+
+	if (fd < 0)
+		return 0;
+	int r = d->sync_dir(d, fd);
+	d->close(d, fd);
+	return r == -EINVAL || r == -EROFS ? 0 : r;
+}
+
 static int open_data(struct mount *m, struct diag *diag)
 {
 	const char *data = m->options.data;
@@ -71,6 +85,9 @@ static int open_data(struct mount *m, struct diag *diag)
 	m->data_fd = d->open(d, AT_FDCWD, data, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	if (m->data_fd < 0)
 		return diag_set(diag, m->data_fd, "cannot open %s: %s", data, strerror(-m->data_fd));
+	r = sync_parent(m);
+	if (r < 0)
+		return diag_set(diag, r, "cannot sync the directory of %s: %s", data, strerror(-r));
 	r = d->mkdir(d, m->data_fd, "views", 0777);
 	if (r == 0)
 		r = d->mkdir(d, m->data_fd, "reducers", 0777);

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import time
 
 import pytest
@@ -194,6 +195,22 @@ def test_temporary_files_are_no_hindrance(new_mount):
     m.unmount()
     assert not (m.data / ".app.jsonl.new").exists()
     assert [p for p in os.listdir(m.data / "views") if p.startswith(".")] == []
+
+
+def test_new_directory_is_durable(new_mount):
+    """An acknowledged event is of no use in a directory that a power failure takes away."""
+    if not shutil.which("strace"):
+        pytest.skip("strace is not installed")
+    m = new_mount.prepare(reducers=[])
+    (m.data / "reducers").rmdir()
+    m.data.rmdir()
+    command = m.command()
+    m.command = lambda: ["strace", "-D", "-f", "-qq", "-y", "-e", "trace=fsync", "-o", str(m.path / "trace"), *command]
+    m.start()
+    m.append(LINES[0])
+    m.unmount()
+    trace = (m.path / "trace").read_text()
+    assert f"<{m.path}>)" in trace and f"<{m.data}>)" in trace, trace
 
 
 # Snapshots that are missing, damaged, or of another log.
