@@ -171,7 +171,7 @@ int eventlog_seal(struct eventlog *log)
 }
 
 /* Writes the sealed file into the archive behind the mark; durable when it returns, by content and by name. */
-static int write_rotation(struct eventlog *log, int fd, struct archive_mark *mark)
+static int write_rotation(struct eventlog *log, int fd, struct archive_mark *mark, uint64_t sealed_bytes)
 {
 	struct disk *disk = log->disk;
 	off_t size = disk->size(disk, fd), sealed_size = disk->size(disk, log->sealed_fd);
@@ -179,8 +179,9 @@ static int write_rotation(struct eventlog *log, int fd, struct archive_mark *mar
 
 	if (size < 0 || sealed_size < 0)
 		return (int)min(size, sealed_size);
-	if ((uint64_t)size < mark->size)
-		return -EIO; /* somebody has cut it */
+	/* Somebody has cut the one, or changed the other: then the offsets behind it would move. */
+	if ((uint64_t)size < mark->size || (uint64_t)sealed_size != sealed_bytes)
+		return -EIO;
 	if ((uint64_t)size > mark->size)
 		r = disk->truncate(disk, fd, (off_t)mark->size);
 	if (r == 0)
@@ -195,7 +196,8 @@ static int archive_sealed(struct eventlog *log, int fd, struct layout *next, str
 	struct disk *disk = log->disk;
 	uint64_t before = mark->size;
 
-	int r = write_rotation(log, fd, mark);
+	int r = write_rotation(log, fd, mark,
+			       next->files.active_begin.off - next->files.sealed_begin.off);
 	if (r == 0 && next->files.archive_fd < 0) {
 		r = disk->open(disk, log->dirfd, ARCHIVE_NAME, O_RDONLY, 0);
 		if (r >= 0)
