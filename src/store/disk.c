@@ -19,7 +19,8 @@
 
 static int posix_open(struct disk *d, int dirfd, const char *name, int flags, mode_t mode)
 {
-	return again(openat(dirfd, name, flags | O_CLOEXEC, mode));
+	/* To files O_NONBLOCK is nothing; a pipe that has a file's name must not hold up whoever opens it. */
+	return again(openat(dirfd, name, flags | O_CLOEXEC | O_NONBLOCK, mode));
 }
 
 static void posix_close(struct disk *d, int fd)
@@ -80,7 +81,9 @@ static off_t posix_size(struct disk *d, int fd)
 {
 	struct stat st;
 
-	return fstat(fd, &st) < 0 ? -errno : st.st_size;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	return S_ISREG(st.st_mode) ? st.st_size : -EINVAL;
 }
 
 struct disk disk_posix = {

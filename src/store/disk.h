@@ -24,7 +24,7 @@ struct disk {
 	int (*unlink)(struct disk *d, int dirfd, const char *name);
 	int (*mkdir)(struct disk *d, int dirfd, const char *name, mode_t mode); /* 0 also where it exists */
 	int (*lock)(struct disk *d, int fd);   /* flock(LOCK_EX | LOCK_NB); 1: somebody else has it */
-	off_t (*size)(struct disk *d, int fd); /* size or negative errno */
+	off_t (*size)(struct disk *d, int fd); /* size or negative errno; -EINVAL: no plain file */
 };
 
 /* The real disk. It has no state and may be used by any number of threads. */

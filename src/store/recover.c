@@ -65,8 +65,9 @@ static int open_active(struct eventlog *log, struct log_files *files, struct dia
 
 	for (;;) {
 		int fd = disk->open(disk, log->dirfd, ACTIVE_NAME, O_RDWR, 0);
+		/* A link that leads nowhere may be waiting for a disk: no fresh log there. */
 		if (fd == -ENOENT)
-			fd = disk->open(disk, log->dirfd, ACTIVE_NAME, O_RDWR | O_CREAT, 0644);
+			fd = disk->open(disk, log->dirfd, ACTIVE_NAME, O_RDWR | O_CREAT | O_NOFOLLOW, 0644);
 		if (fd < 0)
 			return say(diag, fd, "opening " ACTIVE_NAME);
 		log->active_fd = fd;

@@ -213,6 +213,24 @@ def test_new_directory_is_durable(new_mount):
     assert f"<{m.path}>)" in trace and f"<{m.data}>)" in trace, trace
 
 
+@pytest.mark.parametrize("name", ["app.jsonl", "app.jsonl.sealed", "archive.jsonl.zst"])
+@pytest.mark.parametrize("how", ["pipe", "directory", "dangling link"])
+def test_what_is_no_file_is_refused(new_mount, name, how):
+    """At once, and by its name; nothing is made of it. Only links that lead nowhere are as good as nothing, where nothing is wanted."""
+    m = new_mount.prepare(reducers=[])
+    path = m.data / name
+    {"pipe": os.mkfifo, "directory": os.mkdir, "dangling link": lambda p: p.symlink_to("nowhere")}[how](path)
+    if how == "dangling link" and name != "app.jsonl":
+        m.start()
+        m.unmount()
+    else:
+        done = m.sh(f"timeout 10 {eventfold()} mount data mnt", check=False)
+        assert done.returncode == 1 and name in done.stderr.decode(), done
+        done = m.sh(f"timeout 10 {eventfold()} verify data", check=False)
+        assert done.returncode in (0, 1), done
+    assert not (m.data / "nowhere").exists()
+
+
 # Snapshots that are missing, damaged, or of another log.
 
 
