@@ -220,6 +220,25 @@ static int mend_tail(struct eventlog *log, struct active_scan *scan, struct diag
 	return 0;
 }
 
+/* Only damage can have taken the sealed file's last newline. Without one the first event of the active log would be part of the line before
+ * it, even one that is still to come. */
+static int mend_sealed(struct eventlog *log, struct active_scan *scan, struct diag *diag)
+{
+	struct disk *disk = log->disk;
+	size_t done;
+
+	int r = disk_pwrite_all(disk, log->sealed_fd, "\n", 1, (off_t)scan->size, &done);
+	if (r == 0)
+		r = disk->sync(disk, log->sealed_fd);
+	if (r == 0)
+		r = active_scan(disk, log->sealed_fd, scan);
+	if (r < 0)
+		return say(diag, r, "completing the last line of " SEALED_NAME);
+	log->recovered++;
+	report(log, "the last line of " SEALED_NAME " had no newline: completed");
+	return 0;
+}
+
 /* Moves a place on by a file's whole content. */
 static void pos_add(struct log_pos *pos, const struct active_scan *scan)
 {
@@ -241,6 +260,11 @@ static int scan_files(struct eventlog *log, struct log_files *files, const struc
 		int r = active_scan(log->disk, files->sealed_fd, &scan);
 		if (r < 0)
 			return say(diag, r, "reading " SEALED_NAME);
+		if (scan.whole < scan.size && !log->options.read_only) {
+			r = mend_sealed(log, &scan, diag);
+			if (r < 0)
+				return r;
+		}
 		scan.whole = scan.size; /* all of it goes to the archive, whatever it is */
 		pos_add(&pos, &scan);
 	}
