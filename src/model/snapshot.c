@@ -143,7 +143,7 @@ int snapshot_parse(struct slice text, struct snapshot *ret, struct diag *diag)
 }
 
 /* Does the checksum over the active log hold? Where the log was rotated since, all that was folded lies in
- * the archive, and the archive's own checksums stand for it. Asks for nothing before pos.off, so that the sum
+ * the archive, and the archive's own checksums stand for it; or still in the sealed file. Asks for nothing before pos.off, so that the sum
  * can go on from one snapshot to the next. */
 static int check_active(const struct snapshot *s, struct reader *reader, struct diag *diag)
 {
@@ -152,7 +152,11 @@ static int check_active(const struct snapshot *s, struct reader *reader, struct 
 
 	if (s->offset > s->pos.off)
 		return diag_set(diag, 1, "its offset is beyond its position");
-	int r = reader_checksum(reader, s->pos.off, &checksum);
+	int r = reader_checksum_sealed(reader, s->pos.off - s->offset, s->pos.off, &checksum);
+	if (r == 0 && checksum != s->checksum)
+		return diag_set(diag, 1, "the log before it is not what it was folded from");
+	if (r == -ERANGE)
+		r = reader_checksum(reader, s->pos.off, &checksum);
 	if (r < 0)
 		return r == -ERANGE ? 0 : r;
 	/* That of no bytes: the active log begins where the snapshot ends. */

@@ -385,6 +385,15 @@ int reader_checksum(struct reader *r, uint64_t off, uint64_t *ret)
 	return 0;
 }
 
+int reader_checksum_sealed(struct reader *r, uint64_t begin, uint64_t off, uint64_t *ret)
+{
+	const struct log_files *f = &r->files;
+
+	if (f->sealed_fd < 0 || f->sealed_begin.off != begin || off > f->active_begin.off)
+		return -ERANGE;
+	return lines_hash(r->disk, f->sealed_fd, 0, off - begin, ret);
+}
+
 int reader_behind(struct reader *r, uint64_t off, struct log_pos *ret)
 {
 	const struct log_pos *plain = plain_begin(r);

@@ -40,3 +40,5 @@ int must_check reader_behind(struct reader *r, uint64_t off, struct log_pos *ret
  * where off is the active log's begin. -ERANGE where off lies before it. Goes on from the last call's place where it can, so
  * asking for ever higher offsets reads each byte once. */
 int must_check reader_checksum(struct reader *r, uint64_t off, uint64_t *ret);
+/* The same over the sealed file of a rotation that is under way. -ERANGE where there is none that begins at `begin`. */
+int must_check reader_checksum_sealed(struct reader *r, uint64_t begin, uint64_t off, uint64_t *ret);

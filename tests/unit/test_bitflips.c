@@ -19,6 +19,7 @@ struct bytes {
 
 static struct bytes active, archive, history, snapshots[SNAPSHOTS];
 static size_t snapshot_end[SNAPSHOTS]; /* of history */
+static const char *active_name = "app.jsonl";
 
 static bool is_event(void *arg, struct slice line)
 {
@@ -192,7 +193,7 @@ static void check_flipped(void)
 	bool refused = false;
 
 	simdisk_init(&s);
-	simdisk_put(&s, "app.jsonl", active.data, active.len);
+	simdisk_put(&s, active_name, active.data, active.len);
 	simdisk_put(&s, "archive.jsonl.zst", archive.data, archive.len);
 	struct eventlog *log = open_log(&s, &reports);
 	uint64_t head = eventlog_head(log).off;
@@ -232,6 +233,11 @@ int main(void)
 	check_flipped();
 	flip_each(&active, "app.jsonl");
 	flip_each(&archive, "archive.jsonl.zst");
+	/* A crash has come between the renames of a rotation. */
+	active_name = "app.jsonl.sealed";
+	flip_each(&active, "app.jsonl.sealed");
+	flip_each(&archive, "archive.jsonl.zst beside app.jsonl.sealed");
+	active_name = "app.jsonl";
 	flip_each(&snapshots[0], "older snapshot");
 	flip_each(&snapshots[1], "newer snapshot");
 	fprintf(stderr, "\n");
