@@ -254,6 +254,14 @@ static int add_foreign(struct index *x, struct disk *disk, int fd, uint64_t at, 
 	return e.bytes ? entry_add(x, &e) : 0;
 }
 
+static void begin_at(struct index_tail *t, uint64_t at)
+{
+	t->ended = false;
+	t->begin = at;
+	t->begin_pos = t->pos;
+	t->begin_frames = t->frames;
+}
+
 static int add_frame(struct index *x, struct disk *disk, int fd, const struct zframe *frame, uint64_t end)
 {
 	uint64_t at = x->tail.size, behind = at + frame->size;
@@ -262,9 +270,13 @@ static int add_frame(struct index *x, struct disk *disk, int fd, const struct zf
 
 	if (r < 0)
 		return r;
+	bool recorded = r == 0 && rec.kind == RECORD_FRAME && rec.frame_size == frame->size;
+	/* Its BEGIN is damaged so that it looks like another program's skippable frame. */
+	if (recorded && x->tail.ended && rec.begin + RECORD_SIZE == at)
+		begin_at(&x->tail, rec.begin);
 	x->tail.frames++;
 	x->tail.end_record = x->tail.recorded = false;
-	if (r == 0 && rec.kind == RECORD_FRAME && rec.frame_size == frame->size) {
+	if (recorded) {
 		struct index_entry e = entry_of(&rec);
 		r = resume(x, &(struct log_pos){e.off, e.seq, 0});
 		if (r == 0)
@@ -277,14 +289,6 @@ static int add_frame(struct index *x, struct disk *disk, int fd, const struct zf
 	r = add_foreign(x, disk, fd, at, frame);
 	x->tail.size = behind;
 	return r;
-}
-
-static void begin_here(struct index_tail *t)
-{
-	t->ended = false;
-	t->begin = t->size;
-	t->begin_pos = t->pos;
-	t->begin_frames = t->frames;
 }
 
 static int add_skippable(struct index *x, struct disk *disk, int fd, const struct zframe *frame)
@@ -302,13 +306,13 @@ static int add_skippable(struct index *x, struct disk *disk, int fd, const struc
 		if (!x->tail.ended && x->tail.recorded)
 			x->tail.ended = true;
 		else if (x->tail.ended)
-			begin_here(&x->tail);
+			begin_at(&x->tail, x->tail.size);
 	} else if (ours && rec.kind != RECORD_FRAME) {
 		r = resume(x, &rec.pos);
 		if (r < 0)
 			return r;
 		if (rec.kind == RECORD_BEGIN)
-			begin_here(&x->tail);
+			begin_at(&x->tail, x->tail.size);
 		else
 			x->tail.ended = x->tail.end_record = true;
 	}
