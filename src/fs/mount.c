@@ -46,6 +46,13 @@ static void view_changed(void *arg, const char *name)
 	follow_view_changed(arg, name);
 }
 
+static void retire_snapshots(void *arg, uint64_t active_begin)
+{
+	struct mount *m = arg;
+
+	views_retire_snapshots(m->views, active_begin);
+}
+
 static void log_sealed(void *arg)
 {
 	struct mount *m = arg;
@@ -93,7 +100,7 @@ static int open_data(struct mount *m, struct diag *diag)
 		r = d->mkdir(d, m->data_fd, "reducers", 0777);
 	if (r < 0)
 		return diag_set(diag, r, "cannot write to %s: %s", data, strerror(-r));
-	struct eventlog_options options = { .is_event = is_event, .report = report, .arg = m };
+	struct eventlog_options options = { .is_event = is_event, .report = report, .retire = retire_snapshots, .arg = m };
 	return eventlog_open(&m->log, d, m->data_fd, &options, diag);
 }
 

@@ -116,7 +116,7 @@ static int base_on_disk(struct past *p, const char *view, uint64_t reducer, uint
 	snapshot_file_name(view, name);
 	auto_close int fd = openat(p->views_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0 || read_text(fd, &text) != 0 || snapshot_parse(buf_slice(&text), &s, NULL) != 0 ||
-	    s.reducer != reducer || s.pos.seq > seq)
+	    s.reducer != reducer || s.pos.seq > seq || s.incomplete)
 		return -1;
 	*ret = s.pos;
 	return take_fd(&fd);

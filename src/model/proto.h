@@ -48,6 +48,7 @@ enum message_flags {
 	MSG_MUST_RESTORE = 8, /* ADD: not from the start */
 	MSG_TRUSTED = 16,     /* ADD: the snapshot comes from another worker, not from the disk */
 	MSG_APART = 32,       /* HELLO: others have to go first */
+	MSG_INCOMPLETE = 64,  /* AT, RENDERED: a part of history could not be read */
 };
 
 struct message {

@@ -33,6 +33,8 @@ int snapshot_write(const struct snapshot *s, struct buf *out)
 	buf_printf(out, ",\"position\":%llu,\"events\":%llu", (unsigned long long)s->pos.off,
 		   (unsigned long long)s->pos.seq);
 	add_hash(out, ",\"checksum\":\"", s->checksum);
+	if (s->incomplete)
+		buf_add_str(out, ",\"incomplete\":true");
 	buf_add_char(out, '}');
 	if (!out->failed)
 		add_hash(out, SUM_KEY, log_hash((struct slice){out->data + begin, out->len - begin}));
@@ -131,7 +133,11 @@ int snapshot_parse(struct slice text, struct snapshot *ret, struct diag *diag)
 	struct members m = find_members(text);
 	if (!get_number(m.eventfold, "/version", &version) || version != 1)
 		return diag_set(diag, 1, "it was written by another version of this program");
-	*ret = (struct snapshot){.state = m.state};
+	struct slice incomplete;
+	*ret = (struct snapshot){
+	    .state = m.state,
+	    .incomplete = json_find(m.eventfold, "/incomplete", &incomplete) && slice_eq(incomplete, SLICE("true")),
+	};
 	if (!m.state.data || !json_to_uint64(m.offset, &ret->offset) ||
 	    !get_number(m.eventfold, "/position", &ret->pos.off) ||
 	    !get_number(m.eventfold, "/events", &ret->pos.seq) ||
@@ -140,6 +146,13 @@ int snapshot_parse(struct slice text, struct snapshot *ret, struct diag *diag)
 	    (ret->pos.off > 0 && !to_hash(m.hash, &ret->pos.hash)))
 		return diag_set(diag, 1, "it lacks what a snapshot has");
 	return 0;
+}
+
+bool snapshot_is_at_begin(struct slice text)
+{
+	uint64_t offset;
+
+	return json_to_uint64(find_members(text).offset, &offset) && offset == 0;
 }
 
 /* Does the checksum over the active log hold? Where the log was rotated since, all that was folded lies in

@@ -4,7 +4,8 @@
  *      "checksum":"16 hex"},"sum":"16 hex"}\n
  *
  * state, offset (into app.jsonl) and hash (of the last folded line) are the crate's. `reducer` identifies the reducer's content,
- * `position` and `events` are the place in the whole history, `checksum` is xxh64 over app.jsonl up to `offset`, and `sum`
+ * `position` and `events` are the place in the whole history, a last "incomplete":true says that part of it could not be read,
+ * `checksum` is xxh64 over app.jsonl up to `offset`, and `sum`
  * xxh64 over all bytes of the file before `,"sum"`. */
 #pragma once
 
@@ -19,6 +20,7 @@ struct snapshot {
 	uint64_t offset;      /* into the active log */
 	uint64_t checksum;    /* over the active log up to there */
 	uint64_t reducer;     /* identity: xxh64 of the reducer's kind and content */
+	bool incomplete;      /* a part of history could not be read when it was folded */
 	struct slice state;   /* points into the text it was parsed from */
 };
 
@@ -28,6 +30,9 @@ int must_check snapshot_write(const struct snapshot *s, struct buf *out);
 /* Parses a file's text and checks all that can be checked without the log: form, sum. 1: it is none of ours (the
  * crate's, or damaged): why is in the diag. */
 int must_check snapshot_parse(struct slice text, struct snapshot *ret, struct diag *diag);
+
+/* Does a file's text, whoever wrote it, claim an offset of 0 into the active log? */
+bool snapshot_is_at_begin(struct slice text);
 
 /* Checks it against the log: its place is a line boundary not beyond `limit`, the hash is that of the line before it, the checksum
  * holds. 1: it does not fit; why is in the diag. Asked for several, sort by pos.off: the checksum goes on from one to the next. */

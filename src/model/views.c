@@ -372,6 +372,7 @@ static void views_free(struct views *v)
 	pthread_mutex_destroy(&v->dir_lock);
 	pthread_cond_destroy(&v->start_cond);
 	pthread_cond_destroy(&v->jobs_cond);
+	pthread_cond_destroy(&v->retired_cond);
 	free(v->worker_path);
 	free(v);
 }
@@ -392,6 +393,7 @@ static struct views *views_new(struct eventlog *log, struct disk *disk, int data
 	pthread_mutex_init(&v->dir_lock, NULL);
 	pthread_cond_init(&v->start_cond, NULL);
 	pthread_cond_init(&v->jobs_cond, NULL);
+	pthread_cond_init(&v->retired_cond, NULL);
 	v->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	v->worker_path = strdup(options->worker_path);
 	v->options.worker_path = v->worker_path;

@@ -106,3 +106,8 @@ void views_cancel(struct views *v, const void *key);
  * only set it going. */
 int must_check views_rebuild(struct views *v, const char *name /* NULL: all */);
 int must_check views_snapshot(struct views *v);
+
+/* A rotation has come so far that the sealed file will be removed: from now on the active log begins at `active_begin`. Removes the
+ * snapshots of views that are not kept, and those that claim to stand at the beginning of the active log but were saved before: other
+ * programs would take them for current, whatever they have missed. Waits until that is durable; not on the views thread. */
+void views_retire_snapshots(struct views *v, uint64_t active_begin);

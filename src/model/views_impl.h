@@ -84,6 +84,7 @@ struct save_job {
 	uint64_t version;
 	unsigned deaths;
 	uint64_t offset, checksum;
+	bool incomplete;
 	bool save;     /* on the disk */
 	bool handover; /* for the main worker */
 };
@@ -123,7 +124,9 @@ struct views {
 	struct diag start_why;
 	pthread_cond_t start_cond;
 	struct save_job *jobs; /* for the saver, in order */
-	bool prune;            /* for the saver, too: snapshots of views that are not kept are to be removed */
+	bool retire;           /* for the saver, too: old snapshots are to be removed */
+	uint64_t retire_begin; /* those from before the active log began here */
+	pthread_cond_t retired_cond;
 	pthread_cond_t jobs_cond;
 	bool saver_stops;
 

@@ -71,6 +71,7 @@ void views_save(struct views *v, struct entry *e, const struct message *m)
 	    .deaths = e->deaths,
 	    .offset = m->offset,
 	    .checksum = m->checksum,
+	    .incomplete = m->flags & MSG_INCOMPLETE,
 	    .save = save,
 	    .handover = handover,
 	};
@@ -148,6 +149,7 @@ static void save(struct views *v, struct save_job *job)
 	    .offset = job->offset,
 	    .checksum = job->checksum,
 	    .reducer = job->identity,
+	    .incomplete = job->incomplete,
 	    .state = {json.data, json.len - 1}, /* without its newline */
 	};
 
@@ -161,25 +163,34 @@ static void save(struct views *v, struct save_job *job)
 	free(job);
 }
 
-static bool is_kept(struct views *v, const char *file)
+/* Does the file say that its state stands at the beginning of the active log? */
+static bool is_at_begin(struct views *v, const char *file)
+{
+	auto_close int fd = openat(v->views_fd, file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+	auto_buf struct buf text = {0};
+
+	off_t size = fd < 0 ? -1 : disk_posix.size(&disk_posix, fd);
+	if (size < 0 || buf_reserve(&text, (size_t)size) < 0 ||
+	    disk_pread_all(&disk_posix, fd, text.data, (size_t)size, 0) != 0)
+		return false;
+	text.len = (size_t)size;
+	return snapshot_is_at_begin(buf_slice(&text));
+}
+
+static bool is_old(struct views *v, const char *file)
 {
 	static const char suffix[] = ".snapshot.json";
 	size_t len = strlen(file), end = sizeof(suffix) - 1;
 	char name[LIMIT_NAME + 1];
 
 	if (len <= end || len - end > LIMIT_NAME || strcmp(file + len - end, suffix) != 0)
-		return true; /* none of ours */
+		return false; /* none of ours */
 	snprintf(name, sizeof(name), "%.*s", (int)(len - end), file);
 	pthread_mutex_lock(&v->lock);
 	struct entry *e = views_find(v, name);
-	bool kept = e && !e->broken;
+	bool kept = e && !e->broken, fresh = kept && e->snapshot_off >= v->retire_begin;
 	pthread_mutex_unlock(&v->lock);
-	return kept;
-}
-
-static bool is_unkept(struct views *v, const char *file)
-{
-	return !is_kept(v, file);
+	return !kept || (!fresh && is_at_begin(v, file));
 }
 
 /* What a crash has left of a save. Only the saver makes such files. */
@@ -211,6 +222,29 @@ static void sweep(struct views *v, bool is_so(struct views *v, const char *file)
 	closedir(dir);
 }
 
+static void retire(struct views *v)
+{
+	sweep(v, is_old, "old snapshot");
+	int r = v->disk->sync_dir(v->disk, v->views_fd);
+	if (r < 0)
+		views_report(v, "the directory views could not be synced: %s", strerror(-r));
+	pthread_mutex_lock(&v->lock);
+	v->retire = false;
+	pthread_cond_signal(&v->retired_cond);
+	pthread_mutex_unlock(&v->lock);
+}
+
+void views_retire_snapshots(struct views *v, uint64_t active_begin)
+{
+	pthread_mutex_lock(&v->lock);
+	v->retire = true;
+	v->retire_begin = active_begin;
+	pthread_cond_signal(&v->jobs_cond);
+	while (v->retire)
+		pthread_cond_wait(&v->retired_cond, &v->lock);
+	pthread_mutex_unlock(&v->lock);
+}
+
 static void *saver_thread(void *arg)
 {
 	struct views *v = arg;
@@ -218,20 +252,18 @@ static void *saver_thread(void *arg)
 	sweep(v, is_temporary, "leftover");
 	for (;;) {
 		pthread_mutex_lock(&v->lock);
-		while (!v->jobs && !v->prune && !v->saver_stops)
+		while (!v->jobs && !v->retire && !v->saver_stops)
 			pthread_cond_wait(&v->jobs_cond, &v->lock);
 		struct save_job *job = v->jobs;
-		bool pruning = v->prune;
-		if (job)
+		bool retires = v->retire;
+		if (job && !retires)
 			v->jobs = job->next;
-		v->prune = false;
 		pthread_mutex_unlock(&v->lock);
-		/* After a rotation an old snapshot can look current to the crate, whatever it has missed. */
-		if (pruning)
-			sweep(v, is_unkept, "old snapshot");
-		if (job)
+		if (retires)
+			retire(v);
+		else if (job)
 			save(v, job);
-		else if (!pruning)
+		else
 			return NULL;
 	}
 }

@@ -151,8 +151,6 @@ static void publish(struct views *v)
 		v->entries[i]->snapshot_off = 0;
 		v->entries[i]->save_now = true;
 	}
-	v->prune = true;
-	pthread_cond_signal(&v->jobs_cond);
 	pthread_mutex_unlock(&v->lock);
 }
 

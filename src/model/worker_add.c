@@ -58,6 +58,9 @@ static bool open_snapshot(struct worker *w, struct addition *a, int fd, struct d
 	r = snapshot_parse(buf_slice(&a->text), &a->snapshot, why);
 	if (r == 0 && a->snapshot.reducer != a->m->identity)
 		return false; /* the reducer has been changed */
+	/* Perhaps it can be read by now: a state is made of all that can. */
+	if (r == 0 && a->snapshot.incomplete && !(a->m->flags & MSG_TRUSTED))
+		r = diag_set(why, 1, "a part of the log could not be read when it was made");
 	if (r == 0 && !(a->m->flags & MSG_TRUSTED))
 		r = snapshot_check(&a->snapshot, w->reader, atomic_load(&w->shared->head), why);
 	if (r < 0)
@@ -114,6 +117,7 @@ static int begin(struct worker *w, struct worker_view *v, struct addition *a, in
 	view_init(&v->view, v->view.id, v->view.reducer,
 		  a->restores ? &a->snapshot.pos : &(struct log_pos){0});
 	v->begin = v->view.pos;
+	v->incomplete = a->restores && a->snapshot.incomplete;
 	return 0;
 }
 

@@ -107,8 +107,10 @@ static void move_pass(struct worker *w, size_t n, const struct log_damage *damag
 		worker_report(w, "%llu bytes of the log at offset %llu are skipped: %s",
 			      (unsigned long long)damage->len, (unsigned long long)damage->off, damage->what);
 	}
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		w->pass[i]->pos = *pos;
+		container_of(w->pass[i], struct worker_view, view)->incomplete = true;
+	}
 }
 
 static void fail_pass(struct worker *w, size_t n, uint64_t off, int error)

@@ -25,6 +25,7 @@ struct worker_view {
 	struct worker_view *next;
 	struct view view;
 	bool broken;           /* and the daemon knows; or it is to be removed */
+	bool incomplete;       /* a part of history could not be read */
 	int fd;                /* its reducer's content: stays open, since the loader knows an object by its path */
 	uint32_t slot;
 	uint64_t version_base; /* the first version of this worker: versions grow over the death of workers */

@@ -201,7 +201,7 @@ void worker_answer(struct worker *w, struct worker_view *v)
 	unsigned flags = take_wants(v, &any, &known);
 	if (!any)
 		return;
-	m.flags = flags & MSG_STATE;
+	m.flags |= flags & MSG_STATE;
 	/* Without a checksum (it stands in the archive, or the log can't be read) there is no snapshot now. */
 	if (flags & MSG_SNAPSHOT) {
 		bool can = v->view.pos.off >= w->active_begin &&
@@ -229,7 +229,7 @@ void worker_tell(struct worker *w, bool idle)
 		if (idle && v->eager > 0 && v->size <= EAGER_SIZE && version != v->told_version &&
 		    !v->job.pid) {
 			struct message m = worker_view_message(v, MSG_RENDERED);
-			m.flags = MSG_STATE;
+			m.flags |= MSG_STATE;
 			v->eager--;
 			render_here(w, v, &m);
 			continue;

@@ -13,6 +13,7 @@ struct message worker_view_message(const struct worker_view *v, enum message_typ
 	return (struct message){
 	    .type = type,
 	    .view = v->view.id,
+	    .flags = v->incomplete ? MSG_INCOMPLETE : 0,
 	    .pos = v->view.pos,
 	    .version = worker_view_version(v),
 	};

@@ -18,6 +18,9 @@ struct eventlog_options {
 	bool (*is_event)(void *arg, struct slice line);
 	/* One line for a person: what the opening has mended, or what it found damaged. May be NULL. */
 	void (*report)(void *arg, const char *text);
+	/* By eventlog_archive(), on its thread: the sealed file is about to go. Whatever says something about offsets in it is to
+	 * be taken back now, durably; the active log begins at `active_begin` of history. May be NULL. */
+	void (*retire)(void *arg, uint64_t active_begin);
 	void *arg;
 	bool read_only;     /* for verify and log: no lock, mends nothing */
 	size_t frame_bytes; /* of the archive's frames, about; 0: LIMIT_FRAME */

@@ -203,6 +203,8 @@ static int archive_sealed(struct eventlog *log, int fd, struct layout *next, str
 		if (r >= 0)
 			next->files.archive_fd = r;
 	}
+	if (r >= 0 && log->options.retire)
+		log->options.retire(log->options.arg, next->files.active_begin.off);
 	if (r >= 0)
 		r = disk->unlink(disk, log->dirfd, SEALED_NAME);
 	if (r < 0)

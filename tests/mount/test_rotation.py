@@ -382,6 +382,29 @@ def test_unkept_snapshots_go_when_a_rotation_is_finished_later(new_mount):
     assert not (m.data / "views/counter.snapshot.json").exists()
 
 
+def test_no_stale_snapshot_looks_current(m):
+    """At whatever moment after a rotation the daemon ends: not of a view that is kept, either."""
+    put_stale(m)
+    for i in range(scaled(30, 5)):
+        m.append(event(2 * i))
+        m.view("count")
+        rotate(m)
+        m.remount()  # all snapshots stand at the beginning of the active log
+        assert not (m.data / "views/counter.snapshot.json").exists()
+        put_stale(m)
+        m.append(event(2 * i + 1))
+        rotate(m)
+        m.kill()
+        assert crate.active(m.data) == b""
+        for name in ("count", "types"):
+            snapshot = crate.snapshot(m.data, name)
+            if snapshot and snapshot["offset"] == 0:
+                events = [oracle.load(line.decode()) for line in crate.history(m.data).splitlines()]
+                assert snapshot["state"] == oracle.fold(name, events)
+        assert not (m.data / "views/counter.snapshot.json").exists()
+        m.start()
+
+
 def test_snapshot_of_a_removed_view_goes_at_rotation(m):
     m.append(event(0))
     rotate(m)
