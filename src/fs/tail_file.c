@@ -44,7 +44,29 @@ void tail_file_open(struct mount *m, fuse_req_t req, struct node *node, struct f
 	reply_stream(req, f);
 }
 
-/* The read is over: the next one that waits has its turn. At the end of all, that is the end of file, for the notify thread may be
+/* Before the answer: whoever has it may read again at once, and must not meet a read that is still going on. */
+static void leave(struct tail_read *t)
+{
+	struct mount *m = t->file->mount;
+
+	pthread_mutex_lock(&m->lock);
+	t->file->follower.reading = false;
+	pthread_mutex_unlock(&m->lock);
+}
+
+static void answer_error(struct tail_read *t, int error)
+{
+	leave(t);
+	reply_error(t->wait->req, error);
+}
+
+static void answer_data(struct tail_read *t, struct slice data)
+{
+	leave(t);
+	reply_data(t->wait->req, data);
+}
+
+/* After the answer: the next one that waits has its turn. At the end of all, that is the end of file, for the notify thread may be
  * gone. */
 static void finish(struct tail_read *t)
 {
@@ -53,7 +75,6 @@ static void finish(struct tail_read *t)
 	struct tail_wait *next;
 
 	pthread_mutex_lock(&m->lock);
-	f->follower.reading = false;
 	while (follow_is_over(f) && (next = follow_take(f))) {
 		pthread_mutex_unlock(&m->lock);
 		reply_data(next->req, (struct slice){ 0 });
@@ -70,7 +91,7 @@ static void finish(struct tail_read *t)
 	file_unref(f);
 }
 
-/* Nothing new after all: back to waiting, before those who came later. */
+/* Nothing new after all: back to waiting. */
 static void wait_again(struct tail_read *t)
 {
 	struct file *f = t->file;
@@ -104,9 +125,9 @@ static void log_read(struct history_read *read, int error, struct slice data)
 	t->file->follower.pos += data.len;
 	pthread_mutex_unlock(&m->lock);
 	if (error < 0)
-		reply_error(t->wait->req, error);
+		answer_error(t, error);
 	else
-		reply_data(t->wait->req, data);
+		answer_data(t, data);
 	finish(t);
 }
 
@@ -124,6 +145,7 @@ static bool give_text(struct tail_read *t)
 	pthread_mutex_unlock(&m->lock);
 	if (!text)
 		return false;
+	leave(t);
 	reply_part(t->wait->req, text->body, (off_t)pos, t->wait->size);
 	text_unref(text);
 	finish(t);
@@ -157,9 +179,9 @@ static void view_answered(void *arg, const struct views_answer *a)
 	if (error < 0) {
 		/* The end of the mount is the end of the file. */
 		if (error == -ESHUTDOWN)
-			reply_data(t->wait->req, (struct slice){ 0 });
+			answer_data(t, (struct slice){ 0 });
 		else
-			reply_error(t->wait->req, error);
+			answer_error(t, error);
 		return finish(t);
 	}
 	if (!give_text(t))
@@ -172,10 +194,10 @@ void tail_file_answer(struct file *f, struct tail_wait *wait)
 	struct tail_read *t = malloc(sizeof(*t));
 
 	if (!t) {
-		reply_error(wait->req, -ENOMEM);
 		pthread_mutex_lock(&m->lock);
 		f->follower.reading = false;
 		pthread_mutex_unlock(&m->lock);
+		reply_error(wait->req, -ENOMEM);
 		free(wait);
 		return file_unref(f);
 	}
@@ -188,7 +210,7 @@ void tail_file_answer(struct file *f, struct tail_wait *wait)
 	};
 	pthread_mutex_unlock(&m->lock);
 	if (stop) {
-		reply_data(wait->req, (struct slice){ 0 });
+		answer_data(t, (struct slice){ 0 });
 		return finish(t);
 	}
 	if (f->node->kind != NODE_TAIL_VIEW)

@@ -459,6 +459,16 @@ def test_nonblocking_reads(m):
     until_counts(m, (0, 0))
 
 
+@pytest.mark.parametrize("name", ["tail/app@0", "tail/todos.json"])
+def test_a_read_is_over_when_it_is_answered(m, name):
+    """Whoever reads on at once finds what there is, not his own last read."""
+    m.append(*[ADD] * 100)
+    whole = m.history() if is_log(name) else m.raw_view("todos")
+    for _ in range(scaled(5, 1)):
+        with opened(m.mnt / name, os.O_RDONLY | os.O_NONBLOCK) as fd:
+            assert b"".join(os.read(fd, 3) for _ in range(0, len(whole), 3)) == whole
+
+
 def test_cat_and_while_read(m):
     with Follower(["cat", m.mnt / "tail/app@0"]) as cat, Follower(
         'while read -r line; do echo "<$line>"; done < mnt/tail/app', cwd=m.path
