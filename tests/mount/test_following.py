@@ -385,6 +385,7 @@ set -e
 exec 2>&1
 "$1" mount "$2/data" "$2/mnt"
 cd "$2/mnt"
+daemon=$(jq .pid status.json)
 inotifywait -m -e modify,close_write --format '%w%f %e' views/todos.json events > "$2/told" 2> "$2/ready" &
 w=$!
 until grep -q established "$2/ready"; do sleep 0.01; done
@@ -399,6 +400,7 @@ kill $w
 cd /
 n=0
 until fusermount3 -u "$2/mnt" 2>/dev/null || [ $((n+=1)) -gt 200 ]; do sleep 0.02; done
+while kill -0 $daemon 2>/dev/null; do sleep 0.01; done  # it saves what it has
 """
         done = subprocess.run(
             m.as_user(["bash", "-c", script, "x", str(program), str(path)]), timeout=LIMIT, stdout=subprocess.PIPE
