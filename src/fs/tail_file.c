@@ -152,6 +152,17 @@ static bool give_text(struct tail_read *t)
 	return true;
 }
 
+/* Has the file given out this very state already? Another version need not be another text: versions go on when a worker is started
+ * again. The file's text is changed by nobody but the one read that is going on. */
+static bool has_given(const struct file *f, const struct seen *now, const struct text *text)
+{
+	const struct seen *seen = &f->follower.seen;
+
+	if (!seen->something || seen->broken != now->broken)
+		return false;
+	return seen->version == now->version || (text && f->text && slice_eq(f->text->body, text->body));
+}
+
 static void view_answered(void *arg, const struct views_answer *a)
 {
 	struct tail_read *t = arg;
@@ -164,10 +175,12 @@ static void view_answered(void *arg, const struct views_answer *a)
 		text = text_of_rendering(a->rendering);
 		error = text ? 0 : -ENOMEM;
 	}
+	bool broken = error == -EIO || error == -ENOENT;
+	struct seen seen = { .off = a->pos.off, .version = a->version, .broken = broken, .something = true };
+	bool same = has_given(t->file, &seen, text);
 	pthread_mutex_lock(&m->lock);
-	struct seen seen = { .off = a->pos.off, .version = a->version, .broken = a->error == -EIO, .something = true };
-	bool same = w->seen.something && w->seen.version == seen.version && w->seen.broken == seen.broken;
-	w->seen = seen;
+	if (error == 0 || broken)
+		w->seen = seen;
 	if (error == 0 && !same) {
 		old = t->file->text;
 		t->file->text = text_ref(text);

@@ -93,7 +93,7 @@ enum views_what {
 struct views_answer {
 	int error;                   /* 0; -ENOENT: no such view (any more); -EIO: broken; -EINTR: cancelled; -ESHUTDOWN */
 	struct log_pos pos;
-	uint64_t version;
+	uint64_t version;            /* of the state, as views_status() has it: may be above the rendering's */
 	struct rendering *rendering; /* the receiver's to unref */
 };
 typedef void views_done(void *arg, const struct views_answer *answer);

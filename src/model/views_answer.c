@@ -34,9 +34,10 @@ static bool answer_of(const struct entry *e, enum views_what what, uint64_t need
 	}
 	if (!e->rendering || e->rendering_pos.off < need)
 		return false;
+	/* After a worker's death the version has gone on, though the state may be the same: who has this has the newest. */
 	*ret = (struct views_answer){
 	    .pos = e->rendering_pos,
-	    .version = e->rendering->version,
+	    .version = e->rendering_pos.off >= e->pos.off ? e->version : e->rendering->version,
 	    .rendering = rendering_ref(e->rendering),
 	};
 	return true;

@@ -610,6 +610,31 @@ def test_a_view_that_goes_away_ends_its_waits(m):
         assert e.value.errno in (errno.ENOENT, errno.EIO)
 
 
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        return sum(map(int, f.read().rsplit(")", 1)[1].split()[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_worker_that_dies_changes_no_state(m):
+    """Its successor counts on, but the state is the same: who has read it waits on, without end or haste."""
+    m.append(ADD)
+    m.append(NOTHING)
+    with opened(m.mnt / "views/todos.json") as view, Follower(["cat", m.mnt / "tail/todos.json"]) as w:
+        assert w.line() + "\n" == drain(view, "views/todos.json").decode()
+        for restarts in range(1, 4):
+            until(lambda: m.status()["worker"]["pid"])
+            os.kill(m.status()["worker"]["pid"], signal.SIGKILL)
+            until(lambda: m.status()["worker"]["restarts"] == restarts and m.status()["worker"]["pid"])
+        # It may be looked at once more. What is read then has been read.
+        until(lambda: drain(view, "views/todos.json") and not ready(view, 0.1))
+        begin = cpu_seconds(m.pid)
+        assert not w.more(1), w.line()
+        assert cpu_seconds(m.pid) - begin < 0.1, "the daemon is busy"
+        m.append(ADD)
+        assert ready(view, LIMIT)
+        assert json.loads(w.line())["next_id"] == 2
+
+
 # The end
 
 
