@@ -53,6 +53,11 @@ static void retire_snapshots(void *arg, uint64_t active_begin)
 	views_retire_snapshots(m->views, active_begin);
 }
 
+static bool is_interrupted(void *arg, const void *key)
+{
+	return fuse_req_interrupted((fuse_req_t)key);
+}
+
 static void log_sealed(void *arg)
 {
 	struct mount *m = arg;
@@ -142,6 +147,7 @@ static int start_threads(struct mount *m, struct diag *diag)
 		.snapshot_bytes = SNAPSHOT_BYTES,
 		.report = report,
 		.changed = view_changed,
+		.cancelled = is_interrupted,
 		.arg = m,
 	};
 	struct committer_options committer = {

@@ -23,6 +23,8 @@ struct views_options {
 	void (*report)(void *arg, const char *text);
 	/* Something about a view has changed (state, error, existence): for followers. Called on the views thread, without a lock. */
 	void (*changed)(void *arg, const char *name);
+	/* Has the one who wants something under this key given up already (see views_cancel())? Called under the lock. NULL: never. */
+	bool (*cancelled)(void *arg, const void *key);
 	void *arg;
 };
 
@@ -99,7 +101,8 @@ struct views_answer {
 typedef void views_done(void *arg, const struct views_answer *answer);
 /* `done` is called exactly once, perhaps before this returns. `key` names the request for views_cancel(). */
 void views_want(struct views *v, const char *name, enum views_what what, const void *key, views_done *done, void *arg);
-/* A waiting request is answered with -EINTR (on the views thread); one that is being answered already is left alone. */
+/* A waiting request is answered with -EINTR (on the views thread); one that is being answered already is left alone. One that is not
+ * there yet, since another thread is about to ask for it, is none of these: that is what `cancelled` is for. */
 void views_cancel(struct views *v, const void *key);
 
 /* `echo rebuild [NAME] > ctl`, `echo snapshot > ctl`: throws the state away and folds from the start; saves all snapshots now. Both

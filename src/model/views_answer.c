@@ -129,6 +129,11 @@ static bool enter(struct views *v, const char *name, struct waiter *w, struct wo
 	entry_sync(e);
 	if (answer_of(e, w->what, w->need, &w->answer))
 		return true;
+	/* A cancel either came before, and is seen here, or it will find the waiter. */
+	if (v->options.cancelled && v->options.cancelled(v->options.arg, w->key)) {
+		w->answer = (struct views_answer){.error = -EINTR};
+		return true;
+	}
 	w->next = e->waiters;
 	e->waiters = w;
 	if (!e->worker || is_asked(e, w))

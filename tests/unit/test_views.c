@@ -23,6 +23,7 @@ struct fixture {
 	int fd;
 	struct eventlog *log;
 	struct views *views;
+	const void *given_up; /* what nobody waits for any more */
 	pthread_mutex_t lock;
 	char reports[16384]; /* under the lock */
 };
@@ -47,6 +48,11 @@ static bool reported(struct fixture *f, const char *what)
 	return found;
 }
 
+static bool is_given_up(void *arg, const void *key)
+{
+	return key == ((struct fixture *)arg)->given_up;
+}
+
 static bool is_event(void *arg, struct slice line)
 {
 	return true;
@@ -67,6 +73,7 @@ static void start_with(struct fixture *f, const struct views_options *with)
 
 	options.worker_path = worker;
 	options.report = report;
+	options.cancelled = is_given_up;
 	options.arg = f;
 	CHECK_INT(eventlog_open(&f->log, &disk_posix, f->fd, &log_options, &diag), 0);
 	CHECK_INT(views_start(&f->views, f->log, &disk_posix, f->fd, &options, &diag), 0);
@@ -681,6 +688,12 @@ static void test_cancel(struct fixture *f)
 	views_cancel(f->views, &c);
 	call_wait(&c);
 	CHECK_INT(c.answer.error, -EINTR);
+	/* Cancelled before it was asked for. */
+	f->given_up = &c;
+	call_begin(&c, f, "loop", VIEWS_STATE);
+	call_wait(&c);
+	CHECK_INT(c.answer.error, -EINTR);
+	f->given_up = NULL;
 	drop(f, "loop.so");
 	views_refresh(f->views);
 	call_wait(&d);
