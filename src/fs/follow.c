@@ -319,13 +319,6 @@ static void free_views(struct changed_view *views)
 	}
 }
 
-static void tell_views(struct mount *m, struct changed_view *views)
-{
-	for (struct changed_view *v = views; v; v = v->next)
-		if (!v->told)
-			tell(m, v->name);
-}
-
 static bool take_flag(bool *flag)
 {
 	bool was = *flag;
@@ -355,8 +348,7 @@ static void raise_all(struct mount *m, bool log, struct changed_view *views)
 	for (; views; views = views->next) {
 		char path[LIMIT_NAME + 16];
 		snprintf(path, sizeof(path), "views/%s.json", views->name);
-		if (views->notice)
-			notice_raise(m, path);
+		notice_raise(m, path);
 	}
 }
 
@@ -426,34 +418,48 @@ static bool wait_for_change(struct mount *m)
 	return true;
 }
 
-/* Under the lock: is there anybody to be told? */
-static bool untold(struct follow *follow)
+/* Under the lock: the view whose followers have not been told for the longest time. It stays, as the last, where inotify is to be raised for
+ * it: once, however often it changes until then. */
+static bool take_untold(struct follow *follow, char *ret_name)
 {
-	for (struct changed_view *v = follow->views; v; v = v->next)
-		if (!v->told)
-			return true;
-	return follow->log_changed;
+	struct changed_view **p = &follow->views;
+
+	while (*p && (*p)->told)
+		p = &(*p)->next;
+	struct changed_view *v = *p;
+	if (!v)
+		return false;
+	memcpy(ret_name, v->name, sizeof(v->name));
+	*p = v->next;
+	if (!v->notice) {
+		free(v);
+		return true;
+	}
+	while (*p)
+		p = &(*p)->next;
+	v->next = NULL;
+	v->told = true;
+	*p = v;
+	return true;
 }
 
-/* Tells the followers of all that has changed; the lock is released in between. */
-static void tell_changes(struct mount *m)
+/* Tells the followers of the log and of one view, in turn; under the lock, which is released in between. False: there was nobody to be
+ * told. */
+static bool tell_changes(struct mount *m)
 {
 	struct follow *follow = &m->follow;
-	struct changed_view *views = follow->views, **end = &views;
-	bool log = follow->log_changed;
+	char view[LIMIT_NAME + 1];
+	bool log = take_flag(&follow->log_changed), untold = take_untold(follow, view);
 
-	follow->log_changed = false;
-	follow->views = NULL;
+	if (!log && !untold)
+		return false;
 	pthread_mutex_unlock(&m->lock);
 	if (log)
 		tell(m, NULL);
-	tell_views(m, views);
+	if (untold)
+		tell(m, view);
 	pthread_mutex_lock(&m->lock);
-	/* They stay until inotify has been raised for them; what has changed again meanwhile comes behind. */
-	for (; *end; end = &(*end)->next)
-		(*end)->told = true;
-	*end = follow->views;
-	follow->views = views;
+	return true;
 }
 
 /* Under the lock. */
@@ -480,9 +486,7 @@ static void *follow_thread(void *arg)
 			pthread_mutex_unlock(&m->lock);
 			tell_all(m);
 			pthread_mutex_lock(&m->lock);
-		} else if (untold(follow)) {
-			tell_changes(m);
-		} else if (wait_for_change(m)) {
+		} else if (!tell_changes(m) && wait_for_change(m)) {
 			raise_changes(m);
 		}
 	}
@@ -505,20 +509,19 @@ static void log_changed(struct mount *m, bool notice)
 
 static void view_changed(struct mount *m, const char *view, bool notice)
 {
-	struct changed_view *fresh = calloc(1, sizeof(*fresh)), *v;
+	struct changed_view *fresh = calloc(1, sizeof(*fresh)), **p = &m->follow.views;
 
 	pthread_mutex_lock(&m->lock);
-	for (v = m->follow.views; v && strcmp(v->name, view) != 0;)
-		v = v->next;
-	if (!v && fresh) {
+	while (*p && strcmp((*p)->name, view) != 0)
+		p = &(*p)->next;
+	if (!*p && fresh) {
 		memcpy(fresh->name, view, strlen(view) + 1);
-		fresh->next = m->follow.views;
-		m->follow.views = v = fresh;
+		*p = fresh;
 		fresh = NULL;
 	}
-	if (v) {
-		v->told = false;
-		v->notice |= notice;
+	if (*p) {
+		(*p)->told = false;
+		(*p)->notice |= notice;
 	}
 	pthread_mutex_unlock(&m->lock);
 	free(fresh);
