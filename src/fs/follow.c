@@ -6,23 +6,32 @@
 #include <linux/close_range.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
-#include <time.h>
 
 #include "fs/file.h"
 #include "fs/notice.h"
 #include "fs/reply.h"
 #include "fs/tail_file.h"
 
-/* While changes keep coming, inotify is raised this often at the most: it costs the fuse thread several requests. After a rest so many
- * may follow one another at once: an event is told of first, then the views, each when it has folded it. */
-#define NOTICE_INTERVAL_NS 2000000u
-#define NOTICE_BURST 4
+/* Raising inotify costs the fuse thread several requests, and whoever is told reads: all others wait in line meanwhile. A change after a
+ * time without any is told of at once. While changes keep coming, the time until the next notice doubles, up to a limit. */
+#define NOTICE_QUIET_US 2500
+#define NOTICE_PAUSE_US 500
+#define NOTICE_PAUSE_MAX_US 16000
 
+/* So it is with followers that are told. Where they are more than a few, there is so much time for each until the next round, if there is
+ * one to come by then: a thousand don't stop the writers. */
+#define TELL_FEW 10
+#define TELL_PAUSE_US 400
+
+/* There is one for a view, however often it changes until all is done. */
 struct changed_view {
 	struct changed_view *next;
 	char name[LIMIT_NAME + 1];
-	bool told;   /* its followers know */
-	bool notice; /* inotify is to be raised */
+	enum due_view {
+		TELL = 1,   /* its followers */
+		NOTICE = 2, /* inotify is to be raised */
+		RAISE = 4,  /* now, by the raising thread */
+	} due;
 };
 
 /* Under the lock: the file is in the list while somebody waits on it. */
@@ -276,8 +285,8 @@ static bool make_room(struct mount *m, struct due *due)
 	return false;
 }
 
-/* Tells those who follow the log (view NULL) or one view, and have not read what there is. */
-static void tell(struct mount *m, const char *view)
+/* Tells those who follow the log (view NULL) or one view, and have not read what there is; how many that are. */
+static size_t tell(struct mount *m, const char *view)
 {
 	struct seen now = state_of(m, view);
 	struct due due = { 0 };
@@ -290,8 +299,10 @@ static void tell(struct mount *m, const char *view)
 			collect(f, &due);
 	}
 	pthread_mutex_unlock(&m->lock);
+	size_t n = due.n_polls + due.n_reads;
 	if (room)
 		serve_due(m, &due);
+	return n;
 }
 
 /* At the end, and when the mount is detached: everybody who waits, for whatever. Who has nothing to read waits again. */
@@ -319,6 +330,38 @@ static void free_views(struct changed_view *views)
 	}
 }
 
+static bool any_due(const struct follow *follow, enum due_view what)
+{
+	for (const struct changed_view *v = follow->views; v; v = v->next)
+		if (v->due & what)
+			return true;
+	return false;
+}
+
+/* Under the lock: the view of which this has been due for the longest time. */
+static bool take_due(struct follow *follow, enum due_view what, char *ret_name)
+{
+	struct changed_view **p = &follow->views;
+
+	while (*p && !((*p)->due & what))
+		p = &(*p)->next;
+	struct changed_view *v = *p;
+	if (!v)
+		return false;
+	memcpy(ret_name, v->name, sizeof(v->name));
+	*p = v->next;
+	v->due &= ~what;
+	if (!v->due) {
+		free(v);
+		return true;
+	}
+	while (*p)
+		p = &(*p)->next;
+	v->next = NULL;
+	*p = v;
+	return true;
+}
+
 static bool take_flag(bool *flag)
 {
 	bool was = *flag;
@@ -327,28 +370,63 @@ static bool take_flag(bool *flag)
 	return was;
 }
 
-static uint64_t clock_ns(void)
+static uint64_t now_us(void)
 {
-	struct timespec now;
+	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-/* When the next notice may follow one that is raised now; `before` is when this one might have been. */
-static uint64_t next_notice(uint64_t before)
+/* Under the lock: sleeps until something changes, or until then. */
+static void sleep_until(struct mount *m, uint64_t us)
 {
-	return max(before, clock_ns() - (NOTICE_BURST - 1) * NOTICE_INTERVAL_NS) + NOTICE_INTERVAL_NS;
+	struct timespec t = {.tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000) * 1000};
+
+	pthread_cond_timedwait(&m->follow.wake, &m->lock, &t);
 }
 
-static void raise_all(struct mount *m, bool log, struct changed_view *views)
+/* Under the lock: a notice is wanted. */
+static void pace_want(struct pace *p)
 {
-	if (log)
-		notice_raise(m, "events/app");
-	for (; views; views = views->next) {
-		char path[LIMIT_NAME + 16];
-		snprintf(path, sizeof(path), "views/%s.json", views->name);
+	uint64_t now = now_us();
+
+	if (p->wanted)
+		return;
+	p->wanted = true;
+	if (now >= p->last + NOTICE_QUIET_US) {
+		p->next = now;
+		p->pause = NOTICE_PAUSE_US;
+	} else {
+		p->next = p->last + p->pause;
+		p->pause = min(2 * p->pause, (uint64_t)NOTICE_PAUSE_MAX_US);
+	}
+}
+
+/* Under the lock: is it to be raised now? Then it is, once. */
+static bool pace_take(struct pace *p)
+{
+	uint64_t now = now_us();
+
+	if (!p->wanted || now < p->next)
+		return false;
+	p->wanted = false;
+	p->last = now;
+	return true;
+}
+
+/* Under the lock, which is released in between. */
+static void raise_all(struct mount *m)
+{
+	char path[LIMIT_NAME + 16], view[LIMIT_NAME + 1];
+	bool log = take_flag(&m->follow.raise_log);
+
+	while (log || take_due(&m->follow, RAISE, view)) {
+		snprintf(path, sizeof(path), log ? "events/app" : "views/%s.json", view);
+		log = false;
+		pthread_mutex_unlock(&m->lock);
 		notice_raise(m, path);
+		pthread_mutex_lock(&m->lock);
 	}
 }
 
@@ -386,11 +464,7 @@ static void *raise_thread(void *arg)
 			break;
 		if (!follow->raising)
 			continue;
-		pthread_mutex_unlock(&m->lock);
-		raise_all(m, follow->raise_log, follow->raise_views);
-		free_views(follow->raise_views);
-		pthread_mutex_lock(&m->lock);
-		follow->next_notice_ns = next_notice(follow->next_notice_ns);
+		raise_all(m);
 		follow->raising = false;
 		pthread_cond_signal(&follow->wake);
 	}
@@ -398,81 +472,60 @@ static void *raise_thread(void *arg)
 	return NULL;
 }
 
-/* Sleeps until something changes or notices may be raised again; under the lock. True: the latter. */
-static bool wait_for_change(struct mount *m)
+/* Under the lock: hands over what inotify is to be raised for by now. False: nothing. */
+static bool raise_changes(struct mount *m)
 {
 	struct follow *follow = &m->follow;
 
-	if (follow->raising || (!follow->log_notice && !follow->views)) {
-		pthread_cond_wait(&follow->wake, &m->lock);
+	if (follow->raising)
 		return false;
-	}
-	if (clock_ns() < follow->next_notice_ns) {
-		struct timespec until = {
-			.tv_sec = (time_t)(follow->next_notice_ns / 1000000000),
-			.tv_nsec = (long)(follow->next_notice_ns % 1000000000),
-		};
-		pthread_cond_timedwait(&follow->wake, &m->lock, &until);
-		return false;
-	}
-	return true;
+	follow->raise_log = pace_take(&follow->log_pace);
+	bool views = pace_take(&follow->views_pace);
+	for (struct changed_view *v = follow->views; views && v; v = v->next)
+		if (v->due & NOTICE)
+			v->due = (v->due & ~NOTICE) | RAISE;
+	follow->raising = follow->raise_log || views;
+	if (follow->raising)
+		pthread_cond_signal(&follow->raise);
+	return follow->raising;
 }
 
-/* Under the lock: the view whose followers have not been told for the longest time. It stays, as the last, where inotify is to be raised for
- * it: once, however often it changes until then. */
-static bool take_untold(struct follow *follow, char *ret_name)
+/* Sleeps until something changes or notices may be raised again; under the lock. */
+static void wait_for_change(struct mount *m)
 {
-	struct changed_view **p = &follow->views;
+	struct follow *follow = &m->follow;
+	uint64_t log = follow->log_pace.wanted ? follow->log_pace.next : UINT64_MAX;
+	uint64_t views = follow->views_pace.wanted ? follow->views_pace.next : UINT64_MAX;
 
-	while (*p && (*p)->told)
-		p = &(*p)->next;
-	struct changed_view *v = *p;
-	if (!v)
-		return false;
-	memcpy(ret_name, v->name, sizeof(v->name));
-	*p = v->next;
-	if (!v->notice) {
-		free(v);
-		return true;
-	}
-	while (*p)
-		p = &(*p)->next;
-	v->next = NULL;
-	v->told = true;
-	*p = v;
-	return true;
+	if (follow->raising || min(log, views) == UINT64_MAX)
+		pthread_cond_wait(&follow->wake, &m->lock);
+	else
+		sleep_until(m, min(log, views));
 }
 
-/* Tells the followers of the log and of one view, in turn; under the lock, which is released in between. False: there was nobody to be
+/* Tells the followers of the log and of one view, in turn; under the lock, which is released in between. False: there is nobody to be
  * told. */
 static bool tell_changes(struct mount *m)
 {
 	struct follow *follow = &m->follow;
 	char view[LIMIT_NAME + 1];
-	bool log = take_flag(&follow->log_changed), untold = take_untold(follow, view);
+	size_t n = 0;
 
-	if (!log && !untold)
+	if (!follow->log_changed && !any_due(follow, TELL))
 		return false;
+	if (now_us() < follow->next_tell) {
+		sleep_until(m, follow->next_tell);
+		return true;
+	}
+	bool log = take_flag(&follow->log_changed), untold = take_due(follow, TELL, view);
 	pthread_mutex_unlock(&m->lock);
 	if (log)
-		tell(m, NULL);
+		n += tell(m, NULL);
 	if (untold)
-		tell(m, view);
+		n += tell(m, view);
 	pthread_mutex_lock(&m->lock);
+	follow->next_tell = n > TELL_FEW ? now_us() + n * TELL_PAUSE_US : 0;
 	return true;
-}
-
-/* Under the lock. */
-static void raise_changes(struct mount *m)
-{
-	struct follow *follow = &m->follow;
-
-	follow->raise_views = follow->views;
-	follow->raise_log = follow->log_notice;
-	follow->views = NULL;
-	follow->log_notice = false;
-	follow->raising = true;
-	pthread_cond_signal(&follow->raise);
 }
 
 static void *follow_thread(void *arg)
@@ -486,9 +539,11 @@ static void *follow_thread(void *arg)
 			pthread_mutex_unlock(&m->lock);
 			tell_all(m);
 			pthread_mutex_lock(&m->lock);
-		} else if (!tell_changes(m) && wait_for_change(m)) {
-			raise_changes(m);
+			continue;
 		}
+		bool told = tell_changes(m);
+		if (!raise_changes(m) && !told)
+			wait_for_change(m);
 	}
 	pthread_mutex_unlock(&m->lock);
 	tell_all(m);
@@ -502,7 +557,8 @@ static void log_changed(struct mount *m, bool notice)
 {
 	pthread_mutex_lock(&m->lock);
 	m->follow.log_changed = true;
-	m->follow.log_notice |= notice && m->follow.mnt;
+	if (notice)
+		pace_want(&m->follow.log_pace);
 	pthread_mutex_unlock(&m->lock);
 	pthread_cond_signal(&m->follow.wake);
 }
@@ -519,10 +575,10 @@ static void view_changed(struct mount *m, const char *view, bool notice)
 		*p = fresh;
 		fresh = NULL;
 	}
-	if (*p) {
-		(*p)->told = false;
-		(*p)->notice |= notice;
-	}
+	if (*p)
+		(*p)->due |= notice ? TELL | NOTICE : TELL;
+	if (notice)
+		pace_want(&m->follow.views_pace);
 	pthread_mutex_unlock(&m->lock);
 	free(fresh);
 	pthread_cond_signal(&m->follow.wake);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #define FUSE_USE_VERSION 314
 #include <fuse_lowlevel.h>
@@ -42,6 +43,12 @@ struct follower {
 	struct seen seen;
 };
 
+/* When inotify is raised again: µs, of CLOCK_MONOTONIC. */
+struct pace {
+	bool wanted;
+	uint64_t last, next, pause;
+};
+
 struct follow {
 	pthread_t thread, raise_thread;
 	bool inited, started;
@@ -55,15 +62,14 @@ struct follow {
 	bool check_mounts;       /* the table of mounts has changed */
 	bool detached;           /* a lazy unmount: nobody can come in any more, and what blocks is to end */
 	bool tell_all;           /* all who wait are to look again */
-	bool log_changed, log_notice; /* followers are to be told; inotify is to be raised */
+	bool log_changed;        /* its followers are to be told */
 	struct changed_view *views;
+	uint64_t next_tell;      /* µs of CLOCK_MONOTONIC; not before that */
 	uint64_t waiting;        /* blocked reads and polls */
 	pthread_cond_t raise;
-	bool raising;            /* the next two are the raising thread's until it says that it is done */
-	uint64_t next_notice_ns; /* CLOCK_MONOTONIC; not before that */
-
+	struct pace log_pace, views_pace;
+	bool raising;            /* the raising thread is at work */
 	bool raise_log;
-	struct changed_view *raise_views;
 
 	/* The raising thread's own; tid is read by the fuse thread. */
 	_Atomic pid_t tid;
