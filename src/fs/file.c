@@ -11,7 +11,7 @@ struct file *file_new(struct mount *m, struct node *node, fuse_req_t req, const 
 	f->node = node;
 	f->pid = fuse_req_ctx(req)->pid;
 	f->flags = fi->flags;
-	f->notice = follow_is_notice(m, f->pid);
+	f->notice = notice_is_its(m, f->pid);
 	follower_init(f);
 	pthread_mutex_lock(&m->lock);
 	f->next = node->files;

@@ -17,7 +17,7 @@ struct file {
 	bool started;               /* something has been read: offset 0 takes a fresh text. fuse thread */
 
 	struct follower follower;
-	bool notice;                /* opened by the notify thread, to raise inotify and for nothing else */
+	bool notice;                /* opened to raise inotify and for nothing else (notice.h) */
 
 	uint64_t end;               /* at/N/app: where it ends, in bytes */
 

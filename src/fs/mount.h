@@ -64,6 +64,7 @@ struct mount {
 	uint64_t open_files;
 	bool closing; /* nothing may be given to the committer any more */
 	struct follow follow;
+	struct notice notice;
 	struct deferred deferred;
 };
 

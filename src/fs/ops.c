@@ -114,7 +114,7 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to
 	if (to_set & (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID | FUSE_SET_ATTR_SIZE) || !is_owner(req))
 		return reply_error(req, -EPERM);
 	/* A notice waits for no rendering: the kernel asks again before it tells anybody the size. */
-	if (node && follow_is_notice(mount_of(req), fuse_req_ctx(req)->pid))
+	if (node && notice_is_its(mount_of(req), fuse_req_ctx(req)->pid))
 		return reply_attr(req, mount_of(req), node, reply_size_hint(mount_of(req), node->kind));
 	op_getattr(req, ino, fi);
 }
@@ -155,7 +155,7 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		return reply_error(req, -EACCES);
 	/* What the log holds matters when it is read. */
 	bool waits = node_tells_head(node->kind) && !node_is_log(node->kind) &&
-		     !follow_is_notice(m, fuse_req_ctx(req)->pid);
+		     !notice_is_its(m, fuse_req_ctx(req)->pid);
 	if (!waits || !deferred_until_committed(m, &call))
 		run_open(&call);
 }
@@ -209,7 +209,7 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 
 static void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *ph)
 {
-	follow_poll(req, file_of(fi), ph);
+	follower_poll(req, file_of(fi), ph);
 }
 
 /* The kernel does not check for us: modes are the same for all, but for who may write. */

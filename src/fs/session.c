@@ -6,7 +6,7 @@
 
 int session_run(struct fuse_session *se, struct mount *m, int stop_fd)
 {
-	auto_close int mounts = m->follow.mnt ? open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC) : -1;
+	auto_close int mounts = m->notice.mnt ? open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC) : -1;
 	struct pollfd fds[] = {
 		{ .fd = fuse_session_fd(se), .events = POLLIN },
 		{ .fd = stop_fd, .events = POLLIN },
@@ -17,7 +17,7 @@ int session_run(struct fuse_session *se, struct mount *m, int stop_fd)
 	struct fuse_buf buf = { 0 };
 	int r = 0;
 
-	follow_mounted(m);
+	notice_mounted(m);
 	/* A blocking read could miss a stop that comes just before it. */
 	if (fcntl(fds[0].fd, F_SETFL, fcntl(fds[0].fd, F_GETFL) | O_NONBLOCK) < 0)
 		return -errno;
@@ -41,7 +41,7 @@ int session_run(struct fuse_session *se, struct mount *m, int stop_fd)
 		if (fds[2].revents)
 			break;
 		if (fds[3].revents)
-			follow_mounts_changed(m);
+			notice_mounts_changed(m);
 		/* The notify thread may be at work on the mount: requests are answered until it has ended. */
 		if (fds[1].revents) {
 			fds[1].fd = -1;

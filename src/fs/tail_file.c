@@ -75,7 +75,7 @@ static void finish(struct tail_read *t)
 	struct tail_wait *next;
 
 	pthread_mutex_lock(&m->lock);
-	while (follow_is_over(f) && (next = follow_take(f))) {
+	while (follower_is_over(f) && (next = follower_take(f))) {
 		pthread_mutex_unlock(&m->lock);
 		reply_data(next->req, (struct slice){ 0 });
 		free(next);
@@ -98,12 +98,12 @@ static void wait_again(struct tail_read *t)
 	struct mount *m = f->mount;
 
 	pthread_mutex_lock(&m->lock);
-	bool stop = follow_is_over(f);
+	bool stop = follower_is_over(f);
 	bool interrupted = fuse_req_interrupted(t->wait->req);
 	f->follower.reading = false;
 	bool nonblock = t->wait->nonblock;
 	if (!stop && !interrupted && !nonblock) {
-		follow_wait(f, t->wait);
+		follower_wait(f, t->wait);
 		t->wait = NULL;
 	}
 	pthread_mutex_unlock(&m->lock);
@@ -215,7 +215,7 @@ void tail_file_answer(struct file *f, struct tail_wait *wait)
 		return file_unref(f);
 	}
 	pthread_mutex_lock(&m->lock);
-	bool stop = follow_is_over(f);
+	bool stop = follower_is_over(f);
 	*t = (struct tail_read){
 		.history = { .off = f->follower.pos, .size = wait->size, .done = log_read },
 		.file = f,
@@ -236,7 +236,7 @@ static void interrupted(fuse_req_t req, void *arg)
 {
 	struct mount *m = arg;
 
-	follow_interrupt(m, req);
+	follower_interrupt(m, req);
 	views_cancel(m->views, req);
 }
 
@@ -265,10 +265,10 @@ void tail_file_read(fuse_req_t req, struct file *f, size_t size, bool nonblock)
 		return reply_error(req, -EINTR);
 	}
 	pthread_mutex_lock(&m->lock);
-	bool waits = must_wait(f, eventlog_head(m->log).off) && !follow_is_over(f);
+	bool waits = must_wait(f, eventlog_head(m->log).off) && !follower_is_over(f);
 	bool refuse = waits && nonblock;
 	if (waits && !nonblock) {
-		follow_wait(f, wait);
+		follower_wait(f, wait);
 	} else if (!waits) {
 		f->follower.reading = true;
 		f->refs++;

@@ -235,7 +235,7 @@ void text_file_open(struct mount *m, fuse_req_t req, struct node *node, struct f
 {
 	struct file *f;
 
-	if ((fi->flags & O_ACCMODE) != O_RDONLY && !follow_is_notice(m, fuse_req_ctx(req)->pid))
+	if ((fi->flags & O_ACCMODE) != O_RDONLY && !notice_is_its(m, fuse_req_ctx(req)->pid))
 		return reply_error(req, -EACCES);
 	f = file_new(m, node, req, fi);
 	if (!f)
