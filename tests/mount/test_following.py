@@ -471,6 +471,21 @@ def test_a_read_is_over_when_it_is_answered(m, name):
             assert b"".join(os.read(fd, 3) for _ in range(0, len(whole), 3)) == whole
 
 
+def test_a_mode_that_changes_after_open(m):
+    with opened(m.mnt / "tail/app") as fd:
+        os.set_blocking(fd, False)
+        with pytest.raises(BlockingIOError):
+            os.read(fd, 4096)
+        os.set_blocking(fd, True)
+
+        def append_when_it_waits():
+            until(lambda: counts(m)[1] == 1)
+            m.append(ADD)
+
+        with child(append_when_it_waits):
+            assert os.read(fd, 4096) == line_of(ADD)
+
+
 def test_cat_and_while_read(m):
     with Follower(["cat", m.mnt / "tail/app@0"]) as cat, Follower(
         'while read -r line; do echo "<$line>"; done < mnt/tail/app', cwd=m.path
@@ -658,6 +673,28 @@ def test_tails_end_with_the_mount(new_mount, how):
     assert m.process.wait() == 0
     Mount.live.remove(m)
     assert not os.path.ismount(m.mnt)
+
+
+def test_followers_outlive_a_daemon_that_is_killed(m):
+    """They get an error at once, whatever they wait in: nobody is stuck with the dead."""
+    with contextlib.ExitStack() as stack:
+        tails = [stack.enter_context(Follower(["cat", m.mnt / name])) for name in ("tail/app", "tail/app@0", "tail/todos.json")]
+        fd = stack.enter_context(opened(m.app))
+        until(lambda: counts(m)[1] == len(tails), "all wait")
+
+        def kill_it():
+            until(lambda: counts(m)[1] == len(tails) + 1)
+            os.kill(m.pid, signal.SIGKILL)
+
+        with child(kill_it):
+            assert ready(fd, LIMIT), "an error is something to be told of"
+        for w in tails:
+            assert w.end() == 1
+    m.kill()
+    m.detach()
+    m.start()
+    m.append(ADD)
+    assert m.view("todos")["next_id"] == 1
 
 
 @pytest.mark.limit(6)
