@@ -7,6 +7,7 @@
 #include "../unit/check.h"
 #include "kernel.h"
 
+#define TODO "{\"type\":\"todo_added\",\"data\":{\"text\":\"x\"}}\n"
 #define A "{\"type\":\"a\",\"data\":1,\"ts\":7}\n"
 
 static const char *const shipped[] = { "count", "todos", NULL };
@@ -132,6 +133,75 @@ static void polls(struct kernel *k, const char *path, uint64_t kh, const char *c
 	kernel_release(k, (uint64_t)ino, fh);
 }
 
+/* An open file, and the read on it that is not answered yet; 0: none. */
+struct handle {
+	uint64_t ino, fh, read;
+	bool open;
+};
+
+static void end_read(struct kernel *k, struct handle *h, bool interrupt)
+{
+	if (h->read && interrupt)
+		kernel_interrupt(k, h->read);
+	struct reply *r = !h->read ? NULL : interrupt ? kernel_wait(k, h->read) : kernel_poll(k, h->read, 0);
+	if (!r)
+		return;
+	CHECK(r->error == 0 || r->error == -EINTR || r->error == -EAGAIN);
+	free(r);
+	h->read = 0;
+}
+
+static void step(struct kernel *k, struct handle *h, unsigned what)
+{
+	static const char *const paths[] = {
+		"tail/app",   "tail/app@0",	  "tail/todos.json",	"tail/count.json",
+		"events/app", "views/todos.json", "views/count.offset", "head/app",
+	};
+
+	if (!h->open) {
+		const char *path = paths[what % countof(paths)];
+		h->ino = (uint64_t)kernel_lookup(k, path);
+		CHECK_INT(kernel_open(k, h->ino, O_RDONLY, &h->fh), 0);
+		h->open = true;
+	} else if (h->read) {
+		end_read(k, h, what % 3 == 0);
+	} else if (what % 4 == 0) {
+		poll_once(k, h->ino, h->fh, what);
+	} else if (what % 7 == 0) {
+		kernel_release(k, h->ino, h->fh);
+		h->open = false;
+	} else {
+		h->read = send_read(k, h->ino, h->fh, 1 + what % 4096, what % 5 ? 0 : O_NONBLOCK);
+	}
+}
+
+/* Followers are opened, interrupted and closed at random while events are appended: each read ends, and nothing is left. */
+static void come_and_go(struct kernel *k)
+{
+	struct handle handles[30] = { 0 };
+	unsigned seed = 1;
+	struct reply *r;
+	int error;
+
+	for (int i = 0; i < 4000; i++) {
+		struct handle *h = &handles[(unsigned)rand_r(&seed) % countof(handles)];
+		step(k, h, (unsigned)rand_r(&seed));
+		if (i % 5 == 0)
+			CHECK_INT(kernel_append(k, i % 2 ? A : TODO), 0);
+		while ((r = kernel_poll(k, 0, 0)))
+			free(r);
+	}
+	for (size_t i = 0; i < countof(handles); i++) {
+		end_read(k, &handles[i], true);
+		if (handles[i].open)
+			kernel_release(k, handles[i].ino, handles[i].fh);
+	}
+	char *status = kernel_cat(k, "status.json", &error);
+	CHECK_INT(error, 0);
+	CHECK(strstr(status, "\"open_files\":1,\"waiting\":0,")); /* the one that asks */
+	free(status);
+}
+
 static char *head(struct kernel *k)
 {
 	int error;
@@ -236,6 +306,7 @@ static void all(enum sync_mode sync)
 	polls(&k, "views/count.offset", 14, A);
 	conditions(&k);
 	rotates(&k);
+	come_and_go(&k);
 	/* At the end those who wait get end-of-file. */
 	uint64_t ino = (uint64_t)kernel_lookup(&k, "tail/app");
 	CHECK_INT(kernel_open(&k, ino, O_RDONLY, &fh), 0);
