@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from following import opened, until_counts
+from following import opened, until, until_counts
 from harness import FULL, LIMIT, line_of, scaled
 from xxh64 import xxh64
 
@@ -156,6 +156,31 @@ def test_a_last_line_without_newline(m):
     os.close(first)
     stale(os.close, second)
     assert m.events() == [A, B]
+
+
+@pytest.mark.parametrize("sync", ["write", "close", "none"])
+def test_blank_lines_decide_nothing(new_mount, sync):
+    m = new_mount(options=f"sync={sync}")
+    m.append(A)
+    with writing(conditional(m)) as first, writing(conditional(m)) as second:
+        for fd in (first, second, first):
+            assert os.write(fd, b"\n \t\n") == 4
+        os.write(first, b"\n" + line_of(B) + b"\n")
+        assert os.write(second, b"\n") == 1
+        stale(os.write, second, b"\n" + line_of(C))
+        assert os.write(first, line_of(C)) == len(line_of(C))
+    assert m.events() == [A, B, C]
+
+
+def test_a_partial_line_at_the_last_close(m):
+    m.append(A)
+    fd = os.open(conditional(m), os.O_WRONLY | os.O_APPEND)
+    os.write(fd, line_of(B) + line_of(C)[:5])
+    with pytest.raises(OSError) as e:
+        os.close(fd)
+    assert e.value.errno == errno.EINVAL
+    assert m.events() == [A, B]
+    until(lambda: [r["line"] for r in m.rejected()] == [line_of(C)[:5].decode()])
 
 
 def test_from_the_shell(m):
