@@ -95,6 +95,8 @@ class Follower:
         if shell:
             command = ["bash", "-c", command]
         kwargs.setdefault("stdin", subprocess.DEVNULL)
+        # What a shell has started in the background ignores interrupts, and so would its children.
+        kwargs.setdefault("preexec_fn", lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kwargs
         )
