@@ -123,15 +123,23 @@ def raw_data(line):
             return "".join(tokens[i + 2:end + 1])
 
 
-def latest_texts(lines):
-    """text("latest", …) after each of the lines."""
-    state, texts = {}, []
+def _latest_states(lines):
+    """The raw data by key after each of the lines: one dictionary, which changes."""
+    state = {}
     for line in lines:
         key = _field(load(line), "key", str)
         if key is not None:
             state[key] = raw_data(line)
-        texts.append(("{" + ",".join(compact(key) + ":" + data for key, data in state.items()) + "}").encode())
-    return texts
+        yield state
+
+
+def _latest_text(state):
+    return ("{" + ",".join(compact(key) + ":" + data for key, data in state.items()) + "}").encode()
+
+
+def latest_texts(lines):
+    """text("latest", …) after each of the lines."""
+    return [_latest_text(state) for state in _latest_states(lines)]
 
 
 def fold(name, events):
@@ -144,5 +152,8 @@ def text(name, lines):
     """The state as the bytes of views/NAME.json, without its newline, from a list of lines."""
     lines = [line.decode() if isinstance(line, bytes) else line for line in lines]
     if name == "latest":
-        return latest_texts(lines)[-1] if lines else b"{}"
+        state = {}
+        for state in _latest_states(lines):
+            pass
+        return _latest_text(state)
     return compact(fold(name, [load(line) for line in lines])).encode()
