@@ -739,7 +739,7 @@ def test_tail_f(m):
 @pytest.mark.skipif(shutil.which("entr") is None, reason="entr is not installed")
 def test_entr(m):
     """entr wants a terminal or -n; it runs the command at first and at each change."""
-    with Follower(f"echo {m.mnt}/views/count.json | entr -n cat {m.mnt}/views/count.json") as w:
+    with Follower(f"exec entr -n cat {m.mnt}/views/count.json <<< {m.mnt}/views/count.json") as w:
         assert json.loads(w.line()) == {"count": 0}
         shown = 0
         for i in range(1, 6):
