@@ -1,6 +1,6 @@
 /* What those who wait for the commit thread are told when the disk fails or is full. */
 #include <errno.h>
-#include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 
 #include "check.h"
@@ -12,7 +12,7 @@ struct asked {
 	struct commit commit;
 	int error;
 	size_t stored;
-	pthread_barrier_t answered;
+	sem_t answered;
 };
 
 static void nothing(void *arg)
@@ -25,17 +25,17 @@ static void answered(struct commit *commit, int error, size_t stored, const stru
 
 	a->error = error;
 	a->stored = stored;
-	pthread_barrier_wait(&a->answered);
+	CHECK(sem_post(&a->answered) == 0);
 }
 
 static int ask(struct committer *c, const char *lines, bool durable)
 {
 	struct asked a = { .commit = { .lines = slice_of(lines), .durable = durable, .done = answered } };
 
-	CHECK(pthread_barrier_init(&a.answered, NULL, 2) == 0);
+	CHECK(sem_init(&a.answered, 0, 0) == 0);
 	commit_queue(c, &a.commit);
-	pthread_barrier_wait(&a.answered);
-	pthread_barrier_destroy(&a.answered);
+	CHECK(sem_wait(&a.answered) == 0);
+	sem_destroy(&a.answered);
 	CHECK_INT(a.stored, a.error ? 0 : strlen(lines));
 	return a.error;
 }
