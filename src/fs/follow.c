@@ -2,8 +2,8 @@
 
 #include <errno.h>
 #include <sys/eventfd.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "fs/file.h"
 #include "fs/tail_file.h"
 
@@ -106,14 +106,6 @@ static bool take_flag(bool *flag)
 	return was;
 }
 
-uint64_t follow_clock_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
 /* Under the lock: sleeps until something changes, or until then. */
 static void sleep_until(struct mount *m, uint64_t us)
 {
@@ -135,7 +127,7 @@ static bool tell_changes(struct mount *m)
 
 	if (!follow->log_changed && !follow->views)
 		return false;
-	if (follow_clock_us() < follow->next_tell) {
+	if (clock_us() < follow->next_tell) {
 		sleep_until(m, follow->next_tell);
 		return true;
 	}
@@ -146,7 +138,7 @@ static bool tell_changes(struct mount *m)
 	if (any)
 		n += tell(m, view);
 	pthread_mutex_lock(&m->lock);
-	follow->next_tell = n > TELL_FEW ? follow_clock_us() + n * TELL_PAUSE_US : 0;
+	follow->next_tell = n > TELL_FEW ? clock_us() + n * TELL_PAUSE_US : 0;
 	return true;
 }
 

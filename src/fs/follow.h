@@ -44,5 +44,3 @@ void follow_recheck(struct mount *m, struct file *f);
 void follow_detach(struct mount *m);
 /* There is something for the thread to do. */
 void follow_wake(struct mount *m);
-
-uint64_t follow_clock_us(void);

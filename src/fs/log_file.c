@@ -1,7 +1,7 @@
 #include <assert.h>
 #include <errno.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "fs/node_ops.h"
 #include "fs/reply.h"
 
@@ -88,7 +88,7 @@ void log_file_read(fuse_req_t req, struct file *f, off_t off, size_t size)
 
 static struct writer_rules rules_now(struct mount *m)
 {
-	struct writer_rules rules = { .max_line = m->options.max_line, .now = (uint64_t)time(NULL) };
+	struct writer_rules rules = { .max_line = m->options.max_line, .now = clock_unix() };
 
 	pthread_mutex_lock(&m->lock);
 	rules.first = m->first;
@@ -99,7 +99,7 @@ static struct writer_rules rules_now(struct mount *m)
 static void reject(struct file *f, pid_t pid, int error, const struct json_error *why, struct slice line)
 {
 	struct rejection rejection = {
-		.time = (uint64_t)time(NULL),
+		.time = clock_unix(),
 		.error = -error,
 		.why = why->why,
 		.column = why->at + 1,

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "fs/file.h"
 #include "store/cursor.h"
 
@@ -207,7 +208,7 @@ int mount_open(struct mount **ret, const struct mount_options *options, struct d
 		return diag_set(diag, -ENOMEM, "out of memory");
 	m->options = *options;
 	m->data_fd = m->deferred.ready_fd = -1;
-	m->since = (uint64_t)time(NULL);
+	m->since = clock_unix();
 	m->uid = geteuid();
 	m->gid = getegid();
 	nodes_init(&m->nodes);

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
+#include "base/clock.h"
 #include "fs/mount.h"
 
 /* Raising inotify costs the fuse thread several requests, and whoever is told reads: all others wait in line meanwhile. A change after a
@@ -68,7 +69,7 @@ static void raise_one(struct notice *n, const char *path)
 /* Under the lock: a notice is wanted. */
 static void pace_want(struct pace *p)
 {
-	uint64_t now = follow_clock_us();
+	uint64_t now = clock_us();
 
 	if (p->wanted)
 		return;
@@ -85,7 +86,7 @@ static void pace_want(struct pace *p)
 /* Under the lock: is it to be raised now? Then it is, once. */
 static bool pace_take(struct pace *p)
 {
-	uint64_t now = follow_clock_us();
+	uint64_t now = clock_us();
 
 	if (!p->wanted || now < p->next)
 		return false;

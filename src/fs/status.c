@@ -1,7 +1,7 @@
 #include "fs/status.h"
 
-#include <time.h>
 
+#include "base/clock.h"
 #include "version.h"
 
 static void add_key(struct buf *b, const char *key)
@@ -124,7 +124,7 @@ static void add_views(struct buf *b, struct mount *m)
 	if (views_list(m->views, &list, &n) < 0)
 		b->failed = true;
 	for (size_t i = 0; i < n; i++)
-		add_view(b, &list[i], head, (uint64_t)time(NULL));
+		add_view(b, &list[i], head, clock_unix());
 	buf_add_char(b, '}');
 	views_worker_status(m->views, &worker);
 	add_key(b, "worker");

@@ -4,8 +4,8 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "model/views_impl.h"
 
 /* It has one view. */
@@ -58,14 +58,6 @@ static int receive_all(struct past_run *run, const struct log_pos *pos, struct r
 			return r;
 	}
 	return 1;
-}
-
-static uint64_t clock_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 int past_run_to(struct past_run *run, const struct log_pos *pos, struct rendering **ret, struct diag *diag)

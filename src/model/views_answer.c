@@ -1,6 +1,6 @@
 #include <errno.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "model/views_impl.h"
 
 /* Under the lock. */
@@ -311,7 +311,7 @@ static void handle_added(struct views *v, struct worker_handle *h, const struct 
 		e->proven |= h == v->workers[MAIN];
 		if (m->pos.off > 0) {
 			e->snapshot_off = m->pos.off;
-			e->snapshot_time = (uint64_t)time(NULL);
+			e->snapshot_time = clock_unix();
 		}
 		entry_sync(e);
 		entry_answer(v, e);

@@ -1,5 +1,6 @@
 #include <errno.h>
 
+#include "base/clock.h"
 #include "model/views_impl.h"
 
 #define STRANGERS                                                                                            \
@@ -65,7 +66,7 @@ static struct entry *leave_all(struct views *v, struct worker_handle *h, const s
 
 static void note_death(struct views *v, unsigned which)
 {
-	uint64_t now = views_clock_ms(), oldest = v->deaths_ms[0];
+	uint64_t now = clock_ms(), oldest = v->deaths_ms[0];
 
 	memmove(v->deaths_ms, v->deaths_ms + 1, sizeof(v->deaths_ms) - sizeof(v->deaths_ms[0]));
 	v->deaths_ms[countof(v->deaths_ms) - 1] = now;

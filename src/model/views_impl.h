@@ -182,7 +182,6 @@ void views_save(struct views *v, struct entry *e, const struct message *m);
 
 /* views_thread.c */
 void *views_thread(void *arg);
-uint64_t views_clock_ms(void);
 
 /* views_dispatch.c, on the views thread: tells the workers what they have to know: views to forget and to add, what is waited for, and
  * what is to be saved. Sets a worker's `full` where it must go on once there is room. */

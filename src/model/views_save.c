@@ -2,8 +2,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "model/snapshot.h"
 #include "model/views_impl.h"
 
@@ -131,7 +131,7 @@ static void note_saved(struct views *v, const struct save_job *job, int result)
 			e->save_now = true;
 		} else if (result == 0) {
 			e->snapshot_off = job->pos.off;
-			e->snapshot_time = (uint64_t)time(NULL);
+			e->snapshot_time = clock_unix();
 		} else {
 			e->snapshot_skip =
 			    v->stopping ? UINT64_MAX : job->pos.off + v->options.snapshot_bytes;

@@ -1,8 +1,8 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "model/views_impl.h"
 
 #define SAVE_AT_END_MS 10000 /* how long the end waits for the last snapshots */
@@ -10,14 +10,6 @@
 #define RESTART_PAUSE_MS 1000
 #define EMPTY_MS 10000 /* so long the rebuild worker stays without work */
 #define PACKETS_MAX 1000
-
-uint64_t views_clock_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 /* Where the active log began when the snapshots were last in order: after a rotation that a crash has left half done, they
  * need not be. */
@@ -79,11 +71,11 @@ static void restart(struct views *v, unsigned which)
 {
 	struct diag why = {0};
 
-	if (v->workers[which] || views_clock_ms() < v->restart_ms[which])
+	if (v->workers[which] || clock_ms() < v->restart_ms[which])
 		return;
 	if (start_worker(v, which, &why) < 0) {
 		views_report(v, "%s", why.text);
-		v->restart_ms[which] = views_clock_ms() + RESTART_PAUSE_MS;
+		v->restart_ms[which] = clock_ms() + RESTART_PAUSE_MS;
 	}
 }
 
@@ -98,8 +90,8 @@ static void keep_workers(struct views *v)
 		restart(v, REBUILD);
 	} else if (h && !h->stopping) {
 		if (!v->empty_ms)
-			v->empty_ms = views_clock_ms();
-		if (views_clock_ms() - v->empty_ms >= EMPTY_MS)
+			v->empty_ms = clock_ms();
+		if (clock_ms() - v->empty_ms >= EMPTY_MS)
 			h->stopping =
 			    views_send(h, &(struct message){.type = MSG_STOP}, (struct slice){0}, NULL, 0);
 	}
@@ -170,7 +162,7 @@ static unsigned tick(struct views *v)
 
 static void watch(struct views *v)
 {
-	uint64_t now = views_clock_ms();
+	uint64_t now = clock_ms();
 
 	if (!atomic_load(&v->watching) || (!v->workers[MAIN] && !v->workers[REBUILD]) ||
 	    now - v->watch_ms < tick(v))
@@ -205,7 +197,7 @@ static uint64_t wake_time(struct views *v)
 
 	if (!v->workers[MAIN])
 		wake = v->restart_ms[MAIN];
-	if (!v->workers[REBUILD] && v->restart_ms[REBUILD] > views_clock_ms())
+	if (!v->workers[REBUILD] && v->restart_ms[REBUILD] > clock_ms())
 		wake = min(wake, v->restart_ms[REBUILD]);
 	if (atomic_load(&v->watching) && (v->workers[MAIN] || v->workers[REBUILD]))
 		wake = min(wake, v->watch_ms + tick(v));
@@ -218,7 +210,7 @@ static uint64_t wake_time(struct views *v)
 
 static int timeout_of(struct views *v)
 {
-	uint64_t now = views_clock_ms(), wake = wake_time(v);
+	uint64_t now = clock_ms(), wake = wake_time(v);
 
 	if (wake == UINT64_MAX)
 		return -1;
@@ -283,8 +275,8 @@ static bool is_over(struct views *v)
 	if (!stopping)
 		return false;
 	if (!v->stop_ms)
-		v->stop_ms = views_clock_ms();
-	return !busy || views_clock_ms() - v->stop_ms >= SAVE_AT_END_MS;
+		v->stop_ms = clock_ms();
+	return !busy || clock_ms() - v->stop_ms >= SAVE_AT_END_MS;
 }
 
 static void stop_worker(struct views *v, unsigned which)

@@ -9,20 +9,12 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "model/sandbox.h"
 #include "model/worker_impl.h"
 
 #define APART_NICE 10
-
-uint64_t worker_clock(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
 
 void worker_send(struct worker *w, const struct message *m, struct slice text, const int *fds, unsigned n_fds)
 {
@@ -171,7 +163,7 @@ static void turn(struct worker *w)
 		head = atomic_load(&w->shared->head);
 		/* A head of a layout that is still in the socket: first the message. */
 		if (atomic_load(&w->shared->generation) == w->generation) {
-			w->now = worker_clock();
+			w->now = clock_ns();
 			more = worker_fold_turn(w, head);
 		}
 		for (struct worker_view *v = w->views; v; v = v->next) {

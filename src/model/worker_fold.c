@@ -1,5 +1,6 @@
 #include <errno.h>
 
+#include "base/clock.h"
 #include "model/worker_impl.h"
 
 #define LAG_BLOCK (128u << 10) /* how much of another pass the views at the head wait for */
@@ -80,7 +81,7 @@ static void measure(struct worker *w, struct worker_view *v, uint64_t head)
 		v->lag_time = w->now;
 		v->lag_seq = seq;
 	} else if (v->lag_time != 0) {
-		uint64_t passed = worker_clock() - v->lag_time;
+		uint64_t passed = clock_ns() - v->lag_time;
 		if (passed > 1000000)
 			v->rate = (uint64_t)((double)(seq - v->lag_seq) * 1e9 / (double)passed);
 		if (v->view.pos.off >= head)

@@ -62,7 +62,6 @@ struct worker {
 	uint64_t now; /* CLOCK_MONOTONIC, ns, as of this turn */
 };
 
-uint64_t worker_clock(void);
 /* Both wait for room; where the daemon is gone, the worker stops. */
 void worker_send(struct worker *w, const struct message *m, struct slice text, const int *fds, unsigned n_fds);
 void worker_report(struct worker *w, const char *fmt, ...) printf_like(2, 3);

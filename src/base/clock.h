@@ -1,0 +1,34 @@
+/* The time. Any thread. */
+#pragma once
+
+#include <stdint.h>
+#include <time.h>
+
+/* Nanoseconds of CLOCK_MONOTONIC. */
+static inline uint64_t clock_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static inline uint64_t clock_us(void)
+{
+	return clock_ns() / 1000;
+}
+
+static inline uint64_t clock_ms(void)
+{
+	return clock_ns() / 1000000;
+}
+
+/* Seconds since 1970. Not time(2), which lags by up to a tick behind the clock that others read: an event's `ts` would lie
+ * before the moment at which its writer began. */
+static inline uint64_t clock_unix(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec;
+}
