@@ -167,24 +167,31 @@ static void *follow_thread(void *arg)
 	return NULL;
 }
 
+/* The thread is left alone where it has nothing new to do: each time that it wakes up, for every event, is taken from whoever reads
+ * what has changed. Who begins to wait looks for himself. */
 static void log_changed(struct mount *m, bool notice)
 {
 	pthread_mutex_lock(&m->lock);
-	m->follow.log_changed = true;
+	bool wake = m->follow.files;
+	m->follow.log_changed |= wake;
 	if (notice)
-		notice_want_log(m);
+		wake |= notice_want_log(m);
 	pthread_mutex_unlock(&m->lock);
-	follow_wake(m);
+	if (wake)
+		follow_wake(m);
 }
 
 static void view_changed(struct mount *m, const char *view, bool notice)
 {
 	pthread_mutex_lock(&m->lock);
-	changed_add(&m->follow.views, view);
+	bool wake = m->follow.files;
+	if (wake)
+		changed_add(&m->follow.views, view);
 	if (notice)
-		notice_want_view(m, view);
+		wake |= notice_want_view(m, view);
 	pthread_mutex_unlock(&m->lock);
-	follow_wake(m);
+	if (wake)
+		follow_wake(m);
 }
 
 void follow_log_changed(struct mount *m)

@@ -66,13 +66,12 @@ static void raise_one(struct notice *n, const char *path)
 	close(fd);
 }
 
-/* Under the lock: a notice is wanted. */
-static void pace_want(struct pace *p)
+/* Under the lock: a notice is wanted. False: it was already. */
+static bool pace_want(struct pace *p)
 {
-	uint64_t now = clock_us();
-
 	if (p->wanted)
-		return;
+		return false;
+	uint64_t now = clock_us();
 	p->wanted = true;
 	if (now >= p->last + NOTICE_QUIET_US) {
 		p->next = now;
@@ -81,6 +80,7 @@ static void pace_want(struct pace *p)
 		p->next = p->last + p->pause;
 		p->pause = min(2 * p->pause, (uint64_t)NOTICE_PAUSE_MAX_US);
 	}
+	return true;
 }
 
 /* Under the lock: is it to be raised now? Then it is, once. */
@@ -151,15 +151,15 @@ static void *notice_thread(void *arg)
 	return NULL;
 }
 
-void notice_want_log(struct mount *m)
+bool notice_want_log(struct mount *m)
 {
-	pace_want(&m->notice.log_pace);
+	return pace_want(&m->notice.log_pace);
 }
 
-void notice_want_view(struct mount *m, const char *view)
+bool notice_want_view(struct mount *m, const char *view)
 {
 	changed_add(&m->notice.views, view);
-	pace_want(&m->notice.views_pace);
+	return pace_want(&m->notice.views_pace);
 }
 
 bool notice_go(struct mount *m)

@@ -54,9 +54,9 @@ void notice_mounts_changed(struct mount *m);
 /* Any thread: is this thread the one that raises inotify? What it opens is opened for that and nothing else. */
 bool notice_is_its(const struct mount *m, pid_t tid);
 
-/* The log or a view has changed. */
-void notice_want_log(struct mount *m);
-void notice_want_view(struct mount *m, const char *view);
+/* The log or a view has changed. True: notice_next() is another one now. */
+bool notice_want_log(struct mount *m);
+bool notice_want_view(struct mount *m, const char *view);
 /* Sets the thread to work on what is to be raised by now. False: there is nothing, or it is at work. */
 bool notice_go(struct mount *m);
 /* When there will be something: µs of CLOCK_MONOTONIC. UINT64_MAX: not before follow_wake(). */

@@ -60,6 +60,8 @@ void reply_open(fuse_req_t req, struct fuse_file_info *fi, struct file *f)
 {
 	fi->fh = (uintptr_t)f;
 	fi->direct_io = !S_ISDIR(node_mode(f->node->kind));
+	/* Only a writer of the log has something left to do at a close. */
+	fi->noflush = !node_is_log(f->node->kind) || (fi->flags & O_ACCMODE) == O_RDONLY || f->notice;
 	if (fuse_reply_open(req, fi) == -ENOENT)
 		file_unref(f);
 }
