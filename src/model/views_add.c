@@ -123,7 +123,7 @@ bool views_add_one(struct views *v, unsigned which)
 	if (sent)
 		note_added(v, h, &a);
 	else
-		h->slots[a.m.slot] = false;
+		worker_handle_drop_slot(h, a.m.slot);
 	definition_unref(a.def);
 	return sent;
 }
@@ -164,7 +164,7 @@ bool views_hand_over_one(struct views *v)
 	} else if (sent) {
 		views_forget(v, (struct gone){worker_handle_ref(h), a.m.view, a.m.slot, -1});
 	} else {
-		h->slots[a.m.slot] = false;
+		worker_handle_drop_slot(h, a.m.slot);
 	}
 	pthread_mutex_unlock(&v->lock);
 	definition_unref(a.def);

@@ -36,7 +36,7 @@ static bool forget_one(struct views *v)
 			pthread_mutex_unlock(&v->lock);
 			return false;
 		}
-		gone.worker->slots[gone.slot] = false;
+		worker_handle_drop_slot(gone.worker, gone.slot);
 	}
 	worker_handle_unref(gone.worker);
 	closep(&gone.fd);

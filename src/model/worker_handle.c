@@ -213,6 +213,9 @@ bool worker_handle_head(struct worker_handle *h, uint64_t head)
 		if (known >= head)
 			return false;
 	while (!atomic_compare_exchange_weak(&h->shared->head, &known, head));
+	/* Without a view it would wake up for nothing; the message that brings it one comes after its slot was taken. */
+	if (atomic_load(&h->slots_taken) == 0)
+		return false;
 	if (!atomic_load(&h->shared->sleeping) || !atomic_exchange(&h->shared->sleeping, 0))
 		return false;
 	/* No room: then it has messages enough to wake up for. */
@@ -350,7 +353,14 @@ int worker_handle_take_slot(struct worker_handle *h)
 		if (h->slots[i])
 			continue;
 		h->slots[i] = true;
+		atomic_fetch_add(&h->slots_taken, 1);
 		return (int)i;
 	}
 	return -ENOSPC;
+}
+
+void worker_handle_drop_slot(struct worker_handle *h, uint32_t slot)
+{
+	h->slots[slot] = false;
+	atomic_fetch_sub(&h->slots_taken, 1);
 }

@@ -30,6 +30,7 @@ struct worker_handle {
 	int socket;
 	struct worker_shared *shared;
 	_Atomic uint64_t generation; /* of the layout that it has been sent */
+	_Atomic unsigned slots_taken;
 
 	/* The owner's. */
 	struct worker_limits limits;
@@ -56,7 +57,7 @@ int must_check worker_handle_send(struct worker_handle *h, const struct message 
 int must_check worker_handle_publish(struct worker_handle *h, struct eventlog *log);
 /* The same with a head of one's own, not beyond the log's: the worker folds up to there. */
 int must_check worker_handle_publish_to(struct worker_handle *h, struct eventlog *log, uint64_t head);
-/* The head has moved, within the layout that it has. Any thread. True: it was asleep. */
+/* The head has moved, within the layout that it has. Any thread. True: it was asleep, and has been woken up for its views. */
 bool worker_handle_head(struct worker_handle *h, uint64_t head);
 static inline bool worker_handle_idle(struct worker_handle *h)
 {
@@ -80,5 +81,6 @@ struct worker_end {
 };
 void worker_handle_reap(struct worker_handle *h, struct worker_end *ret);
 
-/* A free slot, or -ENOSPC. */
+/* A free slot, or -ENOSPC. Taken for a view before the worker is told of it. The owner only. */
 int must_check worker_handle_take_slot(struct worker_handle *h);
+void worker_handle_drop_slot(struct worker_handle *h, uint32_t slot);
