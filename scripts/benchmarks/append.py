@@ -21,6 +21,7 @@ def latency(bench, n):
 def latency_of_read(bench, n):
     with Mounted(bench, shipped("count"), log=bench.events(n)) as m:
         m.offset("count")
+        m.settle()
         got = bench.sample("latency", bench.raw(), m.app, bench.few(2000), m.mnt / "views/count.json")
     return Result(median_us(got["mount"]), "us", median_us(got["raw"]), "raw", limit=100, of="difference")
 
