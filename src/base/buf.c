@@ -11,7 +11,7 @@ _Static_assert(ENOMEM == 12, "buf_error() spells it out to keep errno.h out of t
 void buf_deinit(struct buf *b)
 {
 	free(b->data);
-	*b = (struct buf){ 0 };
+	*b = (struct buf){0};
 }
 
 int buf_reserve(struct buf *b, size_t more)
@@ -105,7 +105,8 @@ void buf_add_json(struct buf *b, struct slice s)
 	buf_add_char(b, '"');
 	for (size_t i = 0; i < s.len;) {
 		unsigned char c = (unsigned char)s.data[i];
-		size_t n = c >= 0x80 ? utf8_length(s.data + i, s.len - i) : c >= 0x20 && c != '"' && c != '\\';
+		size_t n =
+		    c >= 0x80 ? utf8_length(s.data + i, s.len - i) : c >= 0x20 && c != '"' && c != '\\';
 		if (n) {
 			i += n;
 			continue;

@@ -47,5 +47,5 @@ static inline int must_check buf_error(const struct buf *b)
 
 static inline struct slice buf_slice(const struct buf *b)
 {
-	return (struct slice){ b->data, b->len };
+	return (struct slice){b->data, b->len};
 }

@@ -14,7 +14,9 @@
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #define countof(a) (sizeof(a) / sizeof((a)[0]))
 
+/* clang-format off */
 #define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+/* clang-format on */
 
 /* Scoped clean-up: cleanup(fn) calls fn(&variable) when the variable leaves its scope. */
 #define cleanup(fn) __attribute__((cleanup(fn)))
@@ -34,7 +36,9 @@ static inline void closep(int *fd)
 #define auto_close cleanup(closep)
 
 /* Gives away what a scoped variable owns: returns it and leaves NULL or -1 behind. */
+/* clang-format off */
 #define take_ptr(p) ({ __typeof__(p) taken_ = (p); (p) = NULL; taken_; })
+/* clang-format on */
 static inline int take_fd(int *fd)
 {
 	int taken = *fd;
@@ -42,5 +46,7 @@ static inline int take_fd(int *fd)
 	return taken;
 }
 
+/* clang-format off */
 #define min(a, b) ({ __typeof__(a) a_ = (a); __typeof__(b) b_ = (b); a_ < b_ ? a_ : b_; })
 #define max(a, b) ({ __typeof__(a) a_ = (a); __typeof__(b) b_ = (b); a_ > b_ ? a_ : b_; })
+/* clang-format on */

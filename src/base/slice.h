@@ -10,11 +10,11 @@ struct slice {
 	size_t len;
 };
 
-#define SLICE(literal) ((struct slice){ (literal), sizeof(literal) - 1 })
+#define SLICE(literal) ((struct slice){(literal), sizeof(literal) - 1})
 
 static inline struct slice slice_of(const char *str)
 {
-	return (struct slice){ str, strlen(str) };
+	return (struct slice){str, strlen(str)};
 }
 
 static inline bool slice_eq(struct slice a, struct slice b)

@@ -7,11 +7,11 @@
 #include "cli/offline.h"
 
 static const char usage[] =
-	"usage: eventfold log [--from OFFSET] DATA\n"
-	"\n"
-	"Prints the whole history of the log in DATA, archived events included; no mount needed.\n"
-	"\n"
-	"  --from OFFSET   begin at this byte of the history\n";
+    "usage: eventfold log [--from OFFSET] DATA\n"
+    "\n"
+    "Prints the whole history of the log in DATA, archived events included; no mount needed.\n"
+    "\n"
+    "  --from OFFSET   begin at this byte of the history\n";
 
 static void report(void *arg, const char *text)
 {
@@ -32,7 +32,8 @@ static int print(struct offline *o, uint64_t off)
 		size_t n = 0;
 		int r = reader_read(o->reader, off, o->head.off, data, sizeof(data), &n, &skip);
 		if (r < 0) {
-			fprintf(stderr, "eventfold: offset %llu: cannot be read: %s\n", (unsigned long long)off, strerror(-r));
+			fprintf(stderr, "eventfold: offset %llu: cannot be read: %s\n",
+				(unsigned long long)off, strerror(-r));
 			status = 1;
 			if (skip <= off)
 				break;
@@ -61,7 +62,9 @@ static int usage_error(const char *what)
 int cmd_log(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{ "from", required_argument, NULL, 'f' }, { "help", no_argument, NULL, 'h' }, { 0 },
+	    {"from", required_argument, NULL, 'f'},
+	    {"help", no_argument, NULL, 'h'},
+	    {0},
 	};
 	struct offline o;
 	bool damaged = false;

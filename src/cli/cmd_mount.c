@@ -20,20 +20,20 @@
 #define LEAVING_STEP_MS 20
 
 static const char usage[] =
-	"usage: eventfold mount [-f] [-o OPTIONS] DATA MNT\n"
-	"\n"
-	"Mounts the event log in the directory DATA (made if it is missing) at MNT, and goes to the\n"
-	"background once the mount answers. Unmount with: fusermount3 -u MNT\n"
-	"\n"
-	"  -f                       stay in the foreground, report to standard error\n"
-	"  -o sync=write            a write returns when its events are on disk (the default)\n"
-	"  -o sync=close            close and fsync do: many writers share a sync\n"
-	"  -o sync=none             written is enough: data can be lost with the power\n"
-	"  -o max_line=SIZE         longest event, 16M by default\n"
-	"  -o rotate=SIZE|off       compress the log when it has grown to this, 64M by default\n"
-	"  -o reduce_timeout=TIME   a reducer that takes longer for one event is cut off, 1s by default\n"
-	"  -o reduce_memory=SIZE    memory of the process that runs the reducers, 2G by default\n"
-	"  -o allow_other,ro,…      as for every FUSE mount\n";
+    "usage: eventfold mount [-f] [-o OPTIONS] DATA MNT\n"
+    "\n"
+    "Mounts the event log in the directory DATA (made if it is missing) at MNT, and goes to the\n"
+    "background once the mount answers. Unmount with: fusermount3 -u MNT\n"
+    "\n"
+    "  -f                       stay in the foreground, report to standard error\n"
+    "  -o sync=write            a write returns when its events are on disk (the default)\n"
+    "  -o sync=close            close and fsync do: many writers share a sync\n"
+    "  -o sync=none             written is enough: data can be lost with the power\n"
+    "  -o max_line=SIZE         longest event, 16M by default\n"
+    "  -o rotate=SIZE|off       compress the log when it has grown to this, 64M by default\n"
+    "  -o reduce_timeout=TIME   a reducer that takes longer for one event is cut off, 1s by default\n"
+    "  -o reduce_memory=SIZE    memory of the process that runs the reducers, 2G by default\n"
+    "  -o allow_other,ro,…      as for every FUSE mount\n";
 
 /* What the life of one mounting needs. */
 struct daemon {
@@ -98,7 +98,8 @@ static int detach_stale(const char *mnt, struct diag *diag)
 	int status;
 	if (pid > 0 && waitpid(pid, &status, 0) == pid && status == 0)
 		return 0;
-	return diag_set(diag, -ENOTCONN, "%s is the mount of a daemon that died; fusermount3 -u -z %s frees it", mnt, mnt);
+	return diag_set(diag, -ENOTCONN,
+			"%s is the mount of a daemon that died; fusermount3 -u -z %s frees it", mnt, mnt);
 }
 
 static int check_mnt(struct daemon *d, struct diag *diag)
@@ -143,7 +144,8 @@ static int resolve_data(struct daemon *d, struct diag *diag)
 	size_t at = strlen(d->data);
 	if (at + 1 + (len - dir) >= sizeof(d->data))
 		return diag_set(diag, -ENAMETOOLONG, "cannot create %s: %s", data, strerror(ENAMETOOLONG));
-	snprintf(d->data + at, sizeof(d->data) - at, "%s%.*s", at > 1 ? "/" : "", (int)(len - dir), data + dir);
+	snprintf(d->data + at, sizeof(d->data) - at, "%s%.*s", at > 1 ? "/" : "", (int)(len - dir),
+		 data + dir);
 	return 0;
 }
 
@@ -164,7 +166,8 @@ static int check_fuse(struct diag *diag)
 	}
 	if (errno == EACCES)
 		return diag_set(diag, -EACCES, "cannot use FUSE: %s", "/dev/fuse: Permission denied");
-	return diag_set(diag, -errno, "FUSE is missing here: /dev/fuse: %s (load the kernel's module with: modprobe fuse)",
+	return diag_set(diag, -errno,
+			"FUSE is missing here: /dev/fuse: %s (load the kernel's module with: modprobe fuse)",
 			strerror(errno));
 }
 
@@ -179,14 +182,16 @@ static int check(struct daemon *d, struct diag *diag)
 	if (r < 0)
 		return r;
 	if (is_below(d->data, d->mnt))
-		return diag_set(diag, -EINVAL, "the mount at %s would hide the data in %s: use another directory", d->mnt, d->data);
+		return diag_set(diag, -EINVAL,
+				"the mount at %s would hide the data in %s: use another directory", d->mnt,
+				d->data);
 	return 0;
 }
 
 /* Opens the log. Held by another process: refused where it is mounted; else its daemon is on its way out, and is waited for. */
 static int open_mount(struct daemon *d, struct mount **ret, struct diag *diag)
 {
-	struct diag held = { 0 };
+	struct diag held = {0};
 
 	for (unsigned waited = 0;; waited += LEAVING_STEP_MS) {
 		int r = mount_open(ret, &d->args.options, &held);
@@ -196,7 +201,8 @@ static int open_mount(struct daemon *d, struct mount **ret, struct diag *diag)
 		}
 		auto_free char *where = mounted_at(d->data);
 		if (where)
-			return diag_set(diag, -EBUSY, "%s is mounted already at %s: %s", d->data, where, held.text);
+			return diag_set(diag, -EBUSY, "%s is mounted already at %s: %s", d->data, where,
+					held.text);
 		if (waited >= LEAVING_MS)
 			return diag_set(diag, -EBUSY, "%s", held.text);
 		poll(NULL, 0, LEAVING_STEP_MS);
@@ -214,8 +220,8 @@ static struct fuse_session *make_session(struct daemon *d, struct mount *m)
 	if (fuse_opt_add_opt_escaped(&escaped, name) == 0 && fuse_opt_add_arg(&fuse_args, "eventfold") == 0 &&
 	    fuse_opt_add_arg(&fuse_args, "-osubtype=eventfold") == 0 &&
 	    fuse_opt_add_arg(&fuse_args, "-o") == 0 && fuse_opt_add_arg(&fuse_args, escaped) == 0 &&
-	    (!d->args.fuse_options ||
-	     (fuse_opt_add_arg(&fuse_args, "-o") == 0 && fuse_opt_add_arg(&fuse_args, d->args.fuse_options) == 0)))
+	    (!d->args.fuse_options || (fuse_opt_add_arg(&fuse_args, "-o") == 0 &&
+				       fuse_opt_add_arg(&fuse_args, d->args.fuse_options) == 0)))
 		se = fuse_session_new(&fuse_args, &mount_ops, sizeof(mount_ops), m);
 	fuse_opt_free_args(&fuse_args);
 	return se;
@@ -241,7 +247,7 @@ static int serve(struct daemon *d, struct mount *m, int signal_fd)
 static int run(struct daemon *d)
 {
 	struct mount_options *o = &d->args.options;
-	struct diag diag = { 0 };
+	struct diag diag = {0};
 	struct mount *m;
 	sigset_t stop;
 
@@ -310,8 +316,8 @@ static int run_in_background(struct daemon *d)
 
 static int mount_command(int argc, char **argv, bool helper)
 {
-	struct daemon d = { .ready_fd = -1 };
-	struct diag diag = { 0 };
+	struct daemon d = {.ready_fd = -1};
+	struct diag diag = {0};
 	int r = mount_args_parse(&d.args, argc, argv, helper, &diag);
 
 	if (r < 0) {

@@ -17,11 +17,11 @@
 #include "store/cursor.h"
 
 static const char usage[] =
-	"usage: eventfold verify DATA\n"
-	"\n"
-	"Checks every line and every archive frame of the log in DATA, and every snapshot of a view, which it\n"
-	"compares with a fold from scratch. Prints what is wrong and where. Changes nothing. The exit status\n"
-	"is 0 where all is well, 1 for damage.\n";
+    "usage: eventfold verify DATA\n"
+    "\n"
+    "Checks every line and every archive frame of the log in DATA, and every snapshot of a view, which it\n"
+    "compares with a fold from scratch. Prints what is wrong and where. Changes nothing. The exit status\n"
+    "is 0 where all is well, 1 for damage.\n";
 
 struct verify {
 	const char *data;
@@ -67,13 +67,14 @@ static void reported(void *arg, const char *text)
 static void check_block(struct verify *v, struct cursor *c, struct event *ev, struct slice block)
 {
 	struct json_error error;
-	struct slice line = { 0 };
+	struct slice line = {0};
 
 	for (const char *at = block.data, *end = at + block.len; at < end; at += line.len + 1) {
-		line = (struct slice){ at, (size_t)((const char *)memchr(at, '\n', (size_t)(end - at)) - at) };
+		line = (struct slice){at, (size_t)((const char *)memchr(at, '\n', (size_t)(end - at)) - at)};
 		if (!event_scan(ev, line, &error))
-			finding(v, "event %llu, offset %llu: column %zu: %s", (unsigned long long)c->pos.seq + 1,
-				(unsigned long long)c->pos.off, error.at + 1, error.why);
+			finding(v, "event %llu, offset %llu: column %zu: %s",
+				(unsigned long long)c->pos.seq + 1, (unsigned long long)c->pos.off,
+				error.at + 1, error.why);
 		cursor_advance(c, line.len);
 	}
 	cursor_settle(c, line);
@@ -82,8 +83,8 @@ static void check_block(struct verify *v, struct cursor *c, struct event *ev, st
 
 static int check_lines(struct verify *v)
 {
-	struct log_pos start = { 0 };
-	struct event ev = { 0 };
+	struct log_pos start = {0};
+	struct event ev = {0};
 	struct log_damage damage;
 	struct cursor cursor;
 	struct slice block;
@@ -94,8 +95,8 @@ static int check_lines(struct verify *v)
 		block.len = 0;
 		r = cursor_fill(&cursor, v->log.head.off, &block, &damage);
 		if (r > 0)
-			finding(v, "offset %llu: %llu bytes cannot be read: %s", (unsigned long long)damage.off,
-				(unsigned long long)damage.len, damage.what);
+			finding(v, "offset %llu: %llu bytes cannot be read: %s",
+				(unsigned long long)damage.off, (unsigned long long)damage.len, damage.what);
 		else if (r == 0 && block.len > 0)
 			check_block(v, &cursor, &ev, block);
 	} while (r > 0 || (r == 0 && block.len > 0));
@@ -118,7 +119,8 @@ static void check_ends(struct verify *v)
 		note(v, "archive.jsonl.zst: %llu bytes of a rotation that the next mount finishes",
 		     (unsigned long long)stats.archive_rest);
 	else if (stats.archive_rest > 0 && !held)
-		finding(v, "archive.jsonl.zst: the last %llu bytes are no whole frame", (unsigned long long)stats.archive_rest);
+		finding(v, "archive.jsonl.zst: the last %llu bytes are no whole frame",
+			(unsigned long long)stats.archive_rest);
 	if (stats.rotating)
 		note(v, "app.jsonl.sealed: a rotation is under way, or the next mount finishes it");
 }
@@ -146,7 +148,7 @@ static int read_file(int dirfd, const char *name, struct buf *ret)
 
 static void check_state(struct verify *v, const char *name, const char *view, const struct snapshot *s)
 {
-	struct diag diag = { 0 };
+	struct diag diag = {0};
 
 	switch (verify_view(v->log.data_fd, view, s, &diag)) {
 	case VERIFY_SAME:
@@ -175,8 +177,8 @@ static void reopen(struct verify *v)
 }
 
 /* 1: it is not as it should be; why is in the diag. */
-static int read_snapshot(struct verify *v, int views_fd, const char *name, bool again, struct buf *text, struct snapshot *ret,
-			 struct diag *diag)
+static int read_snapshot(struct verify *v, int views_fd, const char *name, bool again, struct buf *text,
+			 struct snapshot *ret, struct diag *diag)
 {
 	buf_clear(text);
 	int r = read_file(views_fd, name, text);
@@ -191,9 +193,9 @@ static int read_snapshot(struct verify *v, int views_fd, const char *name, bool 
 
 static void check_snapshot(struct verify *v, int views_fd, const char *name, size_t stem)
 {
-	auto_buf struct buf text = { 0 };
-	char view[LIMIT_NAME + 1] = { 0 };
-	struct diag diag = { 0 };
+	auto_buf struct buf text = {0};
+	char view[LIMIT_NAME + 1] = {0};
+	struct diag diag = {0};
 	struct snapshot s;
 
 	memcpy(view, name, stem);
@@ -241,17 +243,18 @@ static void check_snapshots(struct verify *v)
 
 static void check_leftovers(struct verify *v)
 {
-	static const char *const torn[] = { "app.jsonl.torn", "archive.jsonl.zst.torn" };
+	static const char *const torn[] = {"app.jsonl.torn", "archive.jsonl.zst.torn"};
 	struct stat st;
 
 	for (size_t i = 0; i < countof(torn); i++)
 		if (fstatat(v->log.data_fd, torn[i], &st, 0) == 0)
-			note(v, "%s: %llu bytes that an earlier mount could not use", torn[i], (unsigned long long)st.st_size);
+			note(v, "%s: %llu bytes that an earlier mount could not use", torn[i],
+			     (unsigned long long)st.st_size);
 }
 
 static int verify(const char *data)
 {
-	struct verify v = { .data = data };
+	struct verify v = {.data = data};
 
 	if (!offline_open(&v.log, data, reported, &v))
 		return 1;
@@ -264,8 +267,8 @@ static int verify(const char *data)
 	check_snapshots(&v);
 	check_leftovers(&v);
 	progress_clear(&v.progress);
-	printf("%llu events, %llu bytes, %llu snapshots: ", (unsigned long long)head.seq, (unsigned long long)head.off,
-	       (unsigned long long)v.snapshots);
+	printf("%llu events, %llu bytes, %llu snapshots: ", (unsigned long long)head.seq,
+	       (unsigned long long)head.off, (unsigned long long)v.snapshots);
 	if (v.damaged)
 		printf("%llu damaged\n", (unsigned long long)v.damaged);
 	else
@@ -276,7 +279,7 @@ static int verify(const char *data)
 
 int cmd_verify(int argc, char **argv)
 {
-	static const struct option longs[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
+	static const struct option longs[] = {{"help", no_argument, NULL, 'h'}, {0}};
 	int c;
 
 	opterr = 0;

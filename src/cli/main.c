@@ -7,16 +7,16 @@
 #include "version.h"
 
 static const char usage[] =
-	"usage: eventfold COMMAND [ARGUMENT…]\n"
-	"\n"
-	"State is a fold over an event log, and every noun of that is a file.\n"
-	"\n"
-	"  mount DATA MNT          mount the log in the directory DATA at MNT\n"
-	"  fold REDUCER [FILE…]    fold events with a reducer and print the state; no mount needed\n"
-	"  log DATA                print the whole history of a log; no mount needed\n"
-	"  verify DATA             check a log and its snapshots; no mount needed\n"
-	"\n"
-	"eventfold COMMAND --help tells more; eventfold --version names the version.\n";
+    "usage: eventfold COMMAND [ARGUMENT…]\n"
+    "\n"
+    "State is a fold over an event log, and every noun of that is a file.\n"
+    "\n"
+    "  mount DATA MNT          mount the log in the directory DATA at MNT\n"
+    "  fold REDUCER [FILE…]    fold events with a reducer and print the state; no mount needed\n"
+    "  log DATA                print the whole history of a log; no mount needed\n"
+    "  verify DATA             check a log and its snapshots; no mount needed\n"
+    "\n"
+    "eventfold COMMAND --help tells more; eventfold --version names the version.\n";
 
 /* Started by the daemon with its socket as descriptor 3. */
 static int cmd_worker(int argc, char **argv)
@@ -28,11 +28,8 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } commands[] = {
-	{ "mount", cmd_mount },
-	{ "fold", cmd_fold },
-	{ "log", cmd_log },
-	{ "verify", cmd_verify },
-	{ "worker", cmd_worker },
+    {"mount", cmd_mount},   {"fold", cmd_fold},     {"log", cmd_log},
+    {"verify", cmd_verify}, {"worker", cmd_worker},
 };
 
 int main(int argc, char **argv)

@@ -7,13 +7,13 @@
 
 /* What fstab may carry that is not for us, or what mount(8) deals with itself. */
 static const char *const ignored[] = {
-	"defaults", "rw", "auto", "noauto", "user", "users", "nouser", "owner", "group", "_netdev", "nofail",
+    "defaults", "rw", "auto", "noauto", "user", "users", "nouser", "owner", "group", "_netdev", "nofail",
 };
 
 /* What the kernel or libfuse understands, passed on as it is. */
 static const char *const passed[] = {
-	"ro",	    "allow_other", "allow_root", "nosuid",  "suid",  "nodev",	  "dev",	 "noexec",
-	"exec",	    "sync",	   "async",	 "dirsync", "atime", "noatime", "nodiratime", "relatime",
+    "ro",   "allow_other", "allow_root", "nosuid",  "suid",  "nodev",   "dev",        "noexec",
+    "exec", "sync",        "async",      "dirsync", "atime", "noatime", "nodiratime", "relatime",
 };
 
 static bool listed(const char *word, const char *const *list, size_t n)
@@ -61,7 +61,7 @@ static bool parse_duration(const char *text, unsigned *ret_ms)
 
 static bool parse_sync(const char *text, enum sync_mode *ret)
 {
-	static const char *const names[] = { "write", "close", "none" };
+	static const char *const names[] = {"write", "close", "none"};
 
 	for (size_t i = 0; i < countof(names); i++) {
 		if (strcmp(text, names[i]) == 0) {
@@ -75,7 +75,8 @@ static bool parse_sync(const char *text, enum sync_mode *ret)
 /* One of our own "key=value" options: 1, 0 where it is none, or -EINVAL. */
 static int parse_own(struct mount_options *o, const char *word, struct diag *diag)
 {
-	static const char *const keys[] = { "sync=", "max_line=", "rotate=", "reduce_timeout=", "reduce_memory=" };
+	static const char *const keys[] = {
+	    "sync=", "max_line=", "rotate=", "reduce_timeout=", "reduce_memory="};
 	size_t key = 0;
 	bool good = false;
 
@@ -93,22 +94,29 @@ static int parse_own(struct mount_options *o, const char *word, struct diag *dia
 	case 1:
 		good = parse_size(value, &o->max_line) && o->max_line >= 64 && o->max_line <= 1u << 30;
 		if (!good)
-			return diag_set(diag, -EINVAL, "max_line=%s: a size from 64 to 1G is wanted, such as 16M", value);
+			return diag_set(diag, -EINVAL,
+					"max_line=%s: a size from 64 to 1G is wanted, such as 16M", value);
 		break;
 	case 2:
 		o->rotate = 0;
 		good = strcmp(value, "off") == 0 || (parse_size(value, &o->rotate) && o->rotate >= 4096);
 		if (!good)
-			return diag_set(diag, -EINVAL, "rotate=%s: off or a size from 4K on is wanted, such as 64M", value);
+			return diag_set(diag, -EINVAL,
+					"rotate=%s: off or a size from 4K on is wanted, such as 64M", value);
 		break;
 	case 3:
 		if (!parse_duration(value, &o->reduce_timeout_ms))
-			return diag_set(diag, -EINVAL, "reduce_timeout=%s: a time is wanted, such as 500ms or 1s (0: none)", value);
+			return diag_set(diag, -EINVAL,
+					"reduce_timeout=%s: a time is wanted, such as 500ms or 1s (0: none)",
+					value);
 		break;
 	default:
-		good = parse_size(value, &o->reduce_memory) && (o->reduce_memory == 0 || o->reduce_memory >= 32u << 20);
+		good = parse_size(value, &o->reduce_memory) &&
+		       (o->reduce_memory == 0 || o->reduce_memory >= 32u << 20);
 		if (!good)
-			return diag_set(diag, -EINVAL, "reduce_memory=%s: a size from 32M on is wanted (0: no limit)", value);
+			return diag_set(diag, -EINVAL,
+					"reduce_memory=%s: a size from 32M on is wanted (0: no limit)",
+					value);
 	}
 	return 1;
 }
@@ -117,7 +125,8 @@ static int add_fuse_option(struct mount_args *args, const char *word)
 {
 	char *joined;
 
-	if (asprintf(&joined, "%s%s%s", args->fuse_options ? args->fuse_options : "", args->fuse_options ? "," : "", word) < 0)
+	if (asprintf(&joined, "%s%s%s", args->fuse_options ? args->fuse_options : "",
+		     args->fuse_options ? "," : "", word) < 0)
 		return -ENOMEM;
 	free(args->fuse_options);
 	args->fuse_options = joined;
@@ -146,16 +155,17 @@ static int parse_options(struct mount_args *args, char *text, struct diag *diag)
 
 int mount_args_parse(struct mount_args *ret, int argc, char **argv, bool helper, struct diag *diag)
 {
-	static const struct option longs[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
+	static const struct option longs[] = {{"help", no_argument, NULL, 'h'}, {0}};
 	int c, r;
 
 	*ret = (struct mount_args){
-		.options = {
-			.sync = SYNC_WRITE,
-			.max_line = LIMIT_LINE,
-			.rotate = LIMIT_ROTATE,
-			.reduce_timeout_ms = 1000,
-			.reduce_memory = 2ull << 30,
+	    .options =
+		{
+		    .sync = SYNC_WRITE,
+		    .max_line = LIMIT_LINE,
+		    .rotate = LIMIT_ROTATE,
+		    .reduce_timeout_ms = 1000,
+		    .reduce_memory = 2ull << 30,
 		},
 	};
 	opterr = 0;

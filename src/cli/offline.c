@@ -8,7 +8,7 @@
 
 static bool is_event(void *arg, struct slice line)
 {
-	struct event ev = { 0 };
+	struct event ev = {0};
 	struct json_error error;
 	bool good = event_scan(&ev, line, &error);
 
@@ -25,7 +25,8 @@ static void report_line(void *arg, const char *text)
 
 static int open_log(struct offline *o, struct diag *diag)
 {
-	struct eventlog_options options = { .is_event = is_event, .report = report_line, .arg = o, .read_only = true };
+	struct eventlog_options options = {
+	    .is_event = is_event, .report = report_line, .arg = o, .read_only = true};
 	struct log_files files;
 
 	int r = eventlog_open(&o->log, &disk_posix, o->data_fd, &options, diag);
@@ -40,9 +41,9 @@ static int open_log(struct offline *o, struct diag *diag)
 
 bool offline_open(struct offline *o, const char *data, void (*report)(void *arg, const char *text), void *arg)
 {
-	struct diag diag = { 0 };
+	struct diag diag = {0};
 
-	*o = (struct offline){ .report = report, .arg = arg };
+	*o = (struct offline){.report = report, .arg = arg};
 	o->data_fd = disk_posix.open(&disk_posix, AT_FDCWD, data, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	if (o->data_fd < 0) {
 		fprintf(stderr, "eventfold: cannot open %s: %s\n", data, strerror(-o->data_fd));

@@ -14,5 +14,6 @@ struct offline {
 };
 
 /* Opens DATA; what is not as it should be goes to `report` line by line. False: it has been said on standard error. */
-bool offline_open(struct offline *o, const char *data, void (*report)(void *arg, const char *text), void *arg);
+bool offline_open(struct offline *o, const char *data, void (*report)(void *arg, const char *text),
+		  void *arg);
 void offline_close(struct offline *o);

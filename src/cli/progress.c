@@ -13,7 +13,7 @@ static double since(const struct timespec *then)
 
 void progress_begin(struct progress *p, const char *what, uint64_t total)
 {
-	*p = (struct progress){ .what = what, .total = total, .terminal = isatty(2) };
+	*p = (struct progress){.what = what, .total = total, .terminal = isatty(2)};
 	clock_gettime(CLOCK_MONOTONIC, &p->begin);
 	p->shown = p->begin;
 }
@@ -29,8 +29,8 @@ void progress_add(struct progress *p, uint64_t bytes)
 	double left = rate > 0 ? (double)(p->total - p->done) / rate : 0;
 	int filled = p->total ? (int)(30 * p->done / p->total) : 30;
 	fprintf(stderr, "\r%s [%.*s%*s] %3d %%  %.0f MB/s  %.0f s left \033[K", p->what, filled,
-		"##############################", 30 - filled, "", p->total ? (int)(100 * p->done / p->total) : 100, rate / 1e6,
-		left);
+		"##############################", 30 - filled, "",
+		p->total ? (int)(100 * p->done / p->total) : 100, rate / 1e6, left);
 }
 
 void progress_clear(struct progress *p)

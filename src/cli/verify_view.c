@@ -17,10 +17,10 @@ enum { SAME, DIFFERS, BROKEN, UNREADABLE };
 
 static int fold_up_to(struct view *view, struct reader *reader, uint64_t end, struct progress *progress)
 {
-	struct view *views[] = { view };
-	struct log_pos pos = { 0 };
+	struct view *views[] = {view};
+	struct log_pos pos = {0};
 	struct log_damage damage;
-	struct fold_mark mark = { 0 };
+	struct fold_mark mark = {0};
 	struct cursor cursor;
 	struct fold fold;
 	struct slice block;
@@ -44,9 +44,9 @@ static int fold_up_to(struct view *view, struct reader *reader, uint64_t end, st
 static int compare(struct reader *reader, struct definition *def, const char *name, const struct snapshot *s)
 {
 	struct progress progress;
-	auto_buf struct buf state = { 0 };
-	struct log_pos start = { 0 };
-	struct fold_mark mark = { 0 };
+	auto_buf struct buf state = {0};
+	struct log_pos start = {0};
+	struct fold_mark mark = {0};
 	struct reducer *reducer;
 	struct view view;
 	int result = BROKEN;
@@ -68,7 +68,7 @@ static int compare(struct reader *reader, struct definition *def, const char *na
 /* In the folding process: the log is opened anew, since places in open files are shared. */
 static int run(int data_fd, struct definition *def, const char *view, const struct snapshot *s)
 {
-	struct eventlog_options options = { .read_only = true };
+	struct eventlog_options options = {.read_only = true};
 	struct reader *reader = NULL;
 	struct eventlog *log;
 	struct log_files files;
@@ -87,7 +87,8 @@ static int run(int data_fd, struct definition *def, const char *view, const stru
 static enum verify_result judge(int status, struct diag *diag)
 {
 	if (WIFSIGNALED(status)) {
-		diag_set(diag, 0, "its reducer was killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+		diag_set(diag, 0, "its reducer was killed by signal %d (%s)", WTERMSIG(status),
+			 strsignal(WTERMSIG(status)));
 		return VERIFY_OTHER;
 	}
 	switch (WEXITSTATUS(status)) {

@@ -29,7 +29,7 @@ static void answer(struct archiver_wait *waits, int error)
 
 static int archive(struct archiver *a)
 {
-	struct diag diag = { 0 };
+	struct diag diag = {0};
 	int r = eventlog_archive(a->log, &diag);
 
 	if (r < 0)

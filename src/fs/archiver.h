@@ -11,7 +11,8 @@ struct archiver_options {
 	void *arg;
 };
 
-int must_check archiver_start(struct archiver **ret, struct eventlog *log, const struct archiver_options *options);
+int must_check archiver_start(struct archiver **ret, struct eventlog *log,
+			      const struct archiver_options *options);
 /* Finishes what is under way and ends the thread. */
 void archiver_stop(struct archiver *a);
 /* There may be a sealed file. Any thread. */

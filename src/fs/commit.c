@@ -47,7 +47,7 @@ static void make_run(struct committer *c, struct commit *first, struct run *ret,
 	struct log_pos head = eventlog_head(c->log);
 	struct commit *item = first;
 
-	*ret = (struct run){ .first = first };
+	*ret = (struct run){.first = first};
 	*ret_stale = NULL;
 	buf_clear(&c->joined);
 	for (; item; item = item->next) {
@@ -55,7 +55,8 @@ static void make_run(struct committer *c, struct commit *first, struct run *ret,
 			/* What comes before would move the head: it is decided first. */
 			if (c->joined.len > 0)
 				break;
-			if (item->expect.off != head.off || (head.off > 0 && item->expect.hash != head.hash)) {
+			if (item->expect.off != head.off ||
+			    (head.off > 0 && item->expect.hash != head.hash)) {
 				if (item == first)
 					*ret_stale = item;
 				break;
@@ -80,7 +81,8 @@ static void make_run(struct committer *c, struct commit *first, struct run *ret,
 	if (buf_error(&c->joined) < 0) {
 		/* No memory to join them: one at a time, then. */
 		buf_deinit(&c->joined);
-		*ret = (struct run){ .first = first, .end = first->next, .lines = first->lines, .durable = first->durable };
+		*ret = (struct run){
+		    .first = first, .end = first->next, .lines = first->lines, .durable = first->durable};
 		return;
 	}
 	ret->end = item;
@@ -152,7 +154,7 @@ static void commit_all(struct committer *c, struct commit *item)
 
 		make_run(c, item, &run, &stale);
 		if (stale) {
-			run = (struct run){ .first = stale, .end = stale->next };
+			run = (struct run){.first = stale, .end = stale->next};
 			r = -ESTALE;
 		} else {
 			r = append_run(c, &run, &stored);

@@ -14,10 +14,11 @@ enum sync_mode {
 
 /* One request to the commit thread; embedded in what its owner needs to go on. */
 struct commit {
-	struct commit *next;   /* private */
-	struct slice lines;    /* whole stored lines; may be empty: a mere barrier */
-	bool durable;          /* answer only when all that was queued up to here is on disk (as far as the mode goes) */
-	bool conditional;      /* append only if the head is still `expect` (off and hash) */
+	struct commit *next; /* private */
+	struct slice lines;  /* whole stored lines; may be empty: a mere barrier */
+	bool
+	    durable; /* answer only when all that was queued up to here is on disk (as far as the mode goes) */
+	bool conditional; /* append only if the head is still `expect` (off and hash) */
 	struct log_pos expect;
 	/* error: 0, -ESTALE, -ENOSPC, -EIO, -EROFS, …; stored: how many bytes of `lines` are in the log, whole lines;
 	 * head: behind them. */
@@ -36,7 +37,8 @@ struct committer_options {
 	void *arg;
 };
 
-int must_check committer_start(struct committer **ret, struct eventlog *log, const struct committer_options *options);
+int must_check committer_start(struct committer **ret, struct eventlog *log,
+			       const struct committer_options *options);
 /* Writes what is queued, answers all, ends the thread. */
 void committer_stop(struct committer *c);
 

@@ -11,7 +11,8 @@ struct rotation {
 	struct mount *mount;
 	fuse_req_t req;
 	size_t size;
-	bool again; /* another rotation was under way: the log as it was at the command still has its turn to come */
+	bool
+	    again; /* another rotation was under way: the log as it was at the command still has its turn to come */
 	bool second;
 };
 
@@ -77,7 +78,8 @@ static void rotate(struct mount *m, fuse_req_t req, size_t size)
 
 	if (!r)
 		return reply_error(req, -ENOMEM);
-	*r = (struct rotation){ .commit.done = sealed, .wait.done = archived, .mount = m, .req = req, .size = size };
+	*r = (struct rotation){
+	    .commit.done = sealed, .wait.done = archived, .mount = m, .req = req, .size = size};
 	commit_seal(m->committer, &r->commit);
 }
 
@@ -92,7 +94,8 @@ void ctl_file_write(fuse_req_t req, struct file *f, struct slice data)
 		return reply_error(req, -EINVAL);
 	memcpy(command, data.data, data.len);
 	command[data.len] = '\0';
-	for (char *w = strtok_r(command, " \t\n", &save); w && n < countof(word); w = strtok_r(NULL, " \t\n", &save))
+	for (char *w = strtok_r(command, " \t\n", &save); w && n < countof(word);
+	     w = strtok_r(NULL, " \t\n", &save))
 		word[n++] = w;
 	if (n == 1 && strcmp(word[0], "rotate") == 0)
 		return rotate(m, req, data.len);

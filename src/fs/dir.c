@@ -12,19 +12,19 @@ struct entry {
 
 /* What is always there. */
 static const struct entry fixed_entries[] = {
-	{ NODE_ROOT, "events", NODE_EVENTS },
-	{ NODE_ROOT, "head", NODE_HEAD },
-	{ NODE_ROOT, "views", NODE_VIEWS },
-	{ NODE_ROOT, "reducers", NODE_REDUCERS },
-	{ NODE_ROOT, "status.json", NODE_STATUS },
-	{ NODE_ROOT, "rejected.jsonl", NODE_REJECTED },
-	{ NODE_ROOT, "ctl", NODE_CTL },
-	{ NODE_ROOT, "tail", NODE_TAIL },
-	{ NODE_ROOT, "at", NODE_AT },
-	{ NODE_EVENTS, "app", NODE_EVENTS_APP },
-	{ NODE_HEAD, "app", NODE_HEAD_APP },
-	/* Not listed, so that nothing which walks the mount hangs on it. */
-	{ NODE_TAIL, "app", NODE_TAIL_APP },
+    {NODE_ROOT, "events", NODE_EVENTS},
+    {NODE_ROOT, "head", NODE_HEAD},
+    {NODE_ROOT, "views", NODE_VIEWS},
+    {NODE_ROOT, "reducers", NODE_REDUCERS},
+    {NODE_ROOT, "status.json", NODE_STATUS},
+    {NODE_ROOT, "rejected.jsonl", NODE_REJECTED},
+    {NODE_ROOT, "ctl", NODE_CTL},
+    {NODE_ROOT, "tail", NODE_TAIL},
+    {NODE_ROOT, "at", NODE_AT},
+    {NODE_EVENTS, "app", NODE_EVENTS_APP},
+    {NODE_HEAD, "app", NODE_HEAD_APP},
+    /* Not listed, so that nothing which walks the mount hangs on it. */
+    {NODE_TAIL, "app", NODE_TAIL_APP},
 };
 
 static void reply_node(struct mount *m, fuse_req_t req, enum node_kind kind, struct slice name)
@@ -37,9 +37,10 @@ static void reply_node(struct mount *m, fuse_req_t req, enum node_kind kind, str
 }
 
 /* `view`: of it; `name`: of the node, if it is not named like the view. */
-static void lookup_view(struct mount *m, fuse_req_t req, enum node_kind kind, struct slice view, struct slice name)
+static void lookup_view(struct mount *m, fuse_req_t req, enum node_kind kind, struct slice view,
+			struct slice name)
 {
-	char view_name[LIMIT_NAME + 1] = { 0 };
+	char view_name[LIMIT_NAME + 1] = {0};
 	struct view_status status;
 
 	memcpy(view_name, view.data, view.len);
@@ -69,7 +70,7 @@ static void lookup_at(struct mount *m, fuse_req_t req, struct node *dir, const c
 	if (node_parse_view(name, &view) != NODE_VIEW_JSON)
 		return reply_error(req, -ENOENT);
 	int len = snprintf(full, sizeof(full), "%s/%.*s", number, (int)view.len, view.data);
-	lookup_view(m, req, NODE_AT_VIEW, view, (struct slice){ full, (size_t)len });
+	lookup_view(m, req, NODE_AT_VIEW, view, (struct slice){full, (size_t)len});
 }
 
 /* The kind of a name that is not fixed, and the part of it that names the node; 0: there is no such file. */
@@ -104,7 +105,7 @@ void dir_lookup(struct mount *m, fuse_req_t req, struct node *dir, const char *n
 	for (size_t i = 0; i < countof(fixed_entries); i++) {
 		const struct entry *e = &fixed_entries[i];
 		if (e->dir == dir->kind && strcmp(e->name, name) == 0)
-			return reply_node(m, req, e->kind, (struct slice){ 0 });
+			return reply_node(m, req, e->kind, (struct slice){0});
 	}
 	if (dir->kind == NODE_AT || dir->kind == NODE_AT_N)
 		return lookup_at(m, req, dir, name);
@@ -119,12 +120,13 @@ void dir_lookup(struct mount *m, fuse_req_t req, struct node *dir, const char *n
 
 static int add_entry(struct file *f, fuse_req_t req, const char *name, uint64_t ino, mode_t mode)
 {
-	struct stat st = { .st_ino = ino, .st_mode = mode };
+	struct stat st = {.st_ino = ino, .st_mode = mode};
 	size_t size = fuse_add_direntry(req, NULL, 0, name, NULL, 0);
 
 	if (buf_reserve(&f->entries, size) < 0)
 		return -ENOMEM;
-	fuse_add_direntry(req, f->entries.data + f->entries.len, size, name, &st, (off_t)(f->entries.len + size));
+	fuse_add_direntry(req, f->entries.data + f->entries.len, size, name, &st,
+			  (off_t)(f->entries.len + size));
 	f->entries.len += size;
 	return 0;
 }
@@ -164,7 +166,8 @@ static int add_past(struct mount *m, struct file *f, fuse_req_t req)
 	views_refresh(m->views);
 	int r = views_list(m->views, &list, &n);
 	if (r == 0)
-		r = add_entry(f, req, "app", node_ino(NODE_AT_APP, slice_of(f->node->name)), node_mode(NODE_AT_APP));
+		r = add_entry(f, req, "app", node_ino(NODE_AT_APP, slice_of(f->node->name)),
+			      node_mode(NODE_AT_APP));
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		char full[NODE_NAME + 1], name[LIMIT_NAME + 8];
 		snprintf(full, sizeof(full), "%.20s/%s", f->node->name, list[i].name);

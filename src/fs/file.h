@@ -8,18 +8,18 @@ struct file {
 	struct mount *mount;
 	struct node *node;
 	struct file *next, **prevp; /* in node->files; under the mount's lock */
-	unsigned refs;              /* the kernel's, and one for each request under way; under the mount's lock */
-	pid_t pid;                  /* the thread that opened it: its fstat is answered by what it holds */
-	int flags;                  /* of open(2) */
+	unsigned refs; /* the kernel's, and one for each request under way; under the mount's lock */
+	pid_t pid;     /* the thread that opened it: its fstat is answered by what it holds */
+	int flags;     /* of open(2) */
 
 	/* Text files and views. */
-	struct text *text;          /* under the mount's lock; what reads are answered from */
-	bool started;               /* something has been read: offset 0 takes a fresh text. fuse thread */
+	struct text *text; /* under the mount's lock; what reads are answered from */
+	bool started;      /* something has been read: offset 0 takes a fresh text. fuse thread */
 
 	struct follower follower;
-	bool notice;                /* opened to raise inotify and for nothing else (notice.h) */
+	bool notice; /* opened to raise inotify and for nothing else (notice.h) */
 
-	uint64_t end;               /* at/N/app: where it ends, in bytes */
+	uint64_t end; /* at/N/app: where it ends, in bytes */
 
 	/* Directories: entries in FUSE's form. */
 	struct buf entries;
@@ -28,8 +28,8 @@ struct file {
 	 * in between: while `busy` a write is with the commit thread and the writer is its. Under the mount's lock. */
 	struct writer writer;
 	bool busy;
-	struct log_pos expect;      /* events/app@…: appends only if the head is still there */
-	int error;                  /* lines that were acknowledged as queued could not be written: for the next call */
+	struct log_pos expect; /* events/app@…: appends only if the head is still there */
+	int error; /* lines that were acknowledged as queued could not be written: for the next call */
 };
 
 /* A new file on the node, in its list; NULL: no memory. */

@@ -66,7 +66,7 @@ static bool make_room(struct mount *m, struct due *due)
 static size_t tell(struct mount *m, const char *view)
 {
 	struct seen now = follower_state(m, view);
-	struct due due = { 0 };
+	struct due due = {0};
 
 	pthread_mutex_lock(&m->lock);
 	bool room = make_room(m, &due);

@@ -13,14 +13,14 @@ struct follow {
 
 	/* Under the mount's lock. */
 	pthread_cond_t wake;
-	struct file *files;      /* with someone waiting */
-	uint64_t waiting;        /* blocked reads and polls */
+	struct file *files; /* with someone waiting */
+	uint64_t waiting;   /* blocked reads and polls */
 	bool stop;
-	bool detached;           /* a lazy unmount: nobody can come in any more, and what blocks is to end */
-	bool tell_all;           /* all who wait are to look again */
-	bool log_changed;        /* its followers are to be told */
-	struct changed *views;   /* whose followers are to be told */
-	uint64_t next_tell;      /* µs of CLOCK_MONOTONIC; not before that */
+	bool detached;         /* a lazy unmount: nobody can come in any more, and what blocks is to end */
+	bool tell_all;         /* all who wait are to look again */
+	bool log_changed;      /* its followers are to be told */
+	struct changed *views; /* whose followers are to be told */
+	uint64_t next_tell;    /* µs of CLOCK_MONOTONIC; not before that */
 };
 
 /* First of all, since others tell it of changes; and last, when all that the thread asks is there. `mnt` is borrowed; NULL: inotify is raised

@@ -66,7 +66,7 @@ static bool tells_position(const struct file *f)
 /* How the log (view NULL) or a view stands, as far as it is known without asking anybody. */
 struct seen follower_state(struct mount *m, const char *view)
 {
-	struct seen now = { .off = eventlog_head(m->log).off };
+	struct seen now = {.off = eventlog_head(m->log).off};
 	struct view_status status;
 
 	if (!view)
@@ -96,7 +96,8 @@ static bool differs(const struct file *f, const struct seen *now)
 		return !w->seen.something || now->version != w->seen.version ||
 		       now->broken != w->seen.broken || (f->text && w->pos < f->text->body.len);
 	default:
-		return !w->seen.something || now->broken != w->seen.broken || (!now->broken && now->off != w->seen.off) ||
+		return !w->seen.something || now->broken != w->seen.broken ||
+		       (!now->broken && now->off != w->seen.off) ||
 		       (f->node->kind == NODE_VIEW_SNAPSHOT && now->version != w->seen.version);
 	}
 }

@@ -26,16 +26,16 @@ struct seen {
 	uint64_t off;     /* of the log's head, or how far the view had read */
 	uint64_t version; /* of the view's state */
 	bool broken;
-	bool something;   /* it has read at all */
+	bool something; /* it has read at all */
 };
 
 /* A file's part in following. Under the mount's lock. */
 struct follower {
-	struct file *next, **prevp;    /* in the mount's list; prevp NULL: not in it */
-	struct fuse_pollhandle *poll;  /* whom to tell, once */
+	struct file *next, **prevp;   /* in the mount's list; prevp NULL: not in it */
+	struct fuse_pollhandle *poll; /* whom to tell, once */
 	struct tail_wait *first, **last;
-	bool reading;                  /* a read is being answered: others wait behind it */
-	uint64_t pos;                  /* the log: behind what has been read. A view's tail: in its text */
+	bool reading; /* a read is being answered: others wait behind it */
+	uint64_t pos; /* the log: behind what has been read. A view's tail: in its text */
 	struct seen seen;
 };
 

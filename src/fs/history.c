@@ -53,7 +53,8 @@ static int read_all(struct history *h, uint64_t off, size_t size, uint64_t end)
 	while (r == 0 && h->data.len < size) {
 		uint64_t skip;
 		size_t n = 0;
-		r = reader_read(h->reader, off + h->data.len, limit, h->data.data + h->data.len, size - h->data.len, &n, &skip);
+		r = reader_read(h->reader, off + h->data.len, limit, h->data.data + h->data.len,
+				size - h->data.len, &n, &skip);
 		if (r == 0 && n == 0)
 			break;
 		h->data.len += n;
@@ -65,7 +66,7 @@ static int read_all(struct history *h, uint64_t off, size_t size, uint64_t end)
 static int seek(struct history *h, uint64_t seq, uint64_t *ret_off)
 {
 	uint64_t head = eventlog_head(h->log).off;
-	struct log_pos pos = { 0 };
+	struct log_pos pos = {0};
 
 	buf_clear(&h->data);
 	int r = refresh(h);
@@ -92,7 +93,8 @@ static void *history_thread(void *arg)
 		if (!h->first)
 			h->last = &h->first;
 		pthread_mutex_unlock(&h->lock);
-		int r = read->seek ? seek(h, read->seq, &read->off) : read_all(h, read->off, read->size, read->limit);
+		int r = read->seek ? seek(h, read->seq, &read->off)
+				   : read_all(h, read->off, read->size, read->limit);
 		read->done(read, r, buf_slice(&h->data));
 		pthread_mutex_lock(&h->lock);
 	}

@@ -8,12 +8,12 @@
 /* Something of a file's that is with the commit thread. */
 struct append {
 	struct commit commit;
-	struct file *file;   /* with a reference */
-	fuse_req_t req;      /* NULL: answered already, when it was queued */
-	bool writing;        /* a write: the answer is a count, and the writer is settled */
-	int result;          /* the answer to a close whose own part failed, once all else is done */
+	struct file *file; /* with a reference */
+	fuse_req_t req;    /* NULL: answered already, when it was queued */
+	bool writing;      /* a write: the answer is a count, and the writer is settled */
+	int result;        /* the answer to a close whose own part failed, once all else is done */
 	struct batch batch;
-	struct buf rest;     /* behind the batch's last newline */
+	struct buf rest; /* behind the batch's last newline */
 };
 
 void log_file_getattr(struct mount *m, fuse_req_t req, struct node *node)
@@ -71,15 +71,15 @@ void log_file_read(fuse_req_t req, struct file *f, off_t off, size_t size)
 
 	if ((uint64_t)off >= eventlog_head(m->log).off) {
 		note_position(f, (uint64_t)off);
-		return reply_data(req, (struct slice){ 0 });
+		return reply_data(req, (struct slice){0});
 	}
 	r = malloc(sizeof(*r));
 	if (!r)
 		return reply_error(req, -ENOMEM);
 	*r = (struct log_read){
-		.read = { .off = (uint64_t)off, .size = size, .done = read_done },
-		.file = f,
-		.req = req,
+	    .read = {.off = (uint64_t)off, .size = size, .done = read_done},
+	    .file = f,
+	    .req = req,
 	};
 	history_queue(m->history, &r->read);
 }
@@ -88,7 +88,7 @@ void log_file_read(fuse_req_t req, struct file *f, off_t off, size_t size)
 
 static struct writer_rules rules_now(struct mount *m)
 {
-	struct writer_rules rules = { .max_line = m->options.max_line, .now = clock_unix() };
+	struct writer_rules rules = {.max_line = m->options.max_line, .now = clock_unix()};
 
 	pthread_mutex_lock(&m->lock);
 	rules.first = m->first;
@@ -99,12 +99,12 @@ static struct writer_rules rules_now(struct mount *m)
 static void reject(struct file *f, pid_t pid, int error, const struct json_error *why, struct slice line)
 {
 	struct rejection rejection = {
-		.time = clock_unix(),
-		.error = -error,
-		.why = why->why,
-		.column = why->at + 1,
-		.pid = pid,
-		.line = line,
+	    .time = clock_unix(),
+	    .error = -error,
+	    .why = why->why,
+	    .column = why->at + 1,
+	    .pid = pid,
+	    .line = line,
 	};
 
 	rejected_add(&f->mount->rejected, &rejection);
@@ -126,7 +126,7 @@ static void note_first_line(struct mount *m, const struct batch *b, size_t store
 	pthread_mutex_lock(&m->lock);
 	if (m->first.len == 0 && stored > 0) {
 		m->first.len = b->ends[0].stored - 1;
-		m->first.hash = log_hash((struct slice){ b->lines.data, m->first.len });
+		m->first.hash = log_hash((struct slice){b->lines.data, m->first.len});
 	}
 	pthread_mutex_unlock(&m->lock);
 }
@@ -187,7 +187,8 @@ static void append_done(struct commit *commit, int error, size_t stored, const s
 			reply_error(req, error);
 	} else {
 		if (error < 0 && error != -ESTALE && a->batch.lines.len > 0)
-			reject(f, 0, error, &(struct json_error){ .why = "it could not be written" }, a->commit.lines);
+			reject(f, 0, error, &(struct json_error){.why = "it could not be written"},
+			       a->commit.lines);
 		int owed = take_error(f);
 		reply_error(req, error ? error : owed ? owed : a->result);
 	}
@@ -216,7 +217,8 @@ static struct append *append_new(struct file *f, fuse_req_t req)
  * more waits too. */
 static bool must_wait(struct mount *m, const struct append *a)
 {
-	return m->options.sync == SYNC_WRITE || a->commit.conditional || committer_backlog(m->committer) > LIMIT_QUEUE;
+	return m->options.sync == SYNC_WRITE || a->commit.conditional ||
+	       committer_backlog(m->committer) > LIMIT_QUEUE;
 }
 
 static void queue_write(fuse_req_t req, struct file *f, struct batch *batch)
@@ -253,10 +255,10 @@ static void queue_write(fuse_req_t req, struct file *f, struct batch *batch)
 /* The first line of a write is bad, wherever it began: it is gone, and the reason is in rejected.jsonl. */
 static void refuse(fuse_req_t req, struct file *f, const struct batch *b)
 {
-	auto_buf struct buf line = { 0 };
+	auto_buf struct buf line = {0};
 
 	buf_add(&line, f->writer.partial.data, min(f->writer.partial.len, (size_t)LIMIT_REJECTED_LINE));
-	buf_add_slice(&line, (struct slice){ b->bad.data, min(b->bad.len, (size_t)LIMIT_REJECTED_LINE) });
+	buf_add_slice(&line, (struct slice){b->bad.data, min(b->bad.len, (size_t)LIMIT_REJECTED_LINE)});
 	reject(f, fuse_req_ctx(req)->pid, b->error, &b->why, buf_slice(&line));
 	buf_clear(&f->writer.partial);
 	reply_error(req, b->error);

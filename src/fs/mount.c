@@ -106,13 +106,14 @@ static int open_data(struct mount *m, struct diag *diag)
 		r = d->mkdir(d, m->data_fd, "reducers", 0777);
 	if (r < 0)
 		return diag_set(diag, r, "cannot write to %s: %s", data, strerror(-r));
-	struct eventlog_options options = { .is_event = is_event, .report = report, .retire = retire_snapshots, .arg = m };
+	struct eventlog_options options = {
+	    .is_event = is_event, .report = report, .retire = retire_snapshots, .arg = m};
 	return eventlog_open(&m->log, d, m->data_fd, &options, diag);
 }
 
 static int read_first_line(struct mount *m)
 {
-	struct log_pos start = { 0 }, head = eventlog_head(m->log);
+	struct log_pos start = {0}, head = eventlog_head(m->log);
 	struct reader *reader = NULL;
 	struct log_damage damage;
 	struct log_files files;
@@ -130,7 +131,7 @@ static int read_first_line(struct mount *m)
 	r = cursor_fill(&cursor, head.off, &block, &damage);
 	if (r == 0 && block.len > 0) {
 		m->first.len = (size_t)((const char *)memchr(block.data, '\n', block.len) - block.data);
-		m->first.hash = log_hash((struct slice){ block.data, m->first.len });
+		m->first.hash = log_hash((struct slice){block.data, m->first.len});
 	}
 	cursor_deinit(&cursor);
 	reader_free(reader);
@@ -141,24 +142,24 @@ static int read_first_line(struct mount *m)
 static int start_threads(struct mount *m, struct diag *diag)
 {
 	struct views_options views = {
-		.worker_path = m->options.worker_path,
-		.reduce_memory = m->options.reduce_memory,
-		.reduce_timeout_ms = m->options.reduce_timeout_ms,
-		.quiet = m->options.quiet,
-		.snapshot_bytes = SNAPSHOT_BYTES,
-		.report = report,
-		.changed = view_changed,
-		.cancelled = is_interrupted,
-		.arg = m,
+	    .worker_path = m->options.worker_path,
+	    .reduce_memory = m->options.reduce_memory,
+	    .reduce_timeout_ms = m->options.reduce_timeout_ms,
+	    .quiet = m->options.quiet,
+	    .snapshot_bytes = SNAPSHOT_BYTES,
+	    .report = report,
+	    .changed = view_changed,
+	    .cancelled = is_interrupted,
+	    .arg = m,
 	};
 	struct committer_options committer = {
-		.sync = m->options.sync,
-		.rotate = m->options.rotate,
-		.moved = head_moved,
-		.sealed = log_sealed,
-		.arg = m,
+	    .sync = m->options.sync,
+	    .rotate = m->options.rotate,
+	    .moved = head_moved,
+	    .sealed = log_sealed,
+	    .arg = m,
 	};
-	struct archiver_options archiver = { .report = report, .done = log_archived, .arg = m };
+	struct archiver_options archiver = {.report = report, .done = log_archived, .arg = m};
 
 	int r = follow_init(m, m->options.mnt);
 	if (r == 0)

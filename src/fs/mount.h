@@ -22,8 +22,8 @@
 #include "model/views.h"
 
 struct mount_options {
-	const char *data;           /* DATA's absolute path */
-	const char *mnt;            /* MNT's, for inotify; NULL: there is none */
+	const char *data; /* DATA's absolute path */
+	const char *mnt;  /* MNT's, for inotify; NULL: there is none */
 	enum sync_mode sync;
 	uint64_t max_line;          /* bytes */
 	uint64_t rotate;            /* bytes; 0: never */

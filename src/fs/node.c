@@ -42,7 +42,7 @@ static int compare(const void *a, const void *b)
 
 struct node *nodes_find(struct nodes *t, uint64_t ino)
 {
-	struct node key = { .ino = ino };
+	struct node key = {.ino = ino};
 
 	if (ino < NODE_FIXED_END)
 		return ino ? &t->fixed[ino] : NULL;
@@ -94,11 +94,11 @@ void nodes_forget(struct nodes *t, uint64_t ino, uint64_t lookups)
 }
 
 static const char *const suffixes[] = {
-	[NODE_VIEW_SNAPSHOT - NODE_VIEW_JSON] = ".snapshot.json",
-	[NODE_VIEW_JSON - NODE_VIEW_JSON] = ".json",
-	[NODE_VIEW_OFFSET - NODE_VIEW_JSON] = ".offset",
-	[NODE_VIEW_HASH - NODE_VIEW_JSON] = ".hash",
-	[NODE_VIEW_ERROR - NODE_VIEW_JSON] = ".error",
+    [NODE_VIEW_SNAPSHOT - NODE_VIEW_JSON] = ".snapshot.json",
+    [NODE_VIEW_JSON - NODE_VIEW_JSON] = ".json",
+    [NODE_VIEW_OFFSET - NODE_VIEW_JSON] = ".offset",
+    [NODE_VIEW_HASH - NODE_VIEW_JSON] = ".hash",
+    [NODE_VIEW_ERROR - NODE_VIEW_JSON] = ".error",
 };
 
 const char *node_suffix(enum node_kind kind)
@@ -115,7 +115,7 @@ enum node_kind node_parse_view(const char *name, struct slice *ret_view)
 		return 0;
 	for (size_t i = 0; i < countof(suffixes); i++) {
 		if (strcmp(name + stem, suffixes[i]) == 0) {
-			*ret_view = (struct slice){ name, stem };
+			*ret_view = (struct slice){name, stem};
 			return NODE_VIEW_JSON + i;
 		}
 	}
@@ -154,7 +154,7 @@ bool node_parse_at(const char *name, uint64_t *ret_seq, const char **ret_view)
 bool node_parse_head(const char *name, struct log_pos *ret_head)
 {
 	const char *colon = strchr(name, ':');
-	struct log_pos head = { 0 };
+	struct log_pos head = {0};
 
 	if (strncmp(name, "app@", 4) != 0 || !colon || !parse_number(name + 4, colon, &head.off))
 		return false;

@@ -38,7 +38,7 @@ enum node_kind {
 	NODE_VIEW_END,
 	NODE_TAIL_VIEW = NODE_VIEW_END,
 	/* one for each place in the log */
-	NODE_TAIL_APP_AT, /* tail/app@OFFSET */
+	NODE_TAIL_APP_AT,   /* tail/app@OFFSET */
 	NODE_EVENTS_APP_AT, /* events/app@OFFSET:HASH */
 	/* one for each number of events */
 	NODE_AT_N,    /* at/N */
@@ -55,8 +55,8 @@ struct node {
 	uint64_t ino;
 	enum node_kind kind;
 	char name[NODE_NAME + 1]; /* of which view; of the others that are not fixed, its own */
-	uint64_t lookups;          /* the kernel's references */
-	struct file *files;        /* open ones, newest first; under the mount's files lock */
+	uint64_t lookups;         /* the kernel's references */
+	struct file *files;       /* open ones, newest first; under the mount's files lock */
 	/* Under the mount's files lock: when its content was last seen to change. */
 	uint64_t version;
 	struct timespec changed;

@@ -48,7 +48,7 @@ static bool is_mounted(dev_t dev)
 /* MODIFY and CLOSE_WRITE on the file at `path` below the mount. */
 static void raise_one(struct notice *n, const char *path)
 {
-	static const struct timespec times[] = { { .tv_nsec = UTIME_OMIT }, { .tv_nsec = UTIME_NOW } };
+	static const struct timespec times[] = {{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_NOW}};
 	char full[PATH_MAX];
 
 	if (!n->dev)

@@ -27,10 +27,10 @@ struct notice {
 	/* Under the mount's lock. */
 	pthread_cond_t wake;
 	bool stop;
-	bool check_mounts;            /* the table of mounts has changed */
+	bool check_mounts; /* the table of mounts has changed */
 	struct pace log_pace, views_pace;
-	struct changed *views;        /* for which it is wanted */
-	bool raising;                 /* the thread is at work, on the next two */
+	struct changed *views; /* for which it is wanted */
+	bool raising;          /* the thread is at work, on the next two */
 	bool raise_log;
 	struct changed *raise_views;
 

@@ -40,7 +40,7 @@ static void run_lookup(const struct deferred_call *c)
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct node *dir = node_of(req, parent);
-	struct deferred_call call = { .req = req, .ino = parent, .name = name, .run = run_lookup };
+	struct deferred_call call = {.req = req, .ino = parent, .name = name, .run = run_lookup};
 
 	if (!dir)
 		return reply_error(req, -ESTALE);
@@ -91,7 +91,7 @@ static void run_getattr(const struct deferred_call *c)
 static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct node *node = node_of(req, ino);
-	struct deferred_call call = { .req = req, .ino = ino, .run = run_getattr };
+	struct deferred_call call = {.req = req, .ino = ino, .run = run_getattr};
 
 	if (!node)
 		return reply_error(req, -ESTALE);
@@ -106,12 +106,14 @@ static bool is_owner(fuse_req_t req)
 	return uid == 0 || uid == mount_of(req)->uid;
 }
 
-static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi)
+static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
+		       struct fuse_file_info *fi)
 {
 	struct node *node = node_of(req, ino);
 
 	/* Times may be set, to no effect (touch, cp -p, and the daemon's own notices). */
-	if (to_set & (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID | FUSE_SET_ATTR_SIZE) || !is_owner(req))
+	if (to_set & (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID | FUSE_SET_ATTR_SIZE) ||
+	    !is_owner(req))
 		return reply_error(req, -EPERM);
 	/* A notice waits for no rendering: the kernel asks again before it tells anybody the size. */
 	if (node && notice_is_its(mount_of(req), fuse_req_ctx(req)->pid))
@@ -147,7 +149,7 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct mount *m = mount_of(req);
 	struct node *node = node_of(req, ino);
-	struct deferred_call call = { .req = req, .ino = ino, .fi = *fi, .run = run_open };
+	struct deferred_call call = {.req = req, .ino = ino, .fi = *fi, .run = run_open};
 
 	if (!node)
 		return reply_error(req, -ESTALE);
@@ -175,7 +177,7 @@ static void run_read(const struct deferred_call *c)
 	else if (kind == NODE_AT_APP || kind == NODE_AT_VIEW)
 		past_file_read(req, f, off, size);
 	else if (kind == NODE_CTL || f->notice)
-		reply_data(req, (struct slice){ 0 });
+		reply_data(req, (struct slice){0});
 	else
 		text_file_read(req, f, off, size);
 }
@@ -184,7 +186,7 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, stru
 {
 	struct mount *m = mount_of(req);
 	struct node *node = file_of(fi)->node;
-	struct deferred_call call = { .req = req, .fi = *fi, .size = size, .off = off, .run = run_read };
+	struct deferred_call call = {.req = req, .fi = *fi, .size = size, .off = off, .run = run_read};
 	/* Of the log, only what is beyond the head as it is now; of texts, only the beginning is ever made anew. */
 	bool waits = node_is_log(node->kind) ? (uint64_t)off + size > eventlog_head(m->log).off
 					     : node_tells_head(node->kind) && off == 0;
@@ -193,10 +195,11 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, stru
 		run_read(&call);
 }
 
-static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t off, struct fuse_file_info *fi)
+static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t off,
+		     struct fuse_file_info *fi)
 {
 	struct file *f = file_of(fi);
-	struct slice slice = { data, size };
+	struct slice slice = {data, size};
 
 	/* The offset is what the kernel believes: appending is all there is. */
 	if (node_is_log(f->node->kind))
@@ -220,8 +223,8 @@ static void op_access(fuse_req_t req, fuse_ino_t ino, int mask)
 	if (!node)
 		return reply_error(req, -ESTALE);
 	mode_t mode = node_mode(node->kind);
-	bool refused = (mask & W_OK && (!(mode & 0200) || !is_owner(req))) || (mask & X_OK && !(mode & 0111)) ||
-		       (mask & R_OK && !(mode & 0444) && !is_owner(req));
+	bool refused = (mask & W_OK && (!(mode & 0200) || !is_owner(req))) ||
+		       (mask & X_OK && !(mode & 0111)) || (mask & R_OK && !(mode & 0444) && !is_owner(req));
 	reply_error(req, refused ? -EACCES : 0);
 }
 
@@ -297,7 +300,8 @@ static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
 	reply_error(req, -EPERM);
 }
 
-static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
+static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+		      struct fuse_file_info *fi)
 {
 	reply_error(req, -EPERM);
 }
@@ -312,8 +316,8 @@ static void op_remove(fuse_req_t req, fuse_ino_t parent, const char *name)
 	reply_error(req, -EPERM);
 }
 
-static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent, const char *new_name,
-		      unsigned flags)
+static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
+		      const char *new_name, unsigned flags)
 {
 	reply_error(req, -EPERM);
 }
@@ -323,7 +327,8 @@ static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, const
 	reply_error(req, -EPERM);
 }
 
-static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
+static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
+			int flags)
 {
 	reply_error(req, -EPERM);
 }
@@ -334,33 +339,33 @@ static void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 }
 
 const struct fuse_lowlevel_ops mount_ops = {
-	.init = op_init,
-	.lookup = op_lookup,
-	.forget = op_forget,
-	.forget_multi = op_forget_multi,
-	.getattr = op_getattr,
-	.setattr = op_setattr,
-	.readlink = op_readlink,
-	.open = op_open,
-	.read = op_read,
-	.write = op_write,
-	.flush = op_flush,
-	.fsync = op_fsync,
-	.release = op_release,
-	.opendir = op_opendir,
-	.readdir = op_readdir,
-	.releasedir = op_releasedir,
-	.statfs = op_statfs,
-	.poll = op_poll,
-	.access = op_access,
-	.mknod = op_mknod,
-	.mkdir = op_mkdir,
-	.create = op_create,
-	.symlink = op_symlink,
-	.unlink = op_remove,
-	.rmdir = op_remove,
-	.rename = op_rename,
-	.link = op_link,
-	.setxattr = op_setxattr,
-	.removexattr = op_removexattr,
+    .init = op_init,
+    .lookup = op_lookup,
+    .forget = op_forget,
+    .forget_multi = op_forget_multi,
+    .getattr = op_getattr,
+    .setattr = op_setattr,
+    .readlink = op_readlink,
+    .open = op_open,
+    .read = op_read,
+    .write = op_write,
+    .flush = op_flush,
+    .fsync = op_fsync,
+    .release = op_release,
+    .opendir = op_opendir,
+    .readdir = op_readdir,
+    .releasedir = op_releasedir,
+    .statfs = op_statfs,
+    .poll = op_poll,
+    .access = op_access,
+    .mknod = op_mknod,
+    .mkdir = op_mkdir,
+    .create = op_create,
+    .symlink = op_symlink,
+    .unlink = op_remove,
+    .rmdir = op_remove,
+    .rename = op_rename,
+    .link = op_link,
+    .setxattr = op_setxattr,
+    .removexattr = op_removexattr,
 };

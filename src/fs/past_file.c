@@ -71,7 +71,7 @@ static void begin(const struct trip *template)
 	if (!node_parse_at(t->node->name, &seq, &view))
 		return arrive(t, -ENOENT, 0, NULL);
 	if (t->node->kind == NODE_AT_APP) {
-		t->read = (struct history_read){ .seq = seq, .done = found };
+		t->read = (struct history_read){.seq = seq, .done = found};
 		return history_queue_seek(m->history, &t->read);
 	}
 	fuse_req_interrupt_func(t->req, interrupted, m);
@@ -83,7 +83,7 @@ static void begin(const struct trip *template)
 
 void past_file_getattr(struct mount *m, fuse_req_t req, struct node *node)
 {
-	begin(&(struct trip){ .mount = m, .req = req, .node = node });
+	begin(&(struct trip){.mount = m, .req = req, .node = node});
 }
 
 void past_file_open(struct mount *m, fuse_req_t req, struct node *node, struct fuse_file_info *fi)
@@ -95,7 +95,7 @@ void past_file_open(struct mount *m, fuse_req_t req, struct node *node, struct f
 	f = file_new(m, node, req, fi);
 	if (!f)
 		return reply_error(req, -ENOMEM);
-	begin(&(struct trip){ .mount = m, .req = req, .node = node, .file = f, .fi = *fi });
+	begin(&(struct trip){.mount = m, .req = req, .node = node, .file = f, .fi = *fi});
 }
 
 struct past_read {
@@ -121,13 +121,13 @@ void past_file_read(fuse_req_t req, struct file *f, off_t off, size_t size)
 	if (f->text)
 		return reply_part(req, f->text->body, off, size);
 	if ((uint64_t)off >= f->end)
-		return reply_data(req, (struct slice){ 0 });
+		return reply_data(req, (struct slice){0});
 	r = malloc(sizeof(*r));
 	if (!r)
 		return reply_error(req, -ENOMEM);
 	*r = (struct past_read){
-		.read = { .off = (uint64_t)off, .size = size, .limit = f->end, .done = read_done },
-		.req = req,
+	    .read = {.off = (uint64_t)off, .size = size, .limit = f->end, .done = read_done},
+	    .req = req,
 	};
 	history_queue(f->mount->history, &r->read);
 }

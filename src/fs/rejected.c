@@ -17,16 +17,16 @@ void rejected_deinit(struct rejected *r)
 
 void rejected_add(struct rejected *r, const struct rejection *j)
 {
-	struct buf b = { 0 };
-	struct slice line = { j->line.data, min(j->line.len, (size_t)LIMIT_REJECTED_LINE) };
+	struct buf b = {0};
+	struct slice line = {j->line.data, min(j->line.len, (size_t)LIMIT_REJECTED_LINE)};
 
 	buf_printf(&b, "{\"time\":%llu,\"error\":", (unsigned long long)j->time);
 	const char *name = strerrorname_np(j->error);
 	buf_add_json(&b, slice_of(name ? name : "?"));
 	buf_add_str(&b, ",\"reason\":");
 	buf_add_json(&b, slice_of(j->why));
-	buf_printf(&b, ",\"column\":%llu,\"pid\":%d,\"bytes\":%zu,\"line\":", (unsigned long long)j->column, (int)j->pid,
-		   j->line.len);
+	buf_printf(&b, ",\"column\":%llu,\"pid\":%d,\"bytes\":%zu,\"line\":", (unsigned long long)j->column,
+		   (int)j->pid, j->line.len);
 	buf_add_json(&b, line);
 	buf_add_str(&b, "}\n");
 	if (b.failed)

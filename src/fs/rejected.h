@@ -17,8 +17,8 @@ struct rejected {
 };
 
 struct rejection {
-	uint64_t time;     /* seconds since 1970 */
-	int error;         /* positive errno, as the writer saw it */
+	uint64_t time; /* seconds since 1970 */
+	int error;     /* positive errno, as the writer saw it */
 	const char *why;
 	uint64_t column;   /* 1 for the first byte */
 	pid_t pid;         /* who wrote it; 0: unknown */

@@ -22,17 +22,17 @@ static struct stat stat_of(struct mount *m, const struct node *node, uint64_t si
 	struct timespec changed = node->changed;
 	pthread_mutex_unlock(&m->lock);
 	return (struct stat){
-		.st_ino = node->ino,
-		.st_mode = node_mode(node->kind),
-		.st_nlink = S_ISDIR(node_mode(node->kind)) ? 2 : 1,
-		.st_uid = m->uid,
-		.st_gid = m->gid,
-		.st_size = (off_t)size,
-		.st_blksize = LIMIT_WRITE,
-		.st_blocks = (blkcnt_t)((size + 511) / 512),
-		.st_atim = changed,
-		.st_mtim = changed,
-		.st_ctim = changed,
+	    .st_ino = node->ino,
+	    .st_mode = node_mode(node->kind),
+	    .st_nlink = S_ISDIR(node_mode(node->kind)) ? 2 : 1,
+	    .st_uid = m->uid,
+	    .st_gid = m->gid,
+	    .st_size = (off_t)size,
+	    .st_blksize = LIMIT_WRITE,
+	    .st_blocks = (blkcnt_t)((size + 511) / 512),
+	    .st_atim = changed,
+	    .st_mtim = changed,
+	    .st_ctim = changed,
 	};
 }
 
@@ -46,11 +46,12 @@ void reply_attr(fuse_req_t req, struct mount *m, const struct node *node, uint64
 void reply_entry(fuse_req_t req, struct mount *m, const struct node *node, uint64_t size)
 {
 	struct fuse_entry_param e = {
-		.ino = node->ino,
-		.attr = stat_of(m, node, size),
-		.attr_timeout = 0,
-		/* An open of a file begins with a look-up, for its size. */
-		.entry_timeout = S_ISREG(node_mode(node->kind)) || node->kind >= NODE_FIXED_END ? 0 : REPLY_FOREVER,
+	    .ino = node->ino,
+	    .attr = stat_of(m, node, size),
+	    .attr_timeout = 0,
+	    /* An open of a file begins with a look-up, for its size. */
+	    .entry_timeout =
+		S_ISREG(node_mode(node->kind)) || node->kind >= NODE_FIXED_END ? 0 : REPLY_FOREVER,
 	};
 
 	fuse_reply_entry(req, &e);

@@ -27,13 +27,11 @@ int session_run(struct fuse_session *se, struct mount *m, int stop_fd)
 {
 	auto_close int mounts = m->notice.mnt ? open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC) : -1;
 	struct pollfd fds[] = {
-		{ .fd = fuse_session_fd(se), .events = POLLIN },
-		{ .fd = stop_fd, .events = POLLIN },
-		{ .fd = m->follow.done_fd, .events = POLLIN },
-		{ .fd = mounts, .events = POLLPRI },
-		{ .fd = m->deferred.ready_fd, .events = POLLIN },
+	    {.fd = fuse_session_fd(se), .events = POLLIN},  {.fd = stop_fd, .events = POLLIN},
+	    {.fd = m->follow.done_fd, .events = POLLIN},    {.fd = mounts, .events = POLLPRI},
+	    {.fd = m->deferred.ready_fd, .events = POLLIN},
 	};
-	struct fuse_buf buf = { 0 };
+	struct fuse_buf buf = {0};
 	uint64_t idle = 0;
 	int r = 0;
 

@@ -1,6 +1,5 @@
 #include "fs/status.h"
 
-
 #include "base/clock.h"
 #include "version.h"
 
@@ -45,9 +44,9 @@ static void add_hash(struct buf *b, const char *key, const struct log_pos *pos)
 static void add_options(struct buf *b, const struct mount_options *o)
 {
 	static const char *const modes[] = {
-		[SYNC_WRITE] = "write",
-		[SYNC_CLOSE] = "close",
-		[SYNC_NONE] = "none",
+	    [SYNC_WRITE] = "write",
+	    [SYNC_CLOSE] = "close",
+	    [SYNC_NONE] = "none",
 	};
 
 	add_key(b, "options");
@@ -115,7 +114,7 @@ static void add_view(struct buf *b, const struct view_status *v, uint64_t head, 
 static void add_views(struct buf *b, struct mount *m)
 {
 	auto_free struct view_status *list = NULL;
-	struct views_worker_status worker = { 0 };
+	struct views_worker_status worker = {0};
 	uint64_t head = eventlog_head(m->log).off;
 	size_t n = 0;
 

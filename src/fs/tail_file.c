@@ -18,8 +18,8 @@ struct tail_read {
 static void reply_stream(fuse_req_t req, struct file *f)
 {
 	struct fuse_open_out out = {
-		.fh = (uintptr_t)f,
-		.open_flags = FOPEN_DIRECT_IO | FOPEN_STREAM | FOPEN_NOFLUSH,
+	    .fh = (uintptr_t)f,
+	    .open_flags = FOPEN_DIRECT_IO | FOPEN_STREAM | FOPEN_NOFLUSH,
 	};
 
 	if (fuse_reply_buf(req, (const char *)&out, sizeof(out)) == -ENOENT)
@@ -77,7 +77,7 @@ static void finish(struct tail_read *t)
 	pthread_mutex_lock(&m->lock);
 	while (follower_is_over(f) && (next = follower_take(f))) {
 		pthread_mutex_unlock(&m->lock);
-		reply_data(next->req, (struct slice){ 0 });
+		reply_data(next->req, (struct slice){0});
 		free(next);
 		pthread_mutex_lock(&m->lock);
 	}
@@ -108,7 +108,7 @@ static void wait_again(struct tail_read *t)
 	}
 	pthread_mutex_unlock(&m->lock);
 	if (t->wait && stop)
-		reply_data(t->wait->req, (struct slice){ 0 });
+		reply_data(t->wait->req, (struct slice){0});
 	else if (t->wait)
 		reply_error(t->wait->req, interrupted ? -EINTR : -EAGAIN);
 	finish(t);
@@ -176,7 +176,7 @@ static void view_answered(void *arg, const struct views_answer *a)
 		error = text ? 0 : -ENOMEM;
 	}
 	bool broken = error == -EIO || error == -ENOENT;
-	struct seen seen = { .off = a->pos.off, .version = a->version, .broken = broken, .something = true };
+	struct seen seen = {.off = a->pos.off, .version = a->version, .broken = broken, .something = true};
 	bool same = has_given(t->file, &seen, text);
 	pthread_mutex_lock(&m->lock);
 	if (error == 0 || broken)
@@ -192,7 +192,7 @@ static void view_answered(void *arg, const struct views_answer *a)
 	if (error < 0) {
 		/* The end of the mount is the end of the file. */
 		if (error == -ESHUTDOWN)
-			answer_data(t, (struct slice){ 0 });
+			answer_data(t, (struct slice){0});
 		else
 			answer_error(t, error);
 		return finish(t);
@@ -217,13 +217,13 @@ void tail_file_answer(struct file *f, struct tail_wait *wait)
 	pthread_mutex_lock(&m->lock);
 	bool stop = follower_is_over(f);
 	*t = (struct tail_read){
-		.history = { .off = f->follower.pos, .size = wait->size, .done = log_read },
-		.file = f,
-		.wait = wait,
+	    .history = {.off = f->follower.pos, .size = wait->size, .done = log_read},
+	    .file = f,
+	    .wait = wait,
 	};
 	pthread_mutex_unlock(&m->lock);
 	if (stop) {
-		answer_data(t, (struct slice){ 0 });
+		answer_data(t, (struct slice){0});
 		return finish(t);
 	}
 	if (f->node->kind != NODE_TAIL_VIEW)
@@ -257,7 +257,7 @@ void tail_file_read(fuse_req_t req, struct file *f, size_t size, bool nonblock)
 
 	if (!wait)
 		return reply_error(req, -ENOMEM);
-	*wait = (struct tail_wait){ .req = req, .size = size, .nonblock = nonblock };
+	*wait = (struct tail_wait){.req = req, .size = size, .nonblock = nonblock};
 	/* An interrupt comes in on this thread: it is here already, or it will find the request. */
 	fuse_req_interrupt_func(req, interrupted, m);
 	if (fuse_req_interrupted(req)) {

@@ -8,7 +8,7 @@ struct text *text_of_rendering(struct rendering *r)
 		rendering_unref(r);
 		return NULL;
 	}
-	*t = (struct text){ .refs = 1, .body = r->json, .rendering = r };
+	*t = (struct text){.refs = 1, .body = r->json, .rendering = r};
 	return t;
 }
 
@@ -20,8 +20,8 @@ struct text *text_of_buf(struct buf *b)
 		buf_deinit(b);
 		return NULL;
 	}
-	*t = (struct text){ .refs = 1, .body = buf_slice(b) };
-	*b = (struct buf){ 0 };
+	*t = (struct text){.refs = 1, .body = buf_slice(b)};
+	*b = (struct buf){0};
 	return t;
 }
 

@@ -37,7 +37,7 @@ static void note_broken(struct file *f, int error)
 	if (error != -EIO && error != -ENOENT)
 		return;
 	pthread_mutex_lock(&f->mount->lock);
-	f->follower.seen = (struct seen){ .broken = true, .something = true };
+	f->follower.seen = (struct seen){.broken = true, .something = true};
 	pthread_mutex_unlock(&f->mount->lock);
 }
 
@@ -84,7 +84,7 @@ static void add_hash(struct buf *b, const struct log_pos *pos)
 /* The text of one of a view's files, out of the answer to views_want(). Takes the answer's rendering. */
 static struct text *text_of_answer(enum node_kind kind, const struct views_answer *a)
 {
-	struct buf b = { 0 };
+	struct buf b = {0};
 
 	switch (kind) {
 	case NODE_VIEW_JSON:
@@ -117,7 +117,7 @@ static void view_answered(void *arg, const struct views_answer *a)
 
 	if (error == 0) {
 		bool positional = f->node->kind != NODE_VIEW_JSON;
-		f->seen = (struct seen){ .off = a->pos.off, .version = a->version };
+		f->seen = (struct seen){.off = a->pos.off, .version = a->version};
 		note_version(f->mount, f->node, positional ? a->pos.off : a->version);
 		text = text_of_answer(f->node->kind, a);
 		if (!text)
@@ -154,7 +154,8 @@ static void fetch_view(const struct fetch *template)
 	}
 	bool position = kind == NODE_VIEW_OFFSET || kind == NODE_VIEW_HASH;
 	views_refresh(m->views);
-	views_want(m->views, f->node->name, position ? VIEWS_POSITION : VIEWS_STATE, f->req, view_answered, f);
+	views_want(m->views, f->node->name, position ? VIEWS_POSITION : VIEWS_STATE, f->req, view_answered,
+		   f);
 }
 
 static int make_error(struct mount *m, const char *view, struct buf *b)
@@ -203,8 +204,8 @@ static void fetch(const struct fetch *f)
 	struct mount *m = f->mount;
 	struct node *node = f->node;
 	struct fetch now = *f;
-	struct seen seen = { 0 };
-	struct buf b = { 0 };
+	struct seen seen = {0};
+	struct buf b = {0};
 
 	if (node_is_view(node->kind) && node->kind != NODE_VIEW_ERROR)
 		return fetch_view(f);
@@ -228,7 +229,7 @@ void text_file_getattr(struct mount *m, fuse_req_t req, struct node *node)
 		text_unref(held);
 		return;
 	}
-	fetch(&(struct fetch){ .mount = m, .req = req, .node = node });
+	fetch(&(struct fetch){.mount = m, .req = req, .node = node});
 }
 
 void text_file_open(struct mount *m, fuse_req_t req, struct node *node, struct fuse_file_info *fi)
@@ -242,7 +243,7 @@ void text_file_open(struct mount *m, fuse_req_t req, struct node *node, struct f
 		return reply_error(req, -ENOMEM);
 	if (f->notice)
 		return reply_open(req, fi, f);
-	fetch(&(struct fetch){ .mount = m, .req = req, .node = node, .file = f, .opening = true, .fi = *fi });
+	fetch(&(struct fetch){.mount = m, .req = req, .node = node, .file = f, .opening = true, .fi = *fi});
 }
 
 void text_file_read(fuse_req_t req, struct file *f, off_t off, size_t size)
@@ -251,7 +252,8 @@ void text_file_read(fuse_req_t req, struct file *f, off_t off, size_t size)
 
 	/* As on sysfs: whoever comes back to the beginning wants to know how it is now. */
 	if (off == 0 && f->started)
-		return fetch(&(struct fetch){ .mount = m, .req = req, .node = f->node, .file = f, .size = size });
+		return fetch(
+		    &(struct fetch){.mount = m, .req = req, .node = f->node, .file = f, .size = size});
 	f->started = true;
 	pthread_mutex_lock(&m->lock);
 	f->follower.seen.something = true;

@@ -8,7 +8,7 @@ void batch_deinit(struct batch *b)
 {
 	buf_deinit(&b->lines);
 	free(b->ends);
-	*b = (struct batch){ 0 };
+	*b = (struct batch){0};
 }
 
 void writer_deinit(struct writer *w)
@@ -34,7 +34,7 @@ static int add_end(struct batch *b, size_t given)
 		b->ends = ends;
 		b->cap = cap;
 	}
-	b->ends[b->n++] = (struct batch_line){ b->lines.len, given };
+	b->ends[b->n++] = (struct batch_line){b->lines.len, given};
 	return 0;
 }
 
@@ -46,12 +46,13 @@ static int take_line(struct writer *w, struct slice line, size_t given, const st
 		return 0;
 	if (line.len > rules->max_line) {
 		b->error = -EMSGSIZE;
-		b->why = (struct json_error){ "the line is too long", rules->max_line };
+		b->why = (struct json_error){"the line is too long", rules->max_line};
 		return 0;
 	}
 	if (w->guarded && b->n == 0 && rules->first.len == line.len && rules->first.hash == log_hash(line)) {
 		b->error = -EPERM;
-		b->why = (struct json_error){ "this is the log's own first line: a program saves the log over itself", 0 };
+		b->why = (struct json_error){
+		    "this is the log's own first line: a program saves the log over itself", 0};
 		return 0;
 	}
 	if (!event_scan(ev, line, &b->why)) {
@@ -67,16 +68,17 @@ static int take_line(struct writer *w, struct slice line, size_t given, const st
 	return add_end(b, given);
 }
 
-int writer_feed(struct writer *w, struct slice data, const struct writer_rules *rules, struct event *ev, struct batch *b)
+int writer_feed(struct writer *w, struct slice data, const struct writer_rules *rules, struct event *ev,
+		struct batch *b)
 {
-	auto_buf struct buf joined = { 0 };
+	auto_buf struct buf joined = {0};
 	size_t at = 0;
 
-	*b = (struct batch){ 0 };
+	*b = (struct batch){0};
 	while (at < data.len) {
 		const char *nl = memchr(data.data + at, '\n', data.len - at);
 		size_t end = nl ? (size_t)(nl - data.data) : data.len;
-		struct slice line = { data.data + at, end - at };
+		struct slice line = {data.data + at, end - at};
 
 		b->line_begin = at;
 		b->bad = line;
@@ -123,7 +125,7 @@ int writer_settle(struct writer *w, const struct batch *b, size_t written)
 		return 0;
 	/* Nothing of the partial line is left once a newline has been accepted. */
 	size_t keep = newline ? 0 : w->partial.len;
-	struct slice rest = whole ? b->rest : (struct slice){ 0 };
+	struct slice rest = whole ? b->rest : (struct slice){0};
 	w->partial.failed = false;
 	if (buf_reserve(&w->partial, rest.len) < 0) {
 		w->partial.failed = false;
@@ -138,7 +140,7 @@ int writer_settle(struct writer *w, const struct batch *b, size_t written)
 
 int writer_finish(struct writer *w, const struct writer_rules *rules, struct event *ev, struct batch *b)
 {
-	*b = (struct batch){ 0 };
+	*b = (struct batch){0};
 	b->bad = buf_slice(&w->partial);
 	return take_line(w, b->bad, 0, rules, ev, b);
 }

@@ -36,16 +36,16 @@ struct batch_line {
 
 /* The outcome of one write. */
 struct batch {
-	struct buf lines;         /* the good lines before the first bad one, as they will be stored */
-	struct batch_line *ends;  /* one for each of them */
+	struct buf lines;        /* the good lines before the first bad one, as they will be stored */
+	struct batch_line *ends; /* one for each of them */
 	size_t n, cap;
-	struct slice rest;        /* what is left behind the last newline; points into the data */
-	size_t given;             /* bytes of the data before the first bad line: all of it if there is none */
+	struct slice rest; /* what is left behind the last newline; points into the data */
+	size_t given;      /* bytes of the data before the first bad line: all of it if there is none */
 	/* The first bad line. */
-	int error;                /* 0 or a negative errno */
+	int error; /* 0 or a negative errno */
 	struct json_error why;
-	size_t line_begin;        /* of the bad line, in the data; 0 also where it began before */
-	struct slice bad;         /* its part in the data */
+	size_t line_begin; /* of the bad line, in the data; 0 also where it began before */
+	struct slice bad;  /* its part in the data */
 };
 
 void batch_deinit(struct batch *b);
@@ -53,8 +53,8 @@ void batch_deinit(struct batch *b);
 void writer_deinit(struct writer *w);
 
 /* Looks at `data`: 0, or -ENOMEM. The scanner `ev` is scratch. */
-int must_check writer_feed(struct writer *w, struct slice data, const struct writer_rules *rules, struct event *ev,
-			   struct batch *ret);
+int must_check writer_feed(struct writer *w, struct slice data, const struct writer_rules *rules,
+			   struct event *ev, struct batch *ret);
 
 /* How many of the data's bytes count as written when `stored` bytes of batch->lines are in the log. */
 size_t batch_written(const struct batch *b, size_t stored);
@@ -64,4 +64,5 @@ int must_check writer_settle(struct writer *w, const struct batch *b, size_t wri
 
 /* Makes a batch of the partial line, at a close: n is 0 where there is nothing but white space; error is set where it is
  * no whole event. */
-int must_check writer_finish(struct writer *w, const struct writer_rules *rules, struct event *ev, struct batch *ret);
+int must_check writer_finish(struct writer *w, const struct writer_rules *rules, struct event *ev,
+			     struct batch *ret);

@@ -22,11 +22,11 @@ struct definition {
 	_Atomic unsigned refs;
 	char file[LIMIT_NAME + 8];
 	enum reducer_kind kind;
-	int fd;                      /* a sealed memfd with the content; -1 where it can't be used */
-	uint64_t identity;           /* xxh64 of kind and content */
-	bool link;                   /* a symbolic link, or one of several hard ones: its target is to be looked at */
+	int fd;            /* a sealed memfd with the content; -1 where it can't be used */
+	uint64_t identity; /* xxh64 of kind and content */
+	bool link;         /* a symbolic link, or one of several hard ones: its target is to be looked at */
 	struct file_identity target;
-	struct diag why;             /* why it can't be used; empty: it can */
+	struct diag why; /* why it can't be used; empty: it can */
 };
 struct definition *definition_ref(struct definition *d);
 void definition_unref(struct definition *d);

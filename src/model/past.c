@@ -62,7 +62,7 @@ static int seek(struct past *p, uint64_t seq, struct log_pos *ret)
 {
 	uint64_t head = eventlog_head(p->log).off;
 
-	*ret = (struct log_pos){ 0 };
+	*ret = (struct log_pos){0};
 	int r = refresh(p);
 	if (r == 0 && seq > 0)
 		r = reader_seek_seq(p->reader, seq, head, ret);
@@ -72,11 +72,11 @@ static int seek(struct past *p, uint64_t seq, struct log_pos *ret)
 /* A cached state as a snapshot, which is what a worker begins with: a file, or an error. */
 static int base_of_rendering(struct past *p, uint64_t reducer, const struct rendering *r)
 {
-	auto_buf struct buf text = { 0 };
+	auto_buf struct buf text = {0};
 	struct snapshot s = {
-		.pos = r->pos,
-		.reducer = reducer,
-		.state = { r->json.data, r->json.len - 1 },
+	    .pos = r->pos,
+	    .reducer = reducer,
+	    .state = {r->json.data, r->json.len - 1},
 	};
 	size_t done;
 
@@ -109,7 +109,7 @@ static int read_text(int fd, struct buf *ret)
 /* The view's snapshot on disk, if it is of this reducer and lies before `seq`: a file, or -1. */
 static int base_on_disk(struct past *p, const char *view, uint64_t reducer, uint64_t seq, struct log_pos *ret)
 {
-	auto_buf struct buf text = { 0 };
+	auto_buf struct buf text = {0};
 	char name[LIMIT_NAME + 32];
 	struct snapshot s;
 
@@ -123,10 +123,11 @@ static int base_on_disk(struct past *p, const char *view, uint64_t reducer, uint
 }
 
 /* Where to begin: the file (-1: the start), and its place. */
-static int find_base(struct past *p, const struct request *q, const struct definition *def, struct log_pos *ret)
+static int find_base(struct past *p, const struct request *q, const struct definition *def,
+		     struct log_pos *ret)
 {
 	struct rendering *cached = past_cache_find(&p->cache, def->identity, q->seq);
-	struct log_pos pos = { 0 };
+	struct log_pos pos = {0};
 
 	auto_close int fd = base_on_disk(p, q->view, def->identity, q->seq, &pos);
 	if (cached && cached->pos.seq > pos.seq) {
@@ -150,12 +151,12 @@ static uint64_t stop_on_the_way(uint64_t from, uint64_t to)
 	return stop > from && to - from > STEP ? stop : 0;
 }
 
-static int travel(struct past *p, const struct request *q, const struct definition *def, const struct log_pos *to,
-		  struct rendering **ret)
+static int travel(struct past *p, const struct request *q, const struct definition *def,
+		  const struct log_pos *to, struct rendering **ret)
 {
-	struct past_run run = { .stop_fd = p->stop_fd };
+	struct past_run run = {.stop_fd = p->stop_fd};
 	struct log_pos from, between;
-	struct diag why = { 0 };
+	struct diag why = {0};
 
 	auto_close int base = find_base(p, q, def, &from);
 	int r = past_run_begin(&run, &p->limits, p->log, def, base, from.off, &why);
@@ -177,7 +178,8 @@ static int travel(struct past *p, const struct request *q, const struct definiti
 	return r == -EPIPE ? -EIO : r;
 }
 
-static int find_state(struct past *p, const struct request *q, const struct log_pos *to, struct rendering **ret)
+static int find_state(struct past *p, const struct request *q, const struct log_pos *to,
+		      struct rendering **ret)
 {
 	struct definition *def;
 
@@ -197,7 +199,7 @@ static int find_state(struct past *p, const struct request *q, const struct log_
 
 static struct views_answer work(struct past *p, const struct request *q)
 {
-	struct views_answer a = { 0 };
+	struct views_answer a = {0};
 
 	a.error = seek(p, q->seq, &a.pos);
 	if (a.error == 0)
@@ -224,11 +226,11 @@ static void *past_thread(void *arg)
 		p->current = q;
 		bool stop = p->stop;
 		pthread_mutex_unlock(&p->lock);
-		struct views_answer a = stop ? (struct views_answer){ .error = -ESHUTDOWN } : work(p, q);
+		struct views_answer a = stop ? (struct views_answer){.error = -ESHUTDOWN} : work(p, q);
 		pthread_mutex_lock(&p->lock);
 		p->current = NULL;
 		if (!p->stop)
-			(void)!eventfd_read(p->stop_fd, &(eventfd_t){ 0 });
+			(void)!eventfd_read(p->stop_fd, &(eventfd_t){0});
 		views_done *done = q->done;
 		pthread_mutex_unlock(&p->lock);
 		if (done)
@@ -242,8 +244,8 @@ static void *past_thread(void *arg)
 	return NULL;
 }
 
-int past_start(struct past **ret, struct views *views, struct eventlog *log, struct disk *disk, int data_dirfd,
-	       const struct views_options *options)
+int past_start(struct past **ret, struct views *views, struct eventlog *log, struct disk *disk,
+	       int data_dirfd, const struct views_options *options)
 {
 	struct past *p = calloc(1, sizeof(*p));
 	int r = 0;
@@ -254,10 +256,10 @@ int past_start(struct past **ret, struct views *views, struct eventlog *log, str
 	p->log = log;
 	p->disk = disk;
 	p->limits = (struct worker_limits){
-		.path = options->worker_path,
-		.memory = options->reduce_memory,
-		.timeout_ms = options->reduce_timeout_ms,
-		.quiet = options->quiet,
+	    .path = options->worker_path,
+	    .memory = options->reduce_memory,
+	    .timeout_ms = options->reduce_timeout_ms,
+	    .quiet = options->quiet,
 	};
 	p->last = &p->first;
 	pthread_mutex_init(&p->lock, NULL);
@@ -303,7 +305,7 @@ void past_want(struct past *p, const char *view, uint64_t seq, const void *key, 
 	struct request *q = calloc(1, sizeof(*q));
 
 	if (!q) {
-		done(arg, &(struct views_answer){ .error = -ENOMEM });
+		done(arg, &(struct views_answer){.error = -ENOMEM});
 		return;
 	}
 	memcpy(q->view, view, strnlen(view, LIMIT_NAME));
@@ -345,6 +347,6 @@ void past_cancel(struct past *p, const void *key)
 		(void)!eventfd_write(p->stop_fd, 1);
 	pthread_mutex_unlock(&p->lock);
 	if (done)
-		done(arg, &(struct views_answer){ .error = -EINTR });
+		done(arg, &(struct views_answer){.error = -EINTR});
 	free(found);
 }

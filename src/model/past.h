@@ -11,8 +11,8 @@
 
 struct past;
 
-int must_check past_start(struct past **ret, struct views *views, struct eventlog *log, struct disk *disk, int data_dirfd,
-			  const struct views_options *options);
+int must_check past_start(struct past **ret, struct views *views, struct eventlog *log, struct disk *disk,
+			  int data_dirfd, const struct views_options *options);
 /* Answers all who wait with -ESHUTDOWN and ends the thread. */
 void past_stop(struct past *p);
 

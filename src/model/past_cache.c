@@ -6,7 +6,7 @@ static void drop(struct past_cache *c, struct past_entry *e)
 		return;
 	c->bytes -= e->rendering->json.len;
 	rendering_unref(e->rendering);
-	*e = (struct past_entry){ 0 };
+	*e = (struct past_entry){0};
 }
 
 void past_cache_deinit(struct past_cache *c)
@@ -65,6 +65,6 @@ void past_cache_add(struct past_cache *c, uint64_t reducer, struct rendering *re
 		drop(c, e);
 	e = least_used(c);
 	drop(c, e);
-	*e = (struct past_entry){ reducer, rendering_ref(rendering), ++c->clock };
+	*e = (struct past_entry){reducer, rendering_ref(rendering), ++c->clock};
 	c->bytes += len;
 }

@@ -15,8 +15,8 @@
 int past_run_begin(struct past_run *run, const struct worker_limits *limits, struct eventlog *log,
 		   const struct definition *def, int base_fd, uint64_t base_off, struct diag *diag)
 {
-	struct message add = { .type = MSG_ADD, .view = VIEW_ID, .kind = def->kind, .identity = def->identity };
-	int fds[] = { def->fd, base_fd };
+	struct message add = {.type = MSG_ADD, .view = VIEW_ID, .kind = def->kind, .identity = def->identity};
+	int fds[] = {def->fd, base_fd};
 
 	int r = worker_handle_start(&run->worker, limits, diag);
 	if (r < 0)
@@ -37,15 +37,16 @@ static int handle(struct packet *p, const struct log_pos *pos, struct rendering 
 	const struct message *m = &p->message;
 
 	if (m->type == MSG_BROKEN)
-		return diag_set(diag, -EIO, "event %llu: %.*s", (unsigned long long)m->seq, (int)min(p->text.len, (size_t)400),
-				p->text.data);
+		return diag_set(diag, -EIO, "event %llu: %.*s", (unsigned long long)m->seq,
+				(int)min(p->text.len, (size_t)400), p->text.data);
 	if (m->type != MSG_RENDERED || m->pos.off != pos->off)
 		return 1;
 	*ret = rendering_of_packet(p);
 	return *ret ? 0 : -EIO;
 }
 
-static int receive_all(struct past_run *run, const struct log_pos *pos, struct rendering **ret, struct diag *diag)
+static int receive_all(struct past_run *run, const struct log_pos *pos, struct rendering **ret,
+		       struct diag *diag)
 {
 	for (unsigned i = 0; i < PACKETS_MAX; i++) {
 		struct packet p;
@@ -65,16 +66,20 @@ int past_run_to(struct past_run *run, const struct log_pos *pos, struct renderin
 	struct worker_handle *h = run->worker;
 	/* No rendering is at hand, of no version. */
 	struct message want = {
-		.type = MSG_WANT, .view = VIEW_ID, .flags = MSG_STATE, .off = pos->off, .version = UINT64_MAX,
+	    .type = MSG_WANT,
+	    .view = VIEW_ID,
+	    .flags = MSG_STATE,
+	    .off = pos->off,
+	    .version = UINT64_MAX,
 	};
 	struct pollfd fds[] = {
-		{ .fd = h->socket, .events = POLLIN },
-		{ .fd = h->pidfd, .events = POLLIN },
-		{ .fd = run->stop_fd, .events = POLLIN },
+	    {.fd = h->socket, .events = POLLIN},
+	    {.fd = h->pidfd, .events = POLLIN},
+	    {.fd = run->stop_fd, .events = POLLIN},
 	};
 
 	worker_handle_head(h, pos->off);
-	int r = worker_handle_send(h, &want, (struct slice){ 0 }, NULL, 0);
+	int r = worker_handle_send(h, &want, (struct slice){0}, NULL, 0);
 	while (r == 0) {
 		r = receive_all(run, pos, ret, diag);
 		if (r <= 0)

@@ -13,7 +13,9 @@ struct past_run {
 
 /* Starts a worker for the view; `base` is a snapshot's text in a file (-1: from the start), at `base_off`. */
 int must_check past_run_begin(struct past_run *run, const struct worker_limits *limits, struct eventlog *log,
-			      const struct definition *def, int base_fd, uint64_t base_off, struct diag *diag);
+			      const struct definition *def, int base_fd, uint64_t base_off,
+			      struct diag *diag);
 /* Folds on to `pos`, which is not before where it is, and returns the state there. */
-int must_check past_run_to(struct past_run *run, const struct log_pos *pos, struct rendering **ret, struct diag *diag);
+int must_check past_run_to(struct past_run *run, const struct log_pos *pos, struct rendering **ret,
+			   struct diag *diag);
 void past_run_end(struct past_run *run);

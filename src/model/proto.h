@@ -17,34 +17,36 @@
 #include "model/fold.h"
 #include "store/log.h"
 
-#define PROTO_INLINE (16u << 10) /* renderings up to this size travel in the message, larger ones as a sealed memfd */
+#define PROTO_INLINE                                                                                         \
+	(16u << 10) /* renderings up to this size travel in the message, larger ones as a sealed memfd */
 #define PROTO_FDS 3
-#define PROTO_SLOTS 1024         /* views that a worker can have */
+#define PROTO_SLOTS 1024 /* views that a worker can have */
 
 enum message_type {
 	/* To the worker. */
-	MSG_HELLO = 1, /* fds: shared memory; size: its memory limit; timeout_ms: for one event; flags: MSG_APART */
-	MSG_LOG,       /* text: struct log_files; fds: those of it that are there, in order */
-	MSG_ADD,       /* view, slot, kind, identity, version (to begin with), flags, size: how far behind the head it may be (0: as far as it is); text: name;
+	MSG_HELLO =
+	    1,   /* fds: shared memory; size: its memory limit; timeout_ms: for one event; flags: MSG_APART */
+	MSG_LOG, /* text: struct log_files; fds: those of it that are there, in order */
+	MSG_ADD, /* view, slot, kind, identity, version (to begin with), flags, size: how far behind the head it may be (0: as far as it is); text: name;
 			* fds: reducer, perhaps its snapshot. The answer is MSG_ADDED, MSG_LAGS or MSG_BROKEN */
-	MSG_REMOVE,    /* view */
-	MSG_WANT,      /* view, flags, off: how far it must have read, version: that of the daemon's rendering */
-	MSG_WAKE,      /* look at the head */
+	MSG_REMOVE, /* view */
+	MSG_WANT,   /* view, flags, off: how far it must have read, version: that of the daemon's rendering */
+	MSG_WAKE,   /* look at the head */
 	MSG_STOP,
 	/* To the daemon. */
-	MSG_AT,        /* view, flags, pos, version, offset, checksum: it is there; its state has the wanted version */
-	MSG_RENDERED,  /* the same and its rendering, with a newline: the text, or a memfd with `size` bytes */
-	MSG_CHANGED,   /* look at the slots */
-	MSG_BROKEN,    /* view, seq and off (0: on no event), text: why */
-	MSG_ADDED,     /* view, pos: it goes on from there, its snapshot's place or the start */
-	MSG_LAGS,      /* view: it has no snapshot that will do, or is too far behind; the worker does not have it */
-	MSG_REPORT,    /* text for the daemon's log */
+	MSG_AT, /* view, flags, pos, version, offset, checksum: it is there; its state has the wanted version */
+	MSG_RENDERED, /* the same and its rendering, with a newline: the text, or a memfd with `size` bytes */
+	MSG_CHANGED,  /* look at the slots */
+	MSG_BROKEN,   /* view, seq and off (0: on no event), text: why */
+	MSG_ADDED,    /* view, pos: it goes on from there, its snapshot's place or the start */
+	MSG_LAGS, /* view: it has no snapshot that will do, or is too far behind; the worker does not have it */
+	MSG_REPORT, /* text for the daemon's log */
 };
 
 enum message_flags {
-	MSG_STATE = 1,    /* WANT: its rendering too, not just its position */
-	MSG_SNAPSHOT = 2, /* WANT: for a snapshot; the answer has offset and checksum */
-	MSG_NO_SNAPSHOT = 4, /* the answer where there can't be one now */
+	MSG_STATE = 1,        /* WANT: its rendering too, not just its position */
+	MSG_SNAPSHOT = 2,     /* WANT: for a snapshot; the answer has offset and checksum */
+	MSG_NO_SNAPSHOT = 4,  /* the answer where there can't be one now */
 	MSG_MUST_RESTORE = 8, /* ADD: not from the start */
 	MSG_TRUSTED = 16,     /* ADD: the snapshot comes from another worker, not from the disk */
 	MSG_APART = 32,       /* HELLO: others have to go first */
@@ -89,7 +91,7 @@ bool slot_read(struct slot *s, struct slot_value *ret);
 
 struct worker_shared {
 	struct fold_mark mark;
-	_Atomic uint64_t calls;                     /* grows with each call into a reducer but for folds: tells two apart */
+	_Atomic uint64_t calls; /* grows with each call into a reducer but for folds: tells two apart */
 	_Alignas(64) _Atomic uint64_t head;         /* the log's, in bytes */
 	_Atomic uint64_t generation;                /* of the layout that goes with it */
 	_Atomic uint32_t sleeping;                  /* the worker waits for a message */
@@ -101,12 +103,13 @@ struct packet {
 	struct message message;
 	struct slice text; /* in the receiver's buffer, until its next call */
 	int fds[PROTO_FDS];
-	unsigned n_fds;    /* the receiver's to close; packet_deinit() */
+	unsigned n_fds; /* the receiver's to close; packet_deinit() */
 };
 void packet_deinit(struct packet *p);
 
 /* 0; -EAGAIN where there is no room (with `wait` it waits for it), or an error: the other end is gone. `text` may be empty. */
-int must_check proto_send(int socket, const struct message *m, struct slice text, const int *fds, unsigned n_fds, bool wait);
+int must_check proto_send(int socket, const struct message *m, struct slice text, const int *fds,
+			  unsigned n_fds, bool wait);
 /* Never waits. 0, 1: nothing there, or an error; -EPIPE at the end. */
 int must_check proto_receive(int socket, struct buf *buffer, struct packet *ret);
 

@@ -136,7 +136,8 @@ int snapshot_parse(struct slice text, struct snapshot *ret, struct diag *diag)
 	struct slice incomplete;
 	*ret = (struct snapshot){
 	    .state = m.state,
-	    .incomplete = json_find(m.eventfold, "/incomplete", &incomplete) && slice_eq(incomplete, SLICE("true")),
+	    .incomplete =
+		json_find(m.eventfold, "/incomplete", &incomplete) && slice_eq(incomplete, SLICE("true")),
 	};
 	if (!m.state.data || !json_to_uint64(m.offset, &ret->offset) ||
 	    !get_number(m.eventfold, "/position", &ret->pos.off) ||

@@ -17,11 +17,11 @@
 
 struct snapshot {
 	struct log_pos pos;
-	uint64_t offset;      /* into the active log */
-	uint64_t checksum;    /* over the active log up to there */
-	uint64_t reducer;     /* identity: xxh64 of the reducer's kind and content */
-	bool incomplete;      /* a part of history could not be read when it was folded */
-	struct slice state;   /* points into the text it was parsed from */
+	uint64_t offset;    /* into the active log */
+	uint64_t checksum;  /* over the active log up to there */
+	uint64_t reducer;   /* identity: xxh64 of the reducer's kind and content */
+	bool incomplete;    /* a part of history could not be read when it was folded */
+	struct slice state; /* points into the text it was parsed from */
 };
 
 /* The file's text. */
@@ -36,7 +36,8 @@ bool snapshot_is_at_begin(struct slice text);
 
 /* Checks it against the log: its place is a line boundary not beyond `limit`, the hash is that of the line before it, the checksum
  * holds. 1: it does not fit; why is in the diag. Asked for several, sort by pos.off: the checksum goes on from one to the next. */
-int must_check snapshot_check(const struct snapshot *s, struct reader *reader, uint64_t limit, struct diag *diag);
+int must_check snapshot_check(const struct snapshot *s, struct reader *reader, uint64_t limit,
+			      struct diag *diag);
 
 /* Saves it: disk_replace() in the directory DATA/views. */
 int must_check snapshot_save(const struct snapshot *s, struct disk *disk, int views_dirfd, const char *view);

@@ -14,7 +14,8 @@
 struct views;
 
 struct views_options {
-	const char *worker_path;    /* the program that is run as `WORKER_PATH worker` with a socket as descriptor 3 */
+	const char
+	    *worker_path; /* the program that is run as `WORKER_PATH worker` with a socket as descriptor 3 */
 	uint64_t reduce_memory;     /* bytes a worker may have; 0: no limit */
 	unsigned reduce_timeout_ms; /* for one event; 0: none */
 	uint64_t snapshot_bytes;    /* new log after which a snapshot is saved */
@@ -45,9 +46,11 @@ void views_refresh(struct views *v);
 /* One state of a view, as text: immutable, shared, counted. Any thread. */
 struct rendering {
 	_Atomic unsigned refs;
-	struct slice json;   /* the state: compact JSON and a newline */
-	struct log_pos pos;  /* how far it had read when it was rendered; an answer's own `pos` may be further */
-	uint64_t version;    /* of the state: two renderings of one view with the same version have the same json */
+	struct slice json; /* the state: compact JSON and a newline */
+	struct log_pos
+	    pos; /* how far it had read when it was rendered; an answer's own `pos` may be further */
+	uint64_t
+	    version; /* of the state: two renderings of one view with the same version have the same json */
 	/* private: how the memory was come by */
 	void *map;
 	size_t map_len;
@@ -58,17 +61,18 @@ void rendering_unref(struct rendering *r); /* NULL is fine */
 /* How a view stands. */
 struct view_status {
 	char name[LIMIT_NAME + 1];
-	const char *kind;            /* constant: "c", "jq" */
-	char file[LIMIT_NAME + 8];   /* in DATA/reducers */
-	struct log_pos pos;          /* as last heard of */
+	const char *kind;          /* constant: "c", "jq" */
+	char file[LIMIT_NAME + 8]; /* in DATA/reducers */
+	struct log_pos pos;        /* as last heard of */
 	uint64_t version;
-	bool apart;                  /* it is being rebuilt: not with the others yet */
+	bool apart; /* it is being rebuilt: not with the others yet */
 	bool broken;
-	struct diag why;             /* one line, for NAME.error: names the event's number and offset where there is one */
-	uint64_t folded;             /* events folded since the mount */
-	uint64_t rate;               /* events a second of the last long fold; 0: none yet */
-	uint64_t state_bytes;        /* of the last rendering */
-	uint64_t snapshot_time;      /* seconds since 1970 of the last snapshot saved or loaded; 0: none */
+	struct diag
+	    why; /* one line, for NAME.error: names the event's number and offset where there is one */
+	uint64_t folded;        /* events folded since the mount */
+	uint64_t rate;          /* events a second of the last long fold; 0: none yet */
+	uint64_t state_bytes;   /* of the last rendering */
+	uint64_t snapshot_time; /* seconds since 1970 of the last snapshot saved or loaded; 0: none */
 	uint64_t snapshot_off;
 };
 /* 0, or -ENOENT. */
@@ -93,14 +97,15 @@ enum views_what {
 	VIEWS_STATE,    /* its rendering */
 };
 struct views_answer {
-	int error;                   /* 0; -ENOENT: no such view (any more); -EIO: broken; -EINTR: cancelled; -ESHUTDOWN */
+	int error; /* 0; -ENOENT: no such view (any more); -EIO: broken; -EINTR: cancelled; -ESHUTDOWN */
 	struct log_pos pos;
-	uint64_t version;            /* of the state, as views_status() has it: may be above the rendering's */
+	uint64_t version; /* of the state, as views_status() has it: may be above the rendering's */
 	struct rendering *rendering; /* the receiver's to unref */
 };
 typedef void views_done(void *arg, const struct views_answer *answer);
 /* `done` is called exactly once, perhaps before this returns. `key` names the request for views_cancel(). */
-void views_want(struct views *v, const char *name, enum views_what what, const void *key, views_done *done, void *arg);
+void views_want(struct views *v, const char *name, enum views_what what, const void *key, views_done *done,
+		void *arg);
 /* A waiting request is answered with -EINTR (on the views thread); one that is being answered already is left alone. One that is not
  * there yet, since another thread is about to ask for it, is none of these: that is what `cancelled` is for. */
 void views_cancel(struct views *v, const void *key);

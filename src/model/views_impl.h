@@ -25,43 +25,44 @@ struct waiter {
 struct entry {
 	char name[LIMIT_NAME + 1];
 	struct definition *def;
-	uint32_t id;    /* of this life of the view: another definition or a rebuild begins another one */
+	uint32_t id; /* of this life of the view: another definition or a rebuild begins another one */
 	bool broken;
 	struct diag why;
-	bool added;     /* somebody has to be told of it: a change */
+	bool added; /* somebody has to be told of it: a change */
 
 	struct worker_handle *worker; /* that has it; NULL: none yet */
 	uint32_t slot;
-	struct log_pos pos;           /* as last heard of */
+	struct log_pos pos; /* as last heard of */
 	uint64_t version;
-	uint64_t told_version;        /* the last that changed() was called for */
-	uint64_t folded_before;       /* by earlier workers */
+	uint64_t told_version;  /* the last that changed() was called for */
+	uint64_t folded_before; /* by earlier workers */
 	uint64_t folded, rate, state_bytes;
 
 	struct rendering *rendering;  /* the last one; NULL */
 	struct log_pos rendering_pos; /* the last place where that was the state */
 	struct waiter *waiters;
-	bool resend;                  /* what the waiters want has not been sent, for lack of room */
+	bool resend; /* what the waiters want has not been sent, for lack of room */
 
-	bool no_snapshot;             /* begin at the start */
+	bool no_snapshot; /* begin at the start */
 	enum { SAVE_NONE, SAVE_ASKED, SAVE_RUNS } saving;
-	bool handing;                 /* what is being saved is for the main worker, too */
+	bool handing; /* what is being saved is for the main worker, too */
 	bool save_now;
 	uint64_t snapshot_off, snapshot_time;
-	uint64_t snapshot_skip;       /* there could be none here */
+	uint64_t snapshot_skip; /* there could be none here */
 
 	/* Where it is folded. A view that is new, changed or far behind begins in the rebuild worker. Once it has caught up there, its
 	 * state is handed to the main worker (its heir, until that has taken it over). */
-	bool apart;                   /* it belongs into the rebuild worker */
-	bool proven;                  /* the main worker has had it */
-	bool settled;                 /* it can't be handed over: it stays */
+	bool apart;   /* it belongs into the rebuild worker */
+	bool proven;  /* the main worker has had it */
+	bool settled; /* it can't be handed over: it stays */
 	struct worker_handle *heir;
 	uint32_t heir_slot;
-	int handover_fd;              /* the snapshot for the heir; -1: none */
+	int handover_fd; /* the snapshot for the heir; -1: none */
 	uint64_t handover_version;
-	unsigned deaths;              /* of workers that had it: what is left of an earlier one is not handed over */
+	unsigned deaths; /* of workers that had it: what is left of an earlier one is not handed over */
 
-	unsigned suspicions;          /* times in a row that a worker was killed from outside on the event at suspect_off */
+	unsigned
+	    suspicions; /* times in a row that a worker was killed from outside on the event at suspect_off */
 	uint64_t suspect_off;
 };
 
@@ -192,7 +193,8 @@ bool views_hand_over_one(struct views *v);
 /* Is there something to do for the rebuild worker? */
 bool views_need_rebuild(struct views *v);
 /* False where there is no room now, or nobody who reads: the worker's end is noticed elsewhere. */
-bool views_send(struct worker_handle *h, const struct message *m, struct slice text, const int *fds, unsigned n_fds);
+bool views_send(struct worker_handle *h, const struct message *m, struct slice text, const int *fds,
+		unsigned n_fds);
 
 /* views_death.c, on the views thread: a worker has ended. Finds the culprit; the next loop starts another one. */
 void views_worker_died(struct views *v, unsigned which);

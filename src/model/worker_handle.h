@@ -46,13 +46,14 @@ struct worker_handle {
 	struct diag killed;           /* why the owner has killed it */
 };
 
-int must_check worker_handle_start(struct worker_handle **ret, const struct worker_limits *limits, struct diag *diag);
+int must_check worker_handle_start(struct worker_handle **ret, const struct worker_limits *limits,
+				   struct diag *diag);
 struct worker_handle *worker_handle_ref(struct worker_handle *h);
 void worker_handle_unref(struct worker_handle *h); /* NULL is fine; the process must have been reaped */
 
 /* Sends without waiting: 0, -EAGAIN (there is no room now), or -EPIPE: it is dead, which the owner will notice. */
-int must_check worker_handle_send(struct worker_handle *h, const struct message *m, struct slice text, const int *fds,
-				  unsigned n_fds);
+int must_check worker_handle_send(struct worker_handle *h, const struct message *m, struct slice text,
+				  const int *fds, unsigned n_fds);
 /* Sends the layout if it has changed, then the head. As above. The owner only. */
 int must_check worker_handle_publish(struct worker_handle *h, struct eventlog *log);
 /* The same with a head of one's own, not beyond the log's: the worker folds up to there. */

@@ -24,9 +24,9 @@ struct render_job {
 struct worker_view {
 	struct worker_view *next;
 	struct view view;
-	bool broken;           /* and the daemon knows; or it is to be removed */
-	bool incomplete;       /* a part of history could not be read */
-	int fd;                /* its reducer's content: stays open, since the loader knows an object by its path */
+	bool broken;     /* and the daemon knows; or it is to be removed */
+	bool incomplete; /* a part of history could not be read */
+	int fd;          /* its reducer's content: stays open, since the loader knows an object by its path */
 	uint32_t slot;
 	uint64_t version_base; /* the first version of this worker: versions grow over the death of workers */
 	struct log_pos begin;  /* where it has begun to fold */
@@ -35,7 +35,8 @@ struct worker_view {
 	unsigned eager;                  /* it is read often: its next so many renderings are sent unasked */
 	size_t size;                     /* of the last rendering */
 
-	uint64_t lag_time, lag_seq, rate; /* since when it folds a long stretch (ns; 0: it does not), and how fast */
+	uint64_t lag_time, lag_seq,
+	    rate; /* since when it folds a long stretch (ns; 0: it does not), and how fast */
 
 	struct want *wants;
 	size_t n_wants, cap_wants;
@@ -54,7 +55,7 @@ struct worker {
 	struct cursor near, far; /* of the views at the head, and of those that lag */
 	struct worker_view *views;
 	size_t n_views;
-	struct view **pass; /* room for all views */
+	struct view **pass;  /* room for all views */
 	uint64_t damage_off; /* damage before this has been reported */
 	unsigned damage_count;
 	uint64_t told_time;
@@ -63,12 +64,14 @@ struct worker {
 };
 
 /* Both wait for room; where the daemon is gone, the worker stops. */
-void worker_send(struct worker *w, const struct message *m, struct slice text, const int *fds, unsigned n_fds);
+void worker_send(struct worker *w, const struct message *m, struct slice text, const int *fds,
+		 unsigned n_fds);
 void worker_report(struct worker *w, const char *fmt, ...) printf_like(2, 3);
 
 /* worker_fold.c: folds for a bounded time. True: there is more to do. */
 bool worker_fold_turn(struct worker *w, uint64_t head);
-void worker_damaged(void *arg, const struct log_pos *before, struct slice line, const struct json_error *error);
+void worker_damaged(void *arg, const struct log_pos *before, struct slice line,
+		    const struct json_error *error);
 
 /* worker_add.c */
 void worker_add(struct worker *w, struct packet *p);

@@ -26,7 +26,7 @@ struct index_tail {
 	uint64_t size;      /* the archive up to here is whole */
 	struct log_pos pos; /* the place in history there */
 	uint64_t frames;
-	bool damaged; /* what lies in it could not all be found */
+	bool damaged;        /* what lies in it could not all be found */
 	uint64_t damaged_at; /* in the archive: where that was first noticed */
 	bool
 	    ended; /* nothing, or an END, or another program's frame stands last: no rotation is unfinished */

@@ -196,8 +196,7 @@ static int archive_sealed(struct eventlog *log, int fd, struct layout *next, str
 	struct disk *disk = log->disk;
 	uint64_t before = mark->size;
 
-	int r = write_rotation(log, fd, mark,
-			       next->files.active_begin.off - next->files.sealed_begin.off);
+	int r = write_rotation(log, fd, mark, next->files.active_begin.off - next->files.sealed_begin.off);
 	if (r == 0 && next->files.archive_fd < 0) {
 		r = disk->open(disk, log->dirfd, ARCHIVE_NAME, O_RDONLY, 0);
 		if (r >= 0)

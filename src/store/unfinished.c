@@ -38,15 +38,16 @@ static int ends_damaged(struct disk *disk, int fd, uint64_t size, const struct i
 	if (r)
 		return r < 0 ? r : 0;
 	/* As rotate_end() writes it. */
-	record_write(&(struct record){.kind = RECORD_END, .at = tail->size, .pos = tail->pos, .frames = tail->frames},
-		     should);
+	record_write(
+	    &(struct record){.kind = RECORD_END, .at = tail->size, .pos = tail->pos, .frames = tail->frames},
+	    should);
 	*ret = count_flipped(is, should, sizeof(is)) <= FLIPPED_BITS;
 	return 0;
 }
 
 /* Adds the bits in which the entry's content and the sealed file's differ. Nothing where it can't be read. */
-static int compare(struct disk *disk, struct unpack *unpack, int fd, const struct index_entry *e, int sealed_fd,
-		   uint64_t sealed_at, unsigned *bits)
+static int compare(struct disk *disk, struct unpack *unpack, int fd, const struct index_entry *e,
+		   int sealed_fd, uint64_t sealed_at, unsigned *bits)
 {
 	char *a auto_free = malloc((size_t)e->bytes);
 	char *b auto_free = malloc((size_t)e->bytes);

@@ -91,7 +91,7 @@ static int begin_poll(int fd, const char *path)
 
 static void wait_poll(int fd, int waiter)
 {
-	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct pollfd p = {.fd = fd, .events = POLLIN};
 
 	if (poll(&p, 1, -1) != 1)
 		die("poll");
@@ -112,7 +112,7 @@ static void after_poll(int fd, int waiter)
 
 static int begin_epoll(int fd, const char *path)
 {
-	struct epoll_event e = { .events = EPOLLIN };
+	struct epoll_event e = {.events = EPOLLIN};
 	int epoll = epoll_create1(0);
 
 	read_out(fd);
@@ -140,7 +140,7 @@ static int begin_inotify(int fd, const char *path)
 
 static void wait_inotify(int fd, int waiter)
 {
-	struct pollfd p = { .fd = waiter, .events = POLLIN };
+	struct pollfd p = {.fd = waiter, .events = POLLIN};
 
 	if (poll(&p, 1, -1) != 1)
 		die("poll");
@@ -166,10 +166,10 @@ static void after_inotify(int fd, int waiter)
 }
 
 static const struct way ways[] = {
-	{ "read", begin_none, wait_read, after_none },
-	{ "poll", begin_poll, wait_poll, after_poll },
-	{ "epoll", begin_epoll, wait_epoll, after_poll },
-	{ "inotify", begin_inotify, wait_inotify, after_inotify },
+    {"read", begin_none, wait_read, after_none},
+    {"poll", begin_poll, wait_poll, after_poll},
+    {"epoll", begin_epoll, wait_epoll, after_poll},
+    {"inotify", begin_inotify, wait_inotify, after_inotify},
 };
 
 /* Even waits are on the pipe, odd ones on the file. */
@@ -216,7 +216,8 @@ static uint64_t woken_after(struct shared *s, size_t i, uint64_t since)
 static void sample(struct shared *s, size_t i, int app, int pipe, uint64_t *pipe_ns, uint64_t *follow_ns)
 {
 	char line[128];
-	int len = snprintf(line, sizeof(line), "{\"type\":\"page_viewed\",\"data\":{\"user\":%zu},\"ts\":1700000000}\n", i);
+	int len = snprintf(line, sizeof(line),
+			   "{\"type\":\"page_viewed\",\"data\":{\"user\":%zu},\"ts\":1700000000}\n", i);
 
 	await(&s->ready, 2 * i + 1);
 	usleep(SETTLE_US);

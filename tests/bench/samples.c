@@ -141,7 +141,7 @@ static void pair(char **paths, size_t n)
 
 static bool input_ended(void)
 {
-	struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
+	struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
 	char byte;
 
 	return poll(&p, 1, 0) == 1 && read(STDIN_FILENO, &byte, 1) <= 0;

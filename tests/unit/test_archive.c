@@ -199,7 +199,8 @@ static void test_full(void)
  * does not count, and must not stay. */
 static void test_garbled(void)
 {
-	static const unsigned char garbled[] = {0x28, 0xb5, 0x2f, 0xfd, 0, 0, 0x25, 0, 0, 0xff, 0xff, 0xff, 0xff};
+	static const unsigned char garbled[] = {0x28, 0xb5, 0x2f, 0xfd, 0,    0,   0x25,
+						0,    0,    0xff, 0xff, 0xff, 0xff};
 	unsigned char archive[RECORD_SIZE + sizeof(garbled)];
 	struct buf text = {0};
 	uint64_t random = 7;

@@ -4,15 +4,15 @@
 
 static void json_of(const char *in, size_t len, const char *want)
 {
-	auto_buf struct buf b = { 0 };
+	auto_buf struct buf b = {0};
 
-	buf_add_json(&b, (struct slice){ in, len });
+	buf_add_json(&b, (struct slice){in, len});
 	CHECK_MEM(b.data, b.len, want, strlen(want));
 }
 
 int main(void)
 {
-	auto_buf struct buf b = { 0 };
+	auto_buf struct buf b = {0};
 
 	buf_add_u64(&b, 0);
 	buf_add_char(&b, ' ');
@@ -32,7 +32,8 @@ int main(void)
 	CHECK_INT(buf_error(&b), -12);
 
 	json_of("a\"\\\n\x01\x7f", 6, "\"a\\\"\\\\\\n\\u0001\x7f\"");
-	json_of("\xc3\xa9\xff\xed\xa0\x80", 6, "\"\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
+	json_of("\xc3\xa9\xff\xed\xa0\x80", 6,
+		"\"\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
 
 	struct diag d;
 	CHECK_INT(diag_set(&d, -5, "a\n%d", 1), -5);

@@ -30,7 +30,7 @@ static void answered(struct commit *commit, int error, size_t stored, const stru
 
 static int ask(struct committer *c, const char *lines, bool durable)
 {
-	struct asked a = { .commit = { .lines = slice_of(lines), .durable = durable, .done = answered } };
+	struct asked a = {.commit = {.lines = slice_of(lines), .durable = durable, .done = answered}};
 
 	CHECK(sem_init(&a.answered, 0, 0) == 0);
 	commit_queue(c, &a.commit);
@@ -43,8 +43,8 @@ static int ask(struct committer *c, const char *lines, bool durable)
 /* Whatever the failed sync is called, and whether or not one who waits for it has brought lines: it is heard of. */
 static void test_failed_sync(int error, const char *lines)
 {
-	const struct committer_options options = { .sync = SYNC_CLOSE, .moved = nothing, .sealed = nothing };
-	const struct eventlog_options log_options = { 0 };
+	const struct committer_options options = {.sync = SYNC_CLOSE, .moved = nothing, .sealed = nothing};
+	const struct eventlog_options log_options = {0};
 	struct eventlog_stats stats;
 	struct committer *c;
 	struct eventlog *log;
@@ -68,8 +68,8 @@ static void test_failed_sync(int error, const char *lines)
 /* A full disk is no failed one: what is stored is synced, and the rest can come again. */
 static void test_full(void)
 {
-	const struct committer_options options = { .sync = SYNC_CLOSE, .moved = nothing, .sealed = nothing };
-	const struct eventlog_options log_options = { 0 };
+	const struct committer_options options = {.sync = SYNC_CLOSE, .moved = nothing, .sealed = nothing};
+	const struct eventlog_options log_options = {0};
 	struct committer *c;
 	struct eventlog *log;
 	struct simdisk s;
@@ -91,7 +91,7 @@ static void test_full(void)
 
 int main(void)
 {
-	static const int errors[] = { -EIO, -ENOSPC, -EDQUOT, -ENODEV };
+	static const int errors[] = {-EIO, -ENOSPC, -EDQUOT, -ENODEV};
 
 	for (size_t i = 0; i < countof(errors); i++) {
 		test_failed_sync(errors[i], "");

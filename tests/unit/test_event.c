@@ -5,7 +5,7 @@ static struct event ev;
 
 static void stored_as(const char *line, const char *want)
 {
-	auto_buf struct buf out = { 0 };
+	auto_buf struct buf out = {0};
 	struct json_error error;
 
 	bool good = event_scan(&ev, slice_of(line), &error);
@@ -24,7 +24,7 @@ static void kept(const char *line)
 
 static void refused(const char *line, size_t column, const char *why)
 {
-	struct json_error error = { 0 };
+	struct json_error error = {0};
 
 	bool good = event_scan(&ev, slice_of(line), &error);
 	if (good)
@@ -37,11 +37,14 @@ static void refused(const char *line, size_t column, const char *why)
 static void storing(void)
 {
 	stored_as("{\"type\":\"a\"}", "{\"type\":\"a\",\"data\":null,\"ts\":1700000000}");
-	stored_as(" \t{ \"type\" : \"a\" , \"data\" : [ ] }\r ", "{ \"type\" : \"a\" , \"data\" : [ ] ,\"ts\":1700000000}");
+	stored_as(" \t{ \"type\" : \"a\" , \"data\" : [ ] }\r ",
+		  "{ \"type\" : \"a\" , \"data\" : [ ] ,\"ts\":1700000000}");
 	stored_as("{\"ts\":5,\"type\":\"a\" }", "{\"ts\":5,\"type\":\"a\" ,\"data\":null}");
 	/* Numbers, escapes and the order of keys are the writer's own. */
-	kept("{\"z\":1.0,\"type\":\"\\u00e9\",\"data\":{\"n\":9007199254740993,\"e\":1e2,\"f\":-0.0},\"ts\":18446744073709551615}");
-	kept("{\"type\":\"a\",\"id\":null,\"actor\":null,\"meta\":[null],\"data\":1,\"ts\":0,\"more\":{},\"more\":1}");
+	kept("{\"z\":1.0,\"type\":\"\\u00e9\",\"data\":{\"n\":9007199254740993,\"e\":1e2,\"f\":-0.0},\"ts\":"
+	     "18446744073709551615}");
+	kept("{\"type\":\"a\",\"id\":null,\"actor\":null,\"meta\":[null],\"data\":1,\"ts\":0,\"more\":{},"
+	     "\"more\":1}");
 	kept("{\"type\":\"\xf0\x9f\x98\x80\",\"id\":\"\\ud83d\\ude00\",\"data\":\"\x7f\",\"ts\":1}");
 }
 
@@ -59,7 +62,8 @@ static void envelope(void)
 	refused("{\"type\":\"a\",\"actor\":{}}", 21, "\"actor\" is neither a string nor null");
 	refused("{\"type\":\"a\"} x", 14, "something follows the object");
 	refused("{\"type\":\"a\"}{\"type\":\"b\"}", 13, "something follows the object");
-	static const char *const times[] = { "-1", "1.0", "1e2", "\"1\"", "null", "18446744073709551616", "-0", "01" };
+	static const char *const times[] = {"-1", "1.0", "1e2", "\"1\"", "null", "18446744073709551616",
+					    "-0", "01"};
 	for (size_t i = 0; i < countof(times); i++) {
 		char line[80];
 		snprintf(line, sizeof(line), "{\"type\":\"a\",\"ts\":%s}", times[i]);
@@ -69,7 +73,8 @@ static void envelope(void)
 	refused("{\"type\":\"a\",\"type\":\"b\"}", 13, "a second \"type\"");
 	refused("{\"type\":\"a\",\"\\u0074ype\":\"b\"}", 13, "a second \"type\"");
 	refused("{\"type\":\"a\",\"data\":1,\"\\u0064\\u0061\\u0074\\u0061\":1}", 22, "a second \"data\"");
-	refused("{\"type\":\"a\",\"\\u0061\\u0063\\u0074\\u006f\\u0072\":\"x\",\"actor\":null}", 50, "a second \"actor\"");
+	refused("{\"type\":\"a\",\"\\u0061\\u0063\\u0074\\u006f\\u0072\":\"x\",\"actor\":null}", 50,
+		"a second \"actor\"");
 	kept("{\"\\u0074ype\":\"a\",\"data\":1,\"ts\":1}");
 }
 
@@ -92,7 +97,8 @@ static void json(void)
 	refused("{\"type\":\"\\x\"}", 10, "an unknown escape in a string");
 	refused("\xef\xbb\xbf{\"type\":\"a\"}", 1, "an event is a JSON object");
 	/* Just inside a double's range, and just outside. */
-	kept("{\"type\":\"a\",\"ts\":1,\"data\":[1.7976931348623157e308,1e-400,-1.7976931348623158e308,0e999999999999]}");
+	kept("{\"type\":\"a\",\"ts\":1,\"data\":[1.7976931348623157e308,1e-400,-1.7976931348623158e308,"
+	     "0e999999999999]}");
 	refused("{\"type\":\"a\",\"data\":1.7976931348623159e308}", 20, "a number beyond a double's range");
 	refused("{\"type\":\"a\",\"data\":-1e309}", 20, "a number beyond a double's range");
 	refused("{\"type\":\"a\",\"data\":1e99999999999999999999}", 20, "a number beyond a double's range");
@@ -102,7 +108,7 @@ static void json(void)
 /* `levels` arrays around nothing, as data: the event's own braces are one level more. */
 static bool nested(size_t levels)
 {
-	auto_buf struct buf line = { 0 };
+	auto_buf struct buf line = {0};
 	struct json_error error;
 
 	buf_add_str(&line, "{\"type\":\"a\",\"data\":");
@@ -122,7 +128,7 @@ static bool nested(size_t levels)
 /* Digits beyond counting are compared, not guessed: 17976931348623157 and 292 more digits. */
 static void long_numbers(void)
 {
-	auto_buf struct buf line = { 0 };
+	auto_buf struct buf line = {0};
 	struct json_error error;
 
 	buf_add_str(&line, "{\"type\":\"a\",\"data\":17976931348623157");
@@ -148,7 +154,11 @@ static void decoding(void)
 {
 	struct json_error error;
 
-	CHECK(event_scan(&ev, slice_of(" {\"type\":\"\\u0061\\n\",\"id\":\"i\",\"data\":{\"a\":[1]},\"ts\":12,\"meta\":\"m\"} "), &error));
+	CHECK(event_scan(
+	    &ev,
+	    slice_of(
+		" {\"type\":\"\\u0061\\n\",\"id\":\"i\",\"data\":{\"a\":[1]},\"ts\":12,\"meta\":\"m\"} "),
+	    &error));
 	slice_is(ev.pub.type, "a\n");
 	slice_is(ev.pub.id, "i");
 	CHECK(!ev.pub.actor.data);
@@ -166,7 +176,7 @@ static void every_place(void)
 {
 	for (size_t len = 1; len < 70; len++) {
 		for (size_t at = 0; at < len; at++) {
-			auto_buf struct buf line = { 0 };
+			auto_buf struct buf line = {0};
 			struct json_error error;
 			buf_add_str(&line, "{\"type\":\"");
 			size_t begin = line.len;

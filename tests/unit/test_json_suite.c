@@ -7,11 +7,9 @@
 
 /* The i_ cases that are accepted; all others are refused. docs/EVENTS.md says why. */
 static const char *const accepted[] = {
-	"i_number_double_huge_neg_exp.json", /* reads as 0 */
-	"i_number_real_underflow.json",
-	"i_number_too_big_neg_int.json", /* inside a double's range */
-	"i_number_too_big_pos_int.json",
-	"i_number_very_big_negative_int.json",
+    "i_number_double_huge_neg_exp.json",                                  /* reads as 0 */
+    "i_number_real_underflow.json",      "i_number_too_big_neg_int.json", /* inside a double's range */
+    "i_number_too_big_pos_int.json",     "i_number_very_big_negative_int.json",
 };
 
 static bool is_accepted(const char *name)
@@ -41,7 +39,7 @@ static void read_file(const char *dir, const char *name, struct buf *ret)
 /* As data in one line: line breaks between tokens become blanks, which mean the same to JSON. */
 static bool is_event(struct event *ev, const struct buf *text)
 {
-	auto_buf struct buf line = { 0 };
+	auto_buf struct buf line = {0};
 	struct json_error error;
 	bool inside = false;
 
@@ -59,7 +57,7 @@ int main(void)
 {
 	const char *dir = getenv("JSON_TEST_SUITE");
 	DIR *d = dir ? opendir(dir) : NULL;
-	struct event ev = { 0 };
+	struct event ev = {0};
 	size_t cases = 0, wrong = 0;
 	struct dirent *entry;
 
@@ -68,7 +66,7 @@ int main(void)
 		return 77;
 	}
 	while ((entry = readdir(d))) {
-		auto_buf struct buf text = { 0 };
+		auto_buf struct buf text = {0};
 		const char *name = entry->d_name;
 		if (!strchr("yni", name[0]) || name[1] != '_')
 			continue;

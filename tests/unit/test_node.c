@@ -4,7 +4,7 @@
 
 static void parse(const char *name, enum node_kind want, const char *want_view)
 {
-	struct slice view = { 0 };
+	struct slice view = {0};
 
 	CHECK_INT(node_parse_view(name, &view), want);
 	if (want)
@@ -27,10 +27,10 @@ static void names(void)
 	parse("\xc3\xa9.json", 0, NULL);
 	memset(longest, 'n', sizeof(longest));
 	strcpy(longest + LIMIT_NAME, ".json");
-	CHECK(node_parse_view(longest, &(struct slice){ 0 }) == NODE_VIEW_JSON);
+	CHECK(node_parse_view(longest, &(struct slice){0}) == NODE_VIEW_JSON);
 	strcpy(longest + LIMIT_NAME + 1, ".json");
 	longest[LIMIT_NAME] = 'n';
-	CHECK(node_parse_view(longest, &(struct slice){ 0 }) == 0);
+	CHECK(node_parse_view(longest, &(struct slice){0}) == 0);
 }
 
 static void counts(void)
@@ -59,17 +59,22 @@ static void counts(void)
 static void refused_lines(void)
 {
 	static struct rejected r;
-	auto_buf struct buf text = { 0 };
+	auto_buf struct buf text = {0};
 
 	rejected_init(&r);
 	for (size_t i = 0; i < LIMIT_REJECTED + 3; i++)
-		rejected_add(&r, &(struct rejection){ .time = i, .error = 22, .why = "w\"", .column = 3, .pid = 9,
-						      .line = SLICE("a\n\xff") });
+		rejected_add(&r, &(struct rejection){.time = i,
+						     .error = 22,
+						     .why = "w\"",
+						     .column = 3,
+						     .pid = 9,
+						     .line = SLICE("a\n\xff")});
 	CHECK_INT(rejected_count(&r), LIMIT_REJECTED + 3);
 	rejected_text(&r, &text);
 	CHECK_INT(rejected_size(&r), text.len);
-	const char first[] = "{\"time\":3,\"error\":\"EINVAL\",\"reason\":\"w\\\"\",\"column\":3,\"pid\":9,\"bytes\":3,"
-			     "\"line\":\"a\\n\xef\xbf\xbd\"}\n{\"time\":4,";
+	const char first[] =
+	    "{\"time\":3,\"error\":\"EINVAL\",\"reason\":\"w\\\"\",\"column\":3,\"pid\":9,\"bytes\":3,"
+	    "\"line\":\"a\\n\xef\xbf\xbd\"}\n{\"time\":4,";
 	CHECK_MEM(text.data, sizeof(first) - 1, first, sizeof(first) - 1);
 	size_t lines = 0;
 	for (size_t i = 0; i < text.len; i++)

@@ -602,7 +602,8 @@ static void test_rotation(struct fixture *f)
 	/* Saved at each rotation; what nobody keeps is removed before it is over. */
 	CHECK(faccessat(f->fd, "views/old.snapshot.json", F_OK, 0) < 0 && errno == ENOENT);
 	uint64_t begin = now_ms();
-	while (faccessat(f->fd, "views/count.snapshot.json", F_OK, 0) < 0 && now_ms() - begin < PATIENCE_S * 1000)
+	while (faccessat(f->fd, "views/count.snapshot.json", F_OK, 0) < 0 &&
+	       now_ms() - begin < PATIENCE_S * 1000)
 		usleep(1000);
 	CHECK_INT(faccessat(f->fd, "views/count.snapshot.json", F_OK, 0), 0);
 	kill(worker_pid(f), SIGKILL);
@@ -770,11 +771,12 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*run)(struct fixture *f);
 	} tests[] = {
-	    {"states", test_states},       {"live", test_live},         {"crash", test_crash},
-	    {"abort", test_abort},         {"loop", test_loop},         {"hog", test_hog},           {"flood", test_flood},    {"rendering", test_rendering},
-	    {"leave", test_leave},         {"escape", test_escape},     {"killed", test_killed},
-	    {"snapshots", test_snapshots}, {"rotation", test_rotation}, {"apart", test_apart},
-	    {"cancel", test_cancel},       {"load", test_load},
+	    {"states", test_states},     {"live", test_live},           {"crash", test_crash},
+	    {"abort", test_abort},       {"loop", test_loop},           {"hog", test_hog},
+	    {"flood", test_flood},       {"rendering", test_rendering}, {"leave", test_leave},
+	    {"escape", test_escape},     {"killed", test_killed},       {"snapshots", test_snapshots},
+	    {"rotation", test_rotation}, {"apart", test_apart},         {"cancel", test_cancel},
+	    {"load", test_load},
 	};
 
 	CHECK(argc >= 4);

@@ -6,11 +6,12 @@
 
 #define GOOD "{\"type\":\"a\",\"data\":1,\"ts\":7}"
 
-static struct writer_rules rules = { .max_line = 100, .now = 5 };
+static struct writer_rules rules = {.max_line = 100, .now = 5};
 static struct event ev;
 
 /* One write that is wholly accepted as far as it is good: what was stored, how much was taken, which error. */
-static void feed(struct writer *w, const char *data, const char *want_stored, size_t want_given, int want_error)
+static void feed(struct writer *w, const char *data, const char *want_stored, size_t want_given,
+		 int want_error)
 {
 	struct batch b;
 
@@ -30,7 +31,7 @@ static void partial_is(struct writer *w, const char *want)
 
 static void lines_over_several_writes(void)
 {
-	struct writer w = { 0 };
+	struct writer w = {0};
 
 	feed(&w, "{\"type\":", "", 8, 0);
 	partial_is(&w, "{\"type\":");
@@ -47,7 +48,7 @@ static void lines_over_several_writes(void)
 
 static void bad_lines(void)
 {
-	struct writer w = { 0 };
+	struct writer w = {0};
 	struct batch b;
 
 	/* Behind good ones: those count, and the bad one is left to the next write. */
@@ -66,7 +67,7 @@ static void bad_lines(void)
 
 static void partly_stored(void)
 {
-	struct writer w = { 0 };
+	struct writer w = {0};
 	struct batch b;
 	size_t line = strlen(GOOD) + 1;
 
@@ -88,7 +89,7 @@ static void partly_stored(void)
 
 static void long_lines(void)
 {
-	struct writer w = { 0 };
+	struct writer w = {0};
 	char line[200];
 
 	memset(line, 'x', sizeof(line));
@@ -106,11 +107,11 @@ static void long_lines(void)
 
 static void saving_the_log_over_itself(void)
 {
-	struct writer w = { .guarded = true };
+	struct writer w = {.guarded = true};
 	struct writer_rules guarded = rules;
 	struct batch b;
 
-	guarded.first = (struct first_line){ strlen(GOOD), log_hash(slice_of(GOOD)) };
+	guarded.first = (struct first_line){strlen(GOOD), log_hash(slice_of(GOOD))};
 	CHECK_INT(writer_feed(&w, slice_of(GOOD "\n"), &guarded, &ev, &b), 0);
 	CHECK_INT(b.error, -EPERM);
 	batch_deinit(&b);
@@ -125,7 +126,7 @@ static void saving_the_log_over_itself(void)
 
 static void at_close(void)
 {
-	struct writer w = { 0 };
+	struct writer w = {0};
 	struct batch b;
 
 	feed(&w, GOOD, "", strlen(GOOD), 0);

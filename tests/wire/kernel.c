@@ -17,7 +17,7 @@
 
 static ssize_t io_writev(int fd, struct iovec *iov, int count, void *userdata)
 {
-	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = (size_t)count };
+	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)count};
 
 	return sendmsg(fd, &msg, MSG_NOSIGNAL);
 }
@@ -43,10 +43,10 @@ static void report(void *arg, const char *text)
 static void handshake(struct kernel *k)
 {
 	struct fuse_init_in in = {
-		.major = FUSE_KERNEL_VERSION,
-		.minor = 31,
-		.max_readahead = 65536,
-		.flags = FUSE_ATOMIC_O_TRUNC | FUSE_BIG_WRITES | FUSE_MAX_PAGES,
+	    .major = FUSE_KERNEL_VERSION,
+	    .minor = 31,
+	    .max_readahead = 65536,
+	    .flags = FUSE_ATOMIC_O_TRUNC | FUSE_BIG_WRITES | FUSE_MAX_PAGES,
 	};
 	struct reply *r = kernel_wait(k, kernel_send(k, FUSE_INIT, 0, &in, sizeof(in), NULL, 0));
 
@@ -56,10 +56,10 @@ static void handshake(struct kernel *k)
 
 void kernel_restart(struct kernel *k, const struct mount_options *options)
 {
-	static const struct fuse_custom_io io = { .writev = io_writev, .read = io_read };
-	struct mount_options o = options ? *options : (struct mount_options){ .reduce_timeout_ms = 10000 };
+	static const struct fuse_custom_io io = {.writev = io_writev, .read = io_read};
+	struct mount_options o = options ? *options : (struct mount_options){.reduce_timeout_ms = 10000};
 	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
-	struct diag diag = { 0 };
+	struct diag diag = {0};
 	int fds[2], size = 4 * MESSAGE_MAX;
 
 	o.data = k->dir;
@@ -91,7 +91,7 @@ void kernel_start(struct kernel *k, const struct mount_options *options, const c
 	const char *from = getenv("EVENTFOLD_REDUCERS");
 	char target[512], link[512];
 
-	*k = (struct kernel){ .pid = (uint32_t)getpid() };
+	*k = (struct kernel){.pid = (uint32_t)getpid()};
 	signal(SIGPIPE, SIG_IGN);
 	strcpy(k->dir, "/tmp/eventfold-wire-XXXXXX");
 	CHECK(mkdtemp(k->dir));
@@ -129,20 +129,20 @@ void kernel_cleanup(struct kernel *k)
 	CHECK_INT(system(command), 0);
 }
 
-uint64_t kernel_send(struct kernel *k, uint32_t opcode, uint64_t ino, const void *arg, size_t arg_len, const void *data,
-		     size_t len)
+uint64_t kernel_send(struct kernel *k, uint32_t opcode, uint64_t ino, const void *arg, size_t arg_len,
+		     const void *data, size_t len)
 {
 	struct fuse_in_header h = {
-		.len = (uint32_t)(sizeof(h) + arg_len + len),
-		.opcode = opcode,
-		.unique = k->unique += 2,
-		.nodeid = ino,
-		.pid = k->pid,
+	    .len = (uint32_t)(sizeof(h) + arg_len + len),
+	    .opcode = opcode,
+	    .unique = k->unique += 2,
+	    .nodeid = ino,
+	    .pid = k->pid,
 	};
 	struct iovec iov[] = {
-		{ &h, sizeof(h) },
-		{ (void *)arg, arg_len },
-		{ (void *)data, len },
+	    {&h, sizeof(h)},
+	    {(void *)arg, arg_len},
+	    {(void *)data, len},
 	};
 
 	CHECK_INT(writev(k->fd, iov, 3), h.len);
@@ -163,18 +163,18 @@ static struct reply *take_early(struct kernel *k, uint64_t unique)
 
 struct reply *kernel_poll(struct kernel *k, uint64_t unique, int ms)
 {
-	struct pollfd pfd = { .fd = k->fd, .events = POLLIN };
+	struct pollfd pfd = {.fd = k->fd, .events = POLLIN};
 	struct reply *r = take_early(k, unique);
 
 	while (!r && poll(&pfd, 1, ms) == 1) {
 		struct reply *got = malloc(sizeof(*got) + MESSAGE_MAX);
 		struct fuse_out_header h;
-		struct iovec iov[] = { { &h, sizeof(h) }, { got->body, MESSAGE_MAX } };
+		struct iovec iov[] = {{&h, sizeof(h)}, {got->body, MESSAGE_MAX}};
 		ssize_t n = readv(k->fd, iov, 2);
 		CHECK(n >= (ssize_t)sizeof(h));
 		CHECK_INT(h.len, n);
-		*got = (struct reply){ .next = k->early, .unique = h.unique, .error = h.error };
-		got->data = (struct slice){ got->body, h.len - sizeof(h) };
+		*got = (struct reply){.next = k->early, .unique = h.unique, .error = h.error};
+		got->data = (struct slice){got->body, h.len - sizeof(h)};
 		k->early = got;
 		r = take_early(k, unique);
 	}
@@ -223,7 +223,7 @@ int64_t kernel_lookup(struct kernel *k, const char *path)
 
 int64_t kernel_size(struct kernel *k, uint64_t ino)
 {
-	struct fuse_getattr_in in = { 0 };
+	struct fuse_getattr_in in = {0};
 	struct reply *r = kernel_wait(k, kernel_send(k, FUSE_GETATTR, ino, &in, sizeof(in), NULL, 0));
 	struct fuse_attr_out out;
 
@@ -236,7 +236,7 @@ int64_t kernel_size(struct kernel *k, uint64_t ino)
 
 uint64_t kernel_send_open(struct kernel *k, uint64_t ino, int flags)
 {
-	struct fuse_open_in in = { .flags = (uint32_t)flags };
+	struct fuse_open_in in = {.flags = (uint32_t)flags};
 
 	return kernel_send(k, FUSE_OPEN, ino, &in, sizeof(in), NULL, 0);
 }
@@ -256,7 +256,7 @@ int kernel_open(struct kernel *k, uint64_t ino, int flags, uint64_t *ret_fh)
 
 int kernel_read(struct kernel *k, uint64_t ino, uint64_t fh, uint64_t off, char *data, size_t size)
 {
-	struct fuse_read_in in = { .fh = fh, .offset = off, .size = (uint32_t)size };
+	struct fuse_read_in in = {.fh = fh, .offset = off, .size = (uint32_t)size};
 	struct reply *r = kernel_wait(k, kernel_send(k, FUSE_READ, ino, &in, sizeof(in), NULL, 0));
 
 	if (!r->error)
@@ -266,7 +266,7 @@ int kernel_read(struct kernel *k, uint64_t ino, uint64_t fh, uint64_t off, char 
 
 uint64_t kernel_send_write(struct kernel *k, uint64_t ino, uint64_t fh, const char *data, size_t size)
 {
-	struct fuse_write_in in = { .fh = fh, .size = (uint32_t)size };
+	struct fuse_write_in in = {.fh = fh, .size = (uint32_t)size};
 
 	return kernel_send(k, FUSE_WRITE, ino, &in, sizeof(in), data, size);
 }
@@ -274,7 +274,7 @@ uint64_t kernel_send_write(struct kernel *k, uint64_t ino, uint64_t fh, const ch
 int kernel_write(struct kernel *k, uint64_t ino, uint64_t fh, const char *data, size_t size)
 {
 	struct reply *r = kernel_wait(k, kernel_send_write(k, ino, fh, data, size));
-	struct fuse_write_out out = { 0 };
+	struct fuse_write_out out = {0};
 
 	if (!r->error)
 		memcpy(&out, r->body, sizeof(out));
@@ -283,21 +283,21 @@ int kernel_write(struct kernel *k, uint64_t ino, uint64_t fh, const char *data, 
 
 int kernel_flush(struct kernel *k, uint64_t ino, uint64_t fh)
 {
-	struct fuse_flush_in in = { .fh = fh };
+	struct fuse_flush_in in = {.fh = fh};
 
 	return end(kernel_wait(k, kernel_send(k, FUSE_FLUSH, ino, &in, sizeof(in), NULL, 0)), 0);
 }
 
 void kernel_release(struct kernel *k, uint64_t ino, uint64_t fh)
 {
-	struct fuse_release_in in = { .fh = fh };
+	struct fuse_release_in in = {.fh = fh};
 
 	CHECK_INT(end(kernel_wait(k, kernel_send(k, FUSE_RELEASE, ino, &in, sizeof(in), NULL, 0)), 0), 0);
 }
 
 void kernel_interrupt(struct kernel *k, uint64_t unique)
 {
-	struct fuse_interrupt_in in = { .unique = unique };
+	struct fuse_interrupt_in in = {.unique = unique};
 
 	kernel_send(k, FUSE_INTERRUPT, 0, &in, sizeof(in), NULL, 0);
 }

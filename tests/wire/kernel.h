@@ -35,8 +35,8 @@ void kernel_restart(struct kernel *k, const struct mount_options *options);
 void kernel_cleanup(struct kernel *k);
 
 /* Sends a request and returns its number. */
-uint64_t kernel_send(struct kernel *k, uint32_t opcode, uint64_t ino, const void *arg, size_t arg_len, const void *data,
-		     size_t len);
+uint64_t kernel_send(struct kernel *k, uint32_t opcode, uint64_t ino, const void *arg, size_t arg_len,
+		     const void *data, size_t len);
 /* Waits for an answer (bounded); the caller frees it. */
 struct reply *kernel_wait(struct kernel *k, uint64_t unique);
 /* Is the answer there within `ms`? NULL: not yet. */

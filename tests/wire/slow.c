@@ -10,4 +10,4 @@ static int hang(cJSON **state, const struct eventfold_event *event)
 	return EVENTFOLD_SAME;
 }
 
-EVENTFOLD_REDUCER = { .abi = EVENTFOLD_ABI, .reduce = hang };
+EVENTFOLD_REDUCER = {.abi = EVENTFOLD_ABI, .reduce = hang};

@@ -10,11 +10,11 @@
 #define TODO "{\"type\":\"todo_added\",\"data\":{\"text\":\"x\"}}\n"
 #define A "{\"type\":\"a\",\"data\":1,\"ts\":7}\n"
 
-static const char *const shipped[] = { "count", "todos", NULL };
+static const char *const shipped[] = {"count", "todos", NULL};
 
 static uint64_t send_read(struct kernel *k, uint64_t ino, uint64_t fh, uint32_t size, int flags)
 {
-	struct fuse_read_in in = { .fh = fh, .size = size, .flags = (uint32_t)flags };
+	struct fuse_read_in in = {.fh = fh, .size = size, .flags = (uint32_t)flags};
 
 	return kernel_send(k, FUSE_READ, ino, &in, sizeof(in), NULL, 0);
 }
@@ -88,7 +88,8 @@ static void tails_of_a_view(struct kernel *k)
 /* One poll; `kh` names the waiter that is to be told. */
 static unsigned poll_once(struct kernel *k, uint64_t ino, uint64_t fh, uint64_t kh)
 {
-	struct fuse_poll_in in = { .fh = fh, .kh = kh, .flags = FUSE_POLL_SCHEDULE_NOTIFY, .events = POLLIN | POLLPRI };
+	struct fuse_poll_in in = {
+	    .fh = fh, .kh = kh, .flags = FUSE_POLL_SCHEDULE_NOTIFY, .events = POLLIN | POLLPRI};
 	struct reply *r = kernel_wait(k, kernel_send(k, FUSE_POLL, ino, &in, sizeof(in), NULL, 0));
 	struct fuse_poll_out out;
 
@@ -154,8 +155,8 @@ static void end_read(struct kernel *k, struct handle *h, bool interrupt)
 static void step(struct kernel *k, struct handle *h, unsigned what)
 {
 	static const char *const paths[] = {
-		"tail/app",   "tail/app@0",	  "tail/todos.json",	"tail/count.json",
-		"events/app", "views/todos.json", "views/count.offset", "head/app",
+	    "tail/app",   "tail/app@0",       "tail/todos.json",    "tail/count.json",
+	    "events/app", "views/todos.json", "views/count.offset", "head/app",
 	};
 
 	if (!h->open) {
@@ -178,7 +179,7 @@ static void step(struct kernel *k, struct handle *h, unsigned what)
 /* Followers are opened, interrupted and closed at random while events are appended: each read ends, and nothing is left. */
 static void come_and_go(struct kernel *k)
 {
-	struct handle handles[30] = { 0 };
+	struct handle handles[30] = {0};
 	unsigned seed = 1;
 	struct reply *r;
 	int error;
@@ -292,7 +293,7 @@ static void rotates(struct kernel *k)
 
 static void all(enum sync_mode sync)
 {
-	struct mount_options options = { .sync = sync };
+	struct mount_options options = {.sync = sync};
 	struct kernel k;
 	uint64_t fh;
 

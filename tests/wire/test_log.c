@@ -87,7 +87,7 @@ static void random_access(struct kernel *k)
 static void refused(struct kernel *k)
 {
 	uint64_t app = (uint64_t)kernel_lookup(k, "events/app"), fh;
-	struct fuse_setattr_in in = { .valid = FATTR_SIZE };
+	struct fuse_setattr_in in = {.valid = FATTR_SIZE};
 
 	struct reply *r = kernel_wait(k, kernel_send(k, FUSE_SETATTR, app, &in, sizeof(in), NULL, 0));
 	CHECK_INT(r->error, -EPERM);
@@ -108,7 +108,7 @@ static void refused(struct kernel *k)
 static void close_during_write(struct kernel *k)
 {
 	uint64_t app = (uint64_t)kernel_lookup(k, "events/app"), fh;
-	struct fuse_flush_in in = { 0 };
+	struct fuse_flush_in in = {0};
 
 	CHECK_INT(kernel_open(k, app, O_WRONLY | O_APPEND, &fh), 0);
 	in.fh = fh;
@@ -127,7 +127,7 @@ static void close_during_write(struct kernel *k)
 
 static void all(enum sync_mode sync)
 {
-	struct mount_options options = { .sync = sync };
+	struct mount_options options = {.sync = sync};
 	struct kernel k;
 	int error;
 

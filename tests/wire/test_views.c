@@ -6,7 +6,7 @@
 #include "../unit/check.h"
 #include "kernel.h"
 
-static const char *const shipped[] = { "count", "todos", NULL };
+static const char *const shipped[] = {"count", "todos", NULL};
 
 static void cat_is(struct kernel *k, const char *path, const char *want)
 {
@@ -98,7 +98,7 @@ static void waits_and_interrupts(struct kernel *k)
 
 int main(void)
 {
-	struct mount_options options = { .reduce_timeout_ms = 300 };
+	struct mount_options options = {.reduce_timeout_ms = 300};
 	struct kernel k;
 	int error;
 

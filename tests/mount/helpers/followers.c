@@ -32,19 +32,20 @@ enum how { READ, POLL, EPOLL, INOTIFY };
 static const struct kind {
 	const char *path;
 	enum how how;
-	const char *last; /* NULL: the log; else what the last state begins with: the number of events, or the end's offset */
+	const char *
+	    last; /* NULL: the log; else what the last state begins with: the number of events, or the end's offset */
 	bool of_events;
 } kinds[] = {
-	{ "tail/app", READ, NULL, false },
-	{ "events/app", POLL, NULL, false },
-	{ "views/count.json", POLL, "{\"count\":%llu}", true },
-	{ "tail/app@", READ, NULL, false },
-	{ "views/count.offset", EPOLL, "%llu\n", false },
-	{ "events/app", EPOLL, NULL, false },
-	{ "tail/count.json", READ, "{\"count\":%llu}", true },
-	{ "head/app", POLL, "%llu:", false },
-	{ "views/count.json", INOTIFY, "{\"count\":%llu}", true },
-	{ "tail/app", POLL, NULL, false },
+    {"tail/app", READ, NULL, false},
+    {"events/app", POLL, NULL, false},
+    {"views/count.json", POLL, "{\"count\":%llu}", true},
+    {"tail/app@", READ, NULL, false},
+    {"views/count.offset", EPOLL, "%llu\n", false},
+    {"events/app", EPOLL, NULL, false},
+    {"tail/count.json", READ, "{\"count\":%llu}", true},
+    {"head/app", POLL, "%llu:", false},
+    {"views/count.json", INOTIFY, "{\"count\":%llu}", true},
+    {"tail/app", POLL, NULL, false},
 };
 
 /* A user has 128 instances of inotify on many a machine, and others want some, too: whoever is above this polls. */
@@ -91,7 +92,7 @@ static int open_followed(struct follower *f, char *path, size_t size)
 /* What waits, for the ways that have a descriptor of their own. */
 static int open_waiter(enum how how, int fd, const char *path)
 {
-	struct epoll_event e = { .events = EPOLLIN };
+	struct epoll_event e = {.events = EPOLLIN};
 	int waiter = how == EPOLL ? epoll_create1(0) : how == INOTIFY ? inotify_init1(IN_NONBLOCK) : fd;
 
 	if (waiter < 0 || (how == EPOLL && epoll_ctl(waiter, EPOLL_CTL_ADD, fd, &e) < 0) ||
@@ -102,7 +103,7 @@ static int open_waiter(enum how how, int fd, const char *path)
 
 static void wait_for_change(enum how how, int waiter)
 {
-	struct pollfd p = { .fd = waiter, .events = POLLIN };
+	struct pollfd p = {.fd = waiter, .events = POLLIN};
 	struct epoll_event e;
 	char events[4096];
 
@@ -230,7 +231,7 @@ int main(int argc, char **argv)
 	if (argc != 5)
 		return 2;
 	unsigned n = (unsigned)atoi(argv[2]), n_inotify = 0;
-	struct all a = { .mnt = argv[1], .events = (unsigned)atoi(argv[3]) };
+	struct all a = {.mnt = argv[1], .events = (unsigned)atoi(argv[3])};
 	uint64_t until = now_ns() + strtoull(argv[4], NULL, 10) * 1000000000u;
 	struct follower *followers = calloc(n, sizeof(*followers));
 	pthread_attr_t attr;
@@ -245,7 +246,7 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < n; i++) {
 		const struct kind *kind = &kinds[i % (sizeof(kinds) / sizeof(*kinds))];
 		bool too_many = kind->how == INOTIFY && n_inotify++ >= INOTIFY_MAX;
-		followers[i] = (struct follower){ .all = &a, .kind = kind, .how = too_many ? POLL : kind->how };
+		followers[i] = (struct follower){.all = &a, .kind = kind, .how = too_many ? POLL : kind->how};
 		if ((errno = pthread_create(&followers[i].thread, &attr, follow, &followers[i])) != 0)
 			die("thread");
 	}

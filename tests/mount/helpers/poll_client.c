@@ -18,7 +18,8 @@ static int drain(int fd, bool log, int index)
 	ssize_t n = log ? read(fd, data, sizeof(data)) : pread(fd, data, sizeof(data), 0);
 
 	if (n <= 0) {
-		fprintf(stderr, "poll_client: file %d was ready, but: %s\n", index, n ? strerror(errno) : "nothing");
+		fprintf(stderr, "poll_client: file %d was ready, but: %s\n", index,
+			n ? strerror(errno) : "nothing");
 		return -1;
 	}
 	printf("%d %zd\n", index, n);

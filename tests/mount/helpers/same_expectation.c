@@ -26,7 +26,8 @@ static void die(const char *what)
 static int attempt(const char *path, unsigned process, unsigned round)
 {
 	char line[128];
-	int len = snprintf(line, sizeof(line), "{\"type\":\"won\",\"data\":{\"round\":%u,\"by\":%u},\"ts\":1}\n", round, process);
+	int len = snprintf(line, sizeof(line),
+			   "{\"type\":\"won\",\"data\":{\"round\":%u,\"by\":%u},\"ts\":1}\n", round, process);
 	int fd = open(path, O_WRONLY | O_APPEND);
 
 	if (fd < 0)
@@ -97,7 +98,8 @@ int main(int argc, char **argv)
 			if (s->results[p] == 0)
 				printf("%u ", p);
 			else if (s->results[p] != ESTALE)
-				good = fprintf(stderr, "round %u: %u: %s\n", round, p, strerror(s->results[p])) < 0;
+				good = fprintf(stderr, "round %u: %u: %s\n", round, p,
+					       strerror(s->results[p])) < 0;
 		}
 		printf("\n");
 	}

@@ -15,4 +15,4 @@ static int reduce(cJSON **state, const struct eventfold_event *event)
 	return EVENTFOLD_CHANGED;
 }
 
-EVENTFOLD_REDUCER = { .abi = EVENTFOLD_ABI, .reduce = reduce };
+EVENTFOLD_REDUCER = {.abi = EVENTFOLD_ABI, .reduce = reduce};

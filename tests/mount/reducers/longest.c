@@ -21,7 +21,8 @@ static int fold(void *state, const struct eventfold_event *event)
 	struct eventfold_slice text;
 	char *copy;
 
-	if (!eventfold_is(event->type, "said") || !eventfold_get_string(event, "/data/text", &text) || text.len < l->len)
+	if (!eventfold_is(event->type, "said") || !eventfold_get_string(event, "/data/text", &text) ||
+	    text.len < l->len)
 		return EVENTFOLD_SAME;
 	copy = malloc(text.len + 1);
 	if (!copy)
@@ -39,7 +40,7 @@ static int write_json(const void *state, struct eventfold_writer *out)
 	const struct longest *l = state;
 
 	eventfold_write_text(out, "{\"text\":");
-	eventfold_write_string(out, (struct eventfold_slice){ l->text ? l->text : "", l->len });
+	eventfold_write_string(out, (struct eventfold_slice){l->text ? l->text : "", l->len});
 	eventfold_write_text(out, ",\"times\":");
 	eventfold_write_int64(out, l->times);
 	eventfold_write_text(out, "}");
@@ -79,10 +80,10 @@ bad:
 }
 
 EVENTFOLD_REDUCER = {
-	.abi = EVENTFOLD_ABI,
-	.create = create,
-	.fold = fold,
-	.write_json = write_json,
-	.read_json = read_json,
-	.destroy = destroy,
+    .abi = EVENTFOLD_ABI,
+    .create = create,
+    .fold = fold,
+    .write_json = write_json,
+    .read_json = read_json,
+    .destroy = destroy,
 };
