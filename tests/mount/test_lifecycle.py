@@ -129,9 +129,9 @@ def test_sigterm_with_files_open(m):
     m.terminate()
     with pytest.raises(OSError):
         os.read(view, 10)
-    for fd in (view, log):
-        with pytest.raises(OSError):
-            os.close(fd)
+    os.close(view)
+    with pytest.raises(OSError):  # what has been written in part is lost
+        os.close(log)
 
 
 @pytest.mark.parametrize("background", [False, True])

@@ -1,8 +1,10 @@
 """-o sync=write|close|none: what may be asked for, and what each promises while the daemon lives."""
 
+import mmap
 import os
 
 import pytest
+from following import until
 
 A = b'{"type":"a","data":1,"ts":1}\n'
 
@@ -45,6 +47,43 @@ def test_sigterm_while_writing_loses_nothing_acknowledged(new_mount, sync):
     except OSError:
         pass
     assert (m.data / "app.jsonl").read_bytes() == A * 200
+
+
+def append_until_refused(app, name, done):
+    """Counts what was acknowledged into `done`."""
+    n = 0
+    try:
+        while True:
+            with open(app, "ab", buffering=0) as f:
+                f.write(b'{"type":"a","data":"%s-%d","ts":1}\n' % (name, n))
+            n += 1
+            done[:] = n.to_bytes(8, "little")
+    except OSError:
+        pass
+
+
+@pytest.mark.parametrize("sync", ["write", "close"])
+def test_sigterm_amid_many_writers(new_mount, sync):
+    """However many requests there always are, a signal is heard, and what was acknowledged is there."""
+    m = new_mount(options=f"sync={sync}")
+    done = memoryview(mmap.mmap(-1, 24 * 8))
+    writers = []
+    for i in range(24):
+        pid = os.fork()
+        if pid == 0:
+            append_until_refused(m.app, b"%d" % i, done[i * 8 : i * 8 + 8])
+            os._exit(0)
+        writers.append(pid)
+    counts = done.cast("Q")
+    try:
+        until(lambda: sum(counts) >= 500, "500 appends")
+        m.terminate()
+    finally:
+        for pid in writers:
+            os.waitpid(pid, 0)
+    stored = [line.split(b'"')[7] for line in (m.data / "app.jsonl").read_bytes().splitlines()]
+    assert len(stored) == len(set(stored))
+    assert set(stored) >= {b"%d-%d" % (i, n) for i in range(24) for n in range(counts[i])}
 
 
 def test_status_says_which(new_mount):
