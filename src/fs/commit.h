@@ -16,8 +16,8 @@ enum sync_mode {
 struct commit {
 	struct commit *next; /* private */
 	struct slice lines;  /* whole stored lines; may be empty: a mere barrier */
-	bool
-	    durable; /* answer only when all that was queued up to here is on disk (as far as the mode goes) */
+	/* answer only when all that was queued up to here is on disk (as far as the mode goes) */
+	bool durable;
 	bool conditional; /* append only if the head is still `expect` (off and hash) */
 	struct log_pos expect;
 	/* error: 0, -ESTALE, -ENOSPC, -EIO, -EROFS, …; stored: how many bytes of `lines` are in the log, whole lines;

@@ -11,8 +11,8 @@ struct rotation {
 	struct mount *mount;
 	fuse_req_t req;
 	size_t size;
-	bool
-	    again; /* another rotation was under way: the log as it was at the command still has its turn to come */
+	/* another rotation was under way: the log as it was at the command still has its turn to come */
+	bool again;
 	bool second;
 };
 

@@ -39,8 +39,8 @@ struct parser {
 	bool path_calls;   /* … among paths */
 	bool breaks;       /* has had a `break`: what it ends must not be collected */
 	bool inside_entry; /* the pipe that comes next is a value in an object */
-	bool
-	    waits; /* this segment leaves something behind that waits to be asked for more, and holds its input */
+	/* this segment leaves something behind that waits to be asked for more, and holds its input */
+	bool waits;
 	const struct token *from; /* where this segment begins, but for definitions */
 	bool binds;               /* this segment defines names for the following */
 };

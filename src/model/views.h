@@ -49,8 +49,8 @@ struct rendering {
 	struct slice json; /* the state: compact JSON and a newline */
 	struct log_pos
 	    pos; /* how far it had read when it was rendered; an answer's own `pos` may be further */
-	uint64_t
-	    version; /* of the state: two renderings of one view with the same version have the same json */
+	/* of the state: two renderings of one view with the same version have the same json */
+	uint64_t version;
 	/* private: how the memory was come by */
 	void *map;
 	size_t map_len;

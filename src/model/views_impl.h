@@ -61,8 +61,8 @@ struct entry {
 	uint64_t handover_version;
 	unsigned deaths; /* of workers that had it: what is left of an earlier one is not handed over */
 
-	unsigned
-	    suspicions; /* times in a row that a worker was killed from outside on the event at suspect_off */
+	/* times in a row that a worker was killed from outside on the event at suspect_off */
+	unsigned suspicions;
 	uint64_t suspect_off;
 };
 

@@ -28,8 +28,8 @@ struct index_tail {
 	uint64_t frames;
 	bool damaged;        /* what lies in it could not all be found */
 	uint64_t damaged_at; /* in the archive: where that was first noticed */
-	bool
-	    ended; /* nothing, or an END, or another program's frame stands last: no rotation is unfinished */
+	/* nothing, or an END, or another program's frame stands last: no rotation is unfinished */
+	bool ended;
 	bool end_record; /* an END stands last */
 	bool recorded;   /* the record of a frame stands last */
 	/* Of the unfinished rotation: */

@@ -32,8 +32,8 @@ enum how { READ, POLL, EPOLL, INOTIFY };
 static const struct kind {
 	const char *path;
 	enum how how;
-	const char *
-	    last; /* NULL: the log; else what the last state begins with: the number of events, or the end's offset */
+	/* NULL: the log; else what the last state begins with: the number of events, or the end's offset */
+	const char *last;
 	bool of_events;
 } kinds[] = {
     {"tail/app", READ, NULL, false},
