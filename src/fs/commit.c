@@ -26,7 +26,7 @@ struct committer {
 	struct commit *seal, **seal_last;
 	size_t backlog;
 	bool idle, stop;
-	_Atomic unsigned waiting; /* items without an answer */
+	_Atomic unsigned waiting; /* items queued and in the commit thread's hands */
 
 	/* The commit thread's own. */
 	struct buf joined;

@@ -45,7 +45,7 @@ void committer_stop(struct committer *c);
 void commit_queue(struct committer *c, struct commit *item);
 /* Bytes queued or being written. */
 size_t committer_backlog(struct committer *c);
-/* Items without an answer. */
+/* Items queued or being written. */
 unsigned committer_waiting(struct committer *c);
 /* Rotation by hand: seals the active log between two commits. `done` gets 0, 1 (nothing to do), or an error. */
 void commit_seal(struct committer *c, struct commit *item);
