@@ -3,9 +3,11 @@
 import json
 import multiprocessing
 import os
+import re
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from harness import LIMIT, event, line_of, scaled
@@ -190,3 +192,21 @@ def test_large_state_is_as_fast_to_ask_where_it_is(m):
         m.append({"type": "todo_added", "data": {"text": "more"}})
         m.offset("todos")
     assert time.monotonic() - begin < LIMIT / 3
+
+
+def sleeps(pid):
+    """How often a process has gone to sleep."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", status, re.M)[1])
+
+
+def test_a_worker_without_views_is_not_woken_up(new_mount):
+    m = new_mount(reducers=[])
+    m.append(event(0))
+    worker = m.status()["worker"]["pid"]
+    before = sleeps(worker)
+    for i in range(200):
+        m.append(event(i))
+    assert sleeps(worker) - before < 20
+    (m.data / "reducers/n.jq").write_text(". + 1")
+    assert m.view("n") == 201
