@@ -1,5 +1,6 @@
 #include "store/index.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <xxhash.h>
 
@@ -7,6 +8,8 @@
 #include "store/record.h"
 #include "store/unpack.h"
 #include "store/zframe.h"
+
+#define SEARCH_SIZE (64u << 10)
 
 void index_init(struct index *x)
 {
@@ -217,7 +220,28 @@ static int add_pieces(struct index *x, struct unpack *unpack, char *buffer, int 
 	return 0;
 }
 
-static int add_foreign(struct index *x, struct disk *disk, int fd, uint64_t at, const struct zframe *frame)
+/* 1: at `at` nothing whole begins, nor is it the end. */
+static int leads_nowhere(struct disk *disk, int fd, uint64_t at, uint64_t end)
+{
+	struct zframe frame;
+
+	return at == end ? 0 : zframe_read(&frame, disk, fd, at, end);
+}
+
+/* Has another program made this frame? Ours have a size and a checksum. That is not to be taken from one flipped bit: without the flag, the
+ * checksum lies behind the frame and is nothing whole. */
+static int made_elsewhere(struct disk *disk, int fd, uint64_t at, const struct zframe *frame, uint64_t end)
+{
+	if (frame->has_size || frame->has_checksum) {
+		int r = leads_nowhere(disk, fd, at + frame->size, end);
+		if (r)
+			return r < 0 ? r : 0;
+	}
+	return !frame->has_size || !frame->has_checksum;
+}
+
+static int add_foreign(struct index *x, struct disk *disk, int fd, uint64_t at, const struct zframe *frame,
+		       uint64_t end)
 {
 	struct log_pos before = x->tail.pos;
 	size_t n = x->n;
@@ -226,7 +250,8 @@ static int add_foreign(struct index *x, struct disk *disk, int fd, uint64_t at, 
 
 	if (!buffer)
 		return -ENOMEM;
-	int r = unpack_new(&unpack, disk);
+	int is_foreign = made_elsewhere(disk, fd, at, frame, end);
+	int r = is_foreign < 0 ? is_foreign : unpack_new(&unpack, disk);
 	if (r < 0)
 		return r;
 	r = add_pieces(x, unpack, buffer, fd, at, frame->size);
@@ -234,8 +259,8 @@ static int add_foreign(struct index *x, struct disk *disk, int fd, uint64_t at, 
 	if (r != -EBADMSG) {
 		/* Another program has added to the archive: it must not be cut back to before that. What can't be read shows
 		 * nothing of the kind: a power failure may have made it of a frame of ours. */
-		if (r == 0 && x->tail.pos.off > before.off && (!frame->has_size || !frame->has_checksum))
-			x->tail.ended = true;
+		if (r == 0 && x->tail.pos.off > before.off)
+			x->tail.ended |= is_foreign;
 		return r;
 	}
 	/* As much of history as it says it has, or as came out of it, is lost. */
@@ -262,6 +287,86 @@ static void begin_at(struct index_tail *t, uint64_t at)
 	t->begin_frames = t->frames;
 }
 
+/* The next record at or behind `from`, wherever it stands. 1: there is none. */
+static int find_record(struct disk *disk, int fd, uint64_t from, uint64_t end, struct record *ret)
+{
+	const uint32_t magic = htole32(RECORD_MAGIC);
+	char *buffer auto_free = malloc(SEARCH_SIZE);
+
+	if (!buffer)
+		return -ENOMEM;
+	while (end - from >= RECORD_SIZE) {
+		size_t len = (size_t)min(end - from, (uint64_t)SEARCH_SIZE);
+		int r = disk_pread_all(disk, fd, buffer, len, (off_t)from);
+		if (r)
+			return r;
+		for (const char *at = buffer, *found;
+		     (found = memmem(at, len - (size_t)(at - buffer), &magic, sizeof(magic)));
+		     at = found + 1) {
+			uint64_t where = from + (uint64_t)(found - buffer);
+			r = end - where >= RECORD_SIZE ? read_record(disk, fd, where, ret) : 1;
+			if (r <= 0)
+				return r;
+		}
+		from += len - (sizeof(magic) - 1);
+	}
+	return 1;
+}
+
+/* Takes in a record that was searched for: what lies before it and is not accounted for is a gap. */
+static int take_found(struct index *x, const struct record *rec)
+{
+	struct index_tail *t = &x->tail;
+	struct index_entry e = entry_of(rec);
+	int r;
+
+	set_damaged(t, t->size);
+	if (rec->kind == RECORD_FRAME) {
+		/* Its BEGIN was not found either. */
+		if (t->ended && rec->begin >= t->size)
+			begin_at(t, rec->begin);
+		r = resume(x, &(struct log_pos){e.off, e.seq, 0});
+		if (r == 0)
+			r = entry_add(x, &e);
+		t->pos = rec->pos;
+	} else {
+		r = resume(x, &rec->pos);
+	}
+	t->frames = rec->frames;
+	if (rec->kind == RECORD_BEGIN)
+		begin_at(t, rec->at);
+	t->ended |= rec->kind == RECORD_END;
+	t->end_record = rec->kind == RECORD_END;
+	t->recorded = rec->kind == RECORD_FRAME;
+	t->size = rec->at + RECORD_SIZE;
+	return r;
+}
+
+/* What stands at the tail is damaged so that its size can't be known. But a record says what stands before it: with the next one the index
+ * goes on. 1: there is none. */
+static int add_beyond(struct index *x, struct disk *disk, int fd, uint64_t end)
+{
+	struct record rec;
+	int r = find_record(disk, fd, x->tail.size, end, &rec);
+
+	return r ? r : take_found(x, &rec);
+}
+
+/* A frame without a record behind it. Is it one of ours, with damage that makes it seem longer or shorter? 1: no. */
+static int add_damaged(struct index *x, struct disk *disk, int fd, const struct zframe *frame, uint64_t end)
+{
+	uint64_t at = x->tail.size;
+	struct record rec;
+	int r = leads_nowhere(disk, fd, at + frame->size, end);
+
+	if (r <= 0)
+		return r < 0 ? r : 1;
+	r = find_record(disk, fd, at, end, &rec);
+	if (r == 0 && (rec.kind != RECORD_FRAME || rec.at - rec.frame_size != at))
+		r = 1;
+	return r ? r : take_found(x, &rec);
+}
+
 static int add_frame(struct index *x, struct disk *disk, int fd, const struct zframe *frame, uint64_t end)
 {
 	uint64_t at = x->tail.size, behind = at + frame->size;
@@ -271,6 +376,11 @@ static int add_frame(struct index *x, struct disk *disk, int fd, const struct zf
 	if (r < 0)
 		return r;
 	bool recorded = r == 0 && rec.kind == RECORD_FRAME && rec.frame_size == frame->size;
+	if (!recorded) {
+		r = add_damaged(x, disk, fd, frame, end);
+		if (r <= 0)
+			return r;
+	}
 	/* Its BEGIN is damaged so that it looks like another program's skippable frame. */
 	if (recorded && x->tail.ended && rec.begin + RECORD_SIZE == at)
 		begin_at(&x->tail, rec.begin);
@@ -286,19 +396,43 @@ static int add_frame(struct index *x, struct disk *disk, int fd, const struct zf
 		x->tail.size = behind + RECORD_SIZE;
 		return r;
 	}
-	r = add_foreign(x, disk, fd, at, frame);
+	r = add_foreign(x, disk, fd, at, frame, end);
 	x->tail.size = behind;
 	return r;
 }
 
-static int add_skippable(struct index *x, struct disk *disk, int fd, const struct zframe *frame)
+/* A BEGIN whose magic is damaged so that it looks like another program's? */
+static int is_damaged_begin(const struct index_tail *t, struct disk *disk, int fd)
+{
+	const struct record begin = {
+	    .kind = RECORD_BEGIN, .at = t->size, .pos = t->pos, .frames = t->frames, .begin = t->size};
+	unsigned char bytes[RECORD_SIZE];
+	int r = disk_pread_all(disk, fd, bytes, sizeof(bytes), (off_t)t->size);
+
+	return r ? min(r, 0) : record_is_nearly(&begin, bytes);
+}
+
+static int add_skippable(struct index *x, struct disk *disk, int fd, const struct zframe *frame, uint64_t end)
 {
 	bool ours = frame->magic == RECORD_MAGIC && frame->size == RECORD_SIZE;
 	struct record rec;
 	int r = ours ? read_record(disk, fd, x->tail.size, &rec) : 0;
 
+	if (!ours && frame->size == RECORD_SIZE)
+		r = is_damaged_begin(&x->tail, disk, fd);
 	if (r < 0)
 		return r;
+	if (frame->magic == RECORD_MAGIC && !ours) {
+		/* A record whose size is damaged, or another program's. */
+		r = leads_nowhere(disk, fd, x->tail.size + frame->size, end);
+		if (r == 1)
+			r = add_beyond(x, disk, fd, end);
+		else if (r == 0)
+			r = 1;
+		if (r <= 0)
+			return r;
+		r = 0;
+	}
 	x->tail.end_record = false;
 	if (r > 0) {
 		/* Damaged. Behind a frame's record only an END can have stood. Else this may be what a power failure has left
@@ -321,15 +455,17 @@ static int add_skippable(struct index *x, struct disk *disk, int fd, const struc
 	return 0;
 }
 
-/* From the front, frame by frame, as far as they are whole. */
+/* From the front, frame by frame, as far as they are whole, or records go on behind them. */
 static int add_forward(struct index *x, struct disk *disk, int fd, uint64_t end)
 {
 	struct zframe frame;
 
 	while (x->tail.size < end) {
 		int r = zframe_read(&frame, disk, fd, x->tail.size, end);
-		if (r == 0)
-			r = frame.skippable ? add_skippable(x, disk, fd, &frame)
+		if (r == 1)
+			r = add_beyond(x, disk, fd, end);
+		else if (r == 0)
+			r = frame.skippable ? add_skippable(x, disk, fd, &frame, end)
 					    : add_frame(x, disk, fd, &frame, end);
 		if (r)
 			return r < 0 ? r : 0;

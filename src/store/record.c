@@ -45,6 +45,17 @@ void record_write(const struct record *rec, unsigned char out[static RECORD_SIZE
 	put64(out + AT_HASH, XXH64(out, AT_HASH, 0));
 }
 
+bool record_is_nearly(const struct record *rec, const unsigned char in[static RECORD_SIZE])
+{
+	unsigned char should[RECORD_SIZE];
+	int bits = 0;
+
+	record_write(rec, should);
+	for (size_t i = 0; i < RECORD_SIZE; i++)
+		bits += __builtin_popcount(in[i] ^ should[i]);
+	return bits <= 1;
+}
+
 bool record_read(struct record *ret, const unsigned char in[static RECORD_SIZE], uint64_t at)
 {
 	unsigned char head[AT_TAG];

@@ -31,5 +31,8 @@ struct record {
 
 void record_write(const struct record *rec, unsigned char out[static RECORD_SIZE]);
 
+/* Are these bytes that record, but for one flipped bit at most? */
+bool record_is_nearly(const struct record *rec, const unsigned char in[static RECORD_SIZE]);
+
 /* False where these bytes at the archive's offset `at` are no record. */
 bool record_read(struct record *ret, const unsigned char in[static RECORD_SIZE], uint64_t at);

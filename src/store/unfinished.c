@@ -5,7 +5,7 @@
 #include "store/record.h"
 #include "store/unpack.h"
 
-/* So many bits of a sealed file or an END may have flipped: more is taken for something else. */
+/* So many bits of a sealed file may have flipped: more is taken for something else. */
 #define FLIPPED_BITS 1
 
 static void unpack_freep(struct unpack **u)
@@ -29,7 +29,7 @@ static unsigned count_flipped(const void *a, const void *b, size_t len)
 /* Is what stands behind the last frame an END, but for a flipped bit? */
 static int ends_damaged(struct disk *disk, int fd, uint64_t size, const struct index_tail *tail, bool *ret)
 {
-	unsigned char is[RECORD_SIZE], should[RECORD_SIZE];
+	unsigned char is[RECORD_SIZE];
 
 	*ret = false;
 	if (!tail->recorded || size - tail->size != RECORD_SIZE)
@@ -38,10 +38,8 @@ static int ends_damaged(struct disk *disk, int fd, uint64_t size, const struct i
 	if (r)
 		return r < 0 ? r : 0;
 	/* As rotate_end() writes it. */
-	record_write(
-	    &(struct record){.kind = RECORD_END, .at = tail->size, .pos = tail->pos, .frames = tail->frames},
-	    should);
-	*ret = count_flipped(is, should, sizeof(is)) <= FLIPPED_BITS;
+	struct record end = {.kind = RECORD_END, .at = tail->size, .pos = tail->pos, .frames = tail->frames};
+	*ret = record_is_nearly(&end, is);
 	return 0;
 }
 

@@ -12,12 +12,15 @@
 #include "store/record.h"
 
 #define SNAPSHOTS 2
+#define FRAME_BYTES 80
+#define FRAME_LINES 3
 
 struct bytes {
 	char data[4096];
 	size_t len;
 };
 
+static size_t finished; /* bytes of the archive before the next rotation */
 static struct bytes active, archive, unfinished, history, snapshots[SNAPSHOTS];
 static size_t snapshot_end[SNAPSHOTS]; /* of history */
 static const char *active_name = "app.jsonl";
@@ -40,7 +43,7 @@ static void count_report(void *arg, const char *text)
 static struct eventlog *open_log(struct simdisk *s, int *reports)
 {
 	struct eventlog_options options = {
-	    .is_event = is_event, .report = count_report, .arg = reports, .frame_bytes = 80};
+	    .is_event = is_event, .report = count_report, .arg = reports, .frame_bytes = FRAME_BYTES};
 	struct eventlog *log;
 
 	CHECK_INT(eventlog_open(&log, &s->disk, -1, &options, NULL), 0);
@@ -138,6 +141,7 @@ static void build(void)
 	reader_free(reader);
 	keep(&s, "app.jsonl", &active);
 	keep(&s, "archive.jsonl.zst", &archive);
+	finished = archive.len;
 	/* The next rotation, but for its END. */
 	CHECK_INT(eventlog_seal(log), 0);
 	CHECK_INT(eventlog_archive(log, NULL), 0);
@@ -156,6 +160,21 @@ static bool all_events(const struct bytes *b)
 			return false;
 	}
 	return true;
+}
+
+/* The lines of the history that are not there, in their order. */
+static unsigned missing(const struct bytes *now)
+{
+	const char *from = now->data, *end = now->data + now->len;
+	unsigned n = 0;
+
+	for (const char *at = history.data, *nl; at < history.data + history.len; at = nl + 1) {
+		nl = memchr(at, '\n', (size_t)(history.data + history.len - at));
+		const char *found = memmem(from, (size_t)(end - from), at, (size_t)(nl + 1 - at));
+		n += !found;
+		from = found ? found + (nl + 1 - at) : from;
+	}
+	return n;
 }
 
 static bool taken(const struct bytes *text, struct reader *reader, uint64_t head, struct snapshot *ret)
@@ -218,6 +237,8 @@ static void check_flipped(void)
 	}
 	bool same = whole && now.len == history.len && memcmp(now.data, history.data, now.len) == 0;
 	CHECK(head <= history.len + 1); /* a newline may have been put back */
+	/* What is around the damage is as it was. */
+	CHECK(missing(&now) <= FRAME_LINES);
 	CHECK(same || reports > 0 || !whole || !all_events(&now) || refused);
 	reader_free(reader);
 	check_append(&s, log);
@@ -252,6 +273,11 @@ int main(void)
 	archive = unfinished;
 	flip_each(&active, "app.jsonl.sealed beside its frames");
 	flip_each(&archive, "archive.jsonl.zst beside its source");
+	/* The crash came in the middle of the last record, of a frame, of the BEGIN. */
+	for (size_t cut = 40; cut < unfinished.len - finished; cut += 130) {
+		archive.len = unfinished.len - cut;
+		flip_each(&archive, "torn archive.jsonl.zst beside its source");
+	}
 	fprintf(stderr, "\n");
 	return 0;
 }
