@@ -94,6 +94,7 @@ struct worker_shared {
 	_Atomic uint64_t calls; /* grows with each call into a reducer but for folds: tells two apart */
 	_Alignas(64) _Atomic uint64_t head;         /* the log's, in bytes */
 	_Atomic uint64_t generation;                /* of the layout that goes with it */
+	_Atomic uint32_t received;                  /* messages that the worker has handled */
 	_Atomic uint32_t sleeping;                  /* the worker waits for a message */
 	_Alignas(64) _Atomic uint32_t changed_sent; /* a MSG_CHANGED is on its way */
 	_Alignas(64) struct slot slots[PROTO_SLOTS];

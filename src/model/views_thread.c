@@ -311,6 +311,8 @@ void *views_thread(void *arg)
 			keep_workers(v);
 		publish(v);
 		views_dispatch(v);
+		if (!all_idle(v))
+			atomic_store(&v->watching, true);
 		tell_changes(v);
 		bool over = is_over(v);
 		views_call_finished(v);

@@ -126,6 +126,9 @@ static int handle_messages(struct worker *w)
 			return 0;
 		if (r == 0) {
 			r = handle(w, &p);
+			w->received++;
+			if (w->shared)
+				atomic_store(&w->shared->received, w->received);
 			packet_deinit(&p);
 		}
 		if (r < 0)

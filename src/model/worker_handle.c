@@ -108,7 +108,7 @@ static int start(struct worker_handle *h)
 		return -errno;
 	snprintf(path, sizeof(path), "/proc/%d/statm", (int)h->pid);
 	h->statm = open(path, O_RDONLY | O_CLOEXEC);
-	return proto_send(h->socket, &hello, (struct slice){0}, &shared, 1, false);
+	return worker_handle_send(h, &hello, (struct slice){0}, &shared, 1);
 }
 
 int worker_handle_start(struct worker_handle **ret, const struct worker_limits *limits, struct diag *diag)
@@ -157,8 +157,11 @@ void worker_handle_unref(struct worker_handle *h)
 int worker_handle_send(struct worker_handle *h, const struct message *m, struct slice text, const int *fds,
 		       unsigned n_fds)
 {
+	/* Before it can be received: from now on the worker is not idle. */
+	atomic_fetch_add(&h->sent, 1);
 	int r = proto_send(h->socket, m, text, fds, n_fds, false);
-
+	if (r < 0)
+		atomic_fetch_sub(&h->sent, 1);
 	return r == -ECONNRESET ? -EPIPE : r;
 }
 

@@ -31,6 +31,7 @@ struct worker_handle {
 	struct worker_shared *shared;
 	_Atomic uint64_t generation; /* of the layout that it has been sent */
 	_Atomic unsigned slots_taken;
+	_Atomic uint32_t sent; /* messages */
 
 	/* The owner's. */
 	struct worker_limits limits;
@@ -60,9 +61,11 @@ int must_check worker_handle_publish(struct worker_handle *h, struct eventlog *l
 int must_check worker_handle_publish_to(struct worker_handle *h, struct eventlog *log, uint64_t head);
 /* The head has moved, within the layout that it has. Any thread. True: it was asleep, and has been woken up for its views. */
 bool worker_handle_head(struct worker_handle *h, uint64_t head);
+/* It sleeps, and there is no message that it would wake up for. */
 static inline bool worker_handle_idle(struct worker_handle *h)
 {
-	return atomic_load(&h->shared->sleeping) != 0;
+	return atomic_load(&h->shared->received) == atomic_load(&h->sent) &&
+	       atomic_load(&h->shared->sleeping) != 0;
 }
 
 /* How often to look at a worker that is at work, in ms. */

@@ -46,6 +46,7 @@ struct worker_view {
 struct worker {
 	int socket;
 	bool stop;
+	uint32_t received; /* messages */
 	struct worker_shared *shared;
 	unsigned timeout_ms;
 	uint64_t generation;
