@@ -234,5 +234,10 @@ int cmd_fold(int argc, char **argv)
 	}
 	if (optind == argc)
 		return usage_error("a reducer is wanted");
+	/* A reducer gives the same in every time zone. */
+	setenv("TZ", "UTC", 1);
+	/* Whoever reads each state reads them as they come. */
+	if (f.each)
+		setvbuf(stdout, NULL, _IOLBF, 0);
 	return run(&f, argv[optind], argv + optind + 1);
 }

@@ -1,3 +1,5 @@
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,9 +20,25 @@ static const char usage[] =
     "\n"
     "eventfold COMMAND --help tells more; eventfold --version names the version.\n";
 
-/* Started by the daemon with its socket as descriptor 3. */
+/* A file that is opened must not come to stand where messages are printed. What is closed stays of no use: it is opened the wrong way
+ * round. */
+static bool fill_standard_descriptors(void)
+{
+	int fd;
+
+	do {
+		bool is_input = fcntl(STDIN_FILENO, F_GETFD) < 0;
+		fd = open("/dev/null", is_input ? O_WRONLY : O_RDONLY);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	closep(&fd);
+	return fd >= 0;
+}
+
+/* A reducer gives the same in every time zone. */
 static int cmd_worker(int argc, char **argv)
 {
+	/* Started by the daemon with its socket as descriptor 3. */
+	setenv("TZ", "UTC", 1);
 	return worker_main(3);
 }
 
@@ -36,6 +54,8 @@ int main(int argc, char **argv)
 {
 	const char *base = strrchr(argv[0], '/');
 
+	if (!fill_standard_descriptors())
+		return 1;
 	if (strcmp(base ? base + 1 : argv[0], "mount.eventfold") == 0)
 		return cmd_mount_helper(argc, argv);
 	if (argc < 2) {

@@ -1,5 +1,6 @@
 #include "cli/offline.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,6 +35,10 @@ static int open_log(struct offline *o, struct diag *diag)
 		return r;
 	o->head = eventlog_head(o->log);
 	r = eventlog_files(o->log, &files);
+	if (r == 0 && files.active_fd < 0 && files.sealed_fd < 0 && files.archive_fd < 0) {
+		log_files_deinit(&files);
+		return diag_set(diag, -ENOENT, "there is no log: no app.jsonl, no archive");
+	}
 	if (r == 0)
 		r = reader_new(&o->reader, &disk_posix, &files);
 	return r < 0 ? diag_set(diag, r, "cannot read the log: %s", strerror(-r)) : 0;

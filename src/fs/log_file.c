@@ -264,12 +264,26 @@ static void refuse(fuse_req_t req, struct file *f, const struct batch *b)
 	reply_error(req, b->error);
 }
 
+static bool is_read_only(struct mount *m)
+{
+	struct eventlog_stats stats;
+
+	eventlog_stats(m->log, &stats);
+	return stats.failed;
+}
+
 void log_file_write(fuse_req_t req, struct file *f, struct slice data)
 {
 	struct mount *m = f->mount;
 	struct writer_rules rules = rules_now(m);
 	struct batch batch;
 	int r = take_error(f);
+
+	if (r == 0 && f->refused)
+		r = -EPERM;
+	/* Where nobody waits for the commit, this is the place to hear of it. */
+	if (r == 0 && m->options.sync != SYNC_WRITE && is_read_only(m))
+		r = -EROFS;
 
 	pthread_mutex_lock(&m->lock);
 	bool busy = f->busy;

@@ -106,6 +106,15 @@ static bool is_owner(fuse_req_t req)
 	return uid == 0 || uid == mount_of(req)->uid;
 }
 
+/* Who wants to cut the file through an open one, like vim, is about to write all of it anew. */
+static void refuse_setattr(fuse_req_t req, const struct node *node, int to_set,
+			   const struct fuse_file_info *fi)
+{
+	if (to_set & FUSE_SET_ATTR_SIZE && fi && node && node_is_log(node->kind))
+		file_of(fi)->refused = true;
+	reply_error(req, -EPERM);
+}
+
 static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 		       struct fuse_file_info *fi)
 {
@@ -114,7 +123,7 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to
 	/* Times may be set, to no effect (touch, cp -p, and the daemon's own notices). */
 	if (to_set & (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID | FUSE_SET_ATTR_SIZE) ||
 	    !is_owner(req))
-		return reply_error(req, -EPERM);
+		return refuse_setattr(req, node, to_set, fi);
 	/* A notice waits for no rendering: the kernel asks again before it tells anybody the size. */
 	if (node && notice_is_its(mount_of(req), fuse_req_ctx(req)->pid))
 		return reply_attr(req, mount_of(req), node, reply_size_hint(mount_of(req), node->kind));
@@ -303,7 +312,11 @@ static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
 static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 		      struct fuse_file_info *fi)
 {
-	reply_error(req, -EPERM);
+	struct node *dir = node_of(req, parent);
+	/* Such a file is always there, unless its name is none. */
+	bool conditional = dir && dir->kind == NODE_EVENTS && strncmp(name, "app@", strlen("app@")) == 0;
+
+	reply_error(req, conditional ? -ENOENT : -EPERM);
 }
 
 static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)

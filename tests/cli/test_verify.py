@@ -55,9 +55,12 @@ def test_good_log(data):
     assert verify(data) == ["8 events, 320 bytes, 0 snapshots: all is well"]
 
 
-def test_empty_directory(tmp_path):
-    (tmp_path / "data").mkdir()
-    assert verify(tmp_path / "data") == ["0 events, 0 bytes, 0 snapshots: all is well"]
+def test_a_directory_without_a_log(tmp_path):
+    """A mount point, say, or a name that was mistyped."""
+    for command in ("verify", "log"):
+        r = subprocess.run([PROGRAM, command, tmp_path], capture_output=True, timeout=60)
+        assert (r.returncode, r.stdout) == (1, b"")
+        assert b"there is no log" in r.stderr
 
 
 def test_crate(crate):

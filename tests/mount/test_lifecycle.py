@@ -216,3 +216,17 @@ def test_mounting_takes_no_time(m):
     begin = time.monotonic()
     m.start()
     assert time.monotonic() - begin < LIMIT / 6
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_descriptors(tmp_path, closed):
+    """What is opened must not take their places, nor be printed into."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "mnt").mkdir()
+    (tmp_path / "data/app.jsonl").write_bytes(A)
+    subprocess.run(["sh", "-c", f'"$0" mount data mnt {closed}', eventfold()], cwd=tmp_path, check=True, timeout=LIMIT)
+    try:
+        assert (tmp_path / "mnt/events/app").read_bytes() == A
+    finally:
+        subprocess.run(["fusermount3", "-u", "mnt"], cwd=tmp_path, check=True, timeout=LIMIT)
+    assert (tmp_path / "data/app.jsonl").read_bytes() == A

@@ -288,3 +288,22 @@ def wait_rejected(m, n):
         if len(entries) >= n:
             return entries
     raise AssertionError(f"still {len(entries)} refused lines")
+
+
+def test_a_refused_cut_makes_the_handle_useless(m):
+    """As vim saves: it opens without O_TRUNC, ignores that it may not cut the file, and writes all of it."""
+    m.append('{"type":"a","data":1,"ts":1}')
+    before = m.history()
+    fd = os.open(m.app, os.O_WRONLY | os.O_CREAT)
+    for call in (lambda: os.ftruncate(fd, 0), lambda: os.write(fd, b'{"type":"b"}\n')):
+        with pytest.raises(PermissionError):
+            call()
+    os.close(fd)
+    assert m.history() == before
+    m.append('{"type":"b","data":1,"ts":1}')
+
+
+@pytest.mark.parametrize("name", ["app@", "app@5", "app@x:y"])
+def test_a_malformed_conditional_name_does_not_exist(m, name):
+    with pytest.raises(FileNotFoundError):
+        os.open(m.mnt / "events" / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
