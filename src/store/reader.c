@@ -298,16 +298,26 @@ static int walk(struct reader *r, struct mark at, uint64_t off, uint64_t seq, ui
 	return at.off == off || at.seq == seq ? 0 : 1;
 }
 
+/* Where the file that holds the byte before `end` begins. No line goes on from one file into the next. */
+static uint64_t begin_of_file(const struct reader *r, uint64_t end)
+{
+	const struct log_files *f = &r->files;
+
+	if (end > f->active_begin.off)
+		return f->active_begin.off;
+	return f->sealed_fd >= 0 && end > f->sealed_begin.off ? f->sealed_begin.off : 0;
+}
+
 /* The hash of the line that ends at `end` (behind its newline). 1: no newline stands before `end`. */
 static int hash_before(struct reader *r, uint64_t end, uint64_t *ret)
 {
 	char data[4096];
 	size_t len;
-	uint64_t skip, begin = 0;
+	uint64_t skip, floor = begin_of_file(r, end), begin = floor;
 	XXH64_state_t state;
 
-	for (uint64_t to = end; to > 0;) {
-		uint64_t from = to - min(to, (uint64_t)sizeof(data));
+	for (uint64_t to = end; to > floor;) {
+		uint64_t from = to - min(to - floor, (uint64_t)sizeof(data));
 		/* A read ends with a frame, so it may take several. */
 		for (uint64_t at = from; at < to; at += len) {
 			int err = reader_read(r, at, to, data + (at - from), (size_t)(to - at), &len, &skip);
