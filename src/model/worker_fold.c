@@ -4,6 +4,8 @@
 #include "model/worker_impl.h"
 
 #define LAG_BLOCK (128u << 10) /* how much of another pass the views at the head wait for */
+#define TURN_NS 20000000ull    /* about as long it folds until it looks whether it is told something */
+#define TURN_BYTES (1u << 20)  /* at most */
 #define LONG_FOLD (1u << 20)   /* worth measuring */
 #define DAMAGE_REPORTS 100
 
@@ -124,8 +126,20 @@ static void fail_pass(struct worker *w, size_t n, uint64_t off, int error)
 		worker_break(w, container_of(w->pass[i], struct worker_view, view), 0, 0, why.text);
 }
 
-static void fold_pass(struct worker *w, struct cursor *c, const struct log_pos *place, uint64_t head,
-		      size_t most)
+/* How much of the log a turn takes, by how long the last one took. */
+static void adapt(size_t *turn_bytes, size_t folded, uint64_t took)
+{
+	size_t next = *turn_bytes;
+
+	if (took > TURN_NS)
+		next = (size_t)((double)folded * (double)TURN_NS / (double)took);
+	else if (took < TURN_NS / 2)
+		next *= 2;
+	*turn_bytes = next < 1 ? 1 : min(next, (size_t)TURN_BYTES);
+}
+
+static void fold_pass(struct worker *w, struct cursor *c, size_t *turn_bytes, const struct log_pos *place,
+		      uint64_t head, size_t most)
 {
 	struct log_damage damage;
 	struct slice block;
@@ -138,10 +152,14 @@ static void fold_pass(struct worker *w, struct cursor *c, const struct log_pos *
 	int r = cursor_fill(c, limit, &block, &damage);
 	if (r < 0 || (r == 0 && block.len == 0))
 		return fail_pass(w, n, place->off, r < 0 ? r : -EIO);
-	if (r == 1)
+	if (r == 1) {
 		move_pass(w, n, &damage, &c->pos);
-	else
-		fold_block(&w->fold, w->pass, n, &c->pos, first_lines(block, most));
+	} else {
+		uint64_t begin = clock_ns();
+		block = first_lines(block, min(most, *turn_bytes));
+		fold_block(&w->fold, w->pass, n, &c->pos, block);
+		adapt(turn_bytes, block.len, clock_ns() - begin);
+	}
 	after_pass(w, n, head);
 }
 
@@ -151,10 +169,10 @@ bool worker_fold_turn(struct worker *w, uint64_t head)
 
 	if (!find_place(w, head, true, &place))
 		return false;
-	fold_pass(w, &w->near, &place, head, SIZE_MAX);
+	fold_pass(w, &w->near, &w->near_bytes, &place, head, SIZE_MAX);
 	/* Now the first pass is at the head, or as far as one block goes. */
 	struct log_pos lowest;
 	if (find_place(w, head, false, &lowest) && lowest.off < place.off)
-		fold_pass(w, &w->far, &lowest, head, LAG_BLOCK);
+		fold_pass(w, &w->far, &w->far_bytes, &lowest, head, LAG_BLOCK);
 	return find_place(w, head, false, &place);
 }

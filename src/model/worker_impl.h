@@ -59,6 +59,7 @@ struct worker {
 	struct view **pass;  /* room for all views */
 	uint64_t damage_off; /* damage before this has been reported */
 	unsigned damage_count;
+	size_t near_bytes, far_bytes; /* they fold at most so much until it looks for messages */
 	uint64_t told_time;
 	struct buf in, out;
 	uint64_t now; /* CLOCK_MONOTONIC, ns, as of this turn */

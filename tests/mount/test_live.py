@@ -9,6 +9,7 @@ import threading
 import time
 
 import pytest
+from following import until
 from harness import FULL, LIMIT, SLOW, event, line_of, reducer, scaled
 
 SECOND = 15 if SLOW else 1
@@ -486,3 +487,16 @@ def test_ten_views_share_a_pass(new_mount):
     assert m.view("count") == {"count": n}
     if not SLOW:
         assert together < 3 * max(alone), f"{together:.2f} s, alone {alone}"
+
+
+def test_a_slow_rebuild_is_not_waited_for(new_mount):
+    """Some milliseconds an event, all within one block of the log: it shows how far it is, and an edit ends it."""
+    m = new_mount(reducers=[])
+    n = 20000
+    m.append(*(event(i) for i in range(n)))
+    slow = m.data / "reducers/slow.jq"
+    slow.write_text("reduce range(2000) as $i (.; .n += 1)")
+    os.listdir(m.mnt / "views")
+    until(lambda: 0 < m.status()["views"]["slow"]["progress"] < 1, "progress")
+    slow.write_text(". + 2")
+    assert m.view("slow") == 2 * n
