@@ -15,7 +15,6 @@
 #include "model/worker_impl.h"
 
 #define APART_NICE 10
-#define TURN_BYTES_FIRST (4u << 10)
 
 void worker_send(struct worker *w, const struct message *m, struct slice text, const int *fds, unsigned n_fds)
 {
@@ -213,8 +212,7 @@ static void worker_deinit(struct worker *w)
 
 int worker_main(int socket_fd)
 {
-	struct worker w = {
-	    .socket = socket_fd, .near_bytes = TURN_BYTES_FIRST, .far_bytes = TURN_BYTES_FIRST};
+	struct worker w = {.socket = socket_fd};
 	int r = 0;
 
 	prepare();

@@ -5,7 +5,9 @@
 
 #define LAG_BLOCK (128u << 10) /* how much of another pass the views at the head wait for */
 #define TURN_NS 20000000ull    /* about as long it folds until it looks whether it is told something */
-#define TURN_BYTES (1u << 20)  /* at most */
+#define FIRST_PIECE 1u         /* bytes: a line */
+#define SLOW_NS 5000000ull     /* a pass of this time is worth a look: */
+#define SLOW_NS_PER_BYTE 1000  /* a view that takes more is slow */
 #define LONG_FOLD (1u << 20)   /* worth measuring */
 #define DAMAGE_REPORTS 100
 
@@ -31,14 +33,14 @@ void worker_damaged(void *arg, const struct log_pos *before, struct slice line,
 		    error->at);
 }
 
-/* Of the views behind `head`, those that stand at the lowest or at the highest place. */
+/* Of the views behind `head`, those that stand at the lowest place, or of those that are not slow at the highest. */
 static bool find_place(struct worker *w, uint64_t head, bool highest, struct log_pos *ret)
 {
 	bool found = false;
 
 	for (struct worker_view *v = w->views; v; v = v->next) {
 		uint64_t off = v->view.pos.off;
-		if (!folds(v) || off >= head)
+		if (!folds(v) || off >= head || (highest && v->pace == PACE_SLOW))
 			continue;
 		if (!found || (highest ? off > ret->off : off < ret->off))
 			*ret = v->view.pos;
@@ -47,18 +49,32 @@ static bool find_place(struct worker *w, uint64_t head, bool highest, struct log
 	return found;
 }
 
-/* Collects the views of a pass, and how far it can go until it meets the next one. */
-static size_t gather(struct worker *w, uint64_t off, uint64_t head, uint64_t *ret_limit)
+static bool is_slow_at(const struct worker *w, uint64_t off)
 {
+	for (const struct worker_view *v = w->views; v; v = v->next)
+		if (folds(v) && v->pace == PACE_SLOW && v->view.pos.off == off)
+			return true;
+	return false;
+}
+
+/* Collects the views of a pass, of the quickest sort that there is but none quicker than `pace`, and how far it can go until it meets the
+ * next one that it goes on with. */
+static size_t gather(struct worker *w, uint64_t off, uint64_t head, enum pace pace, uint64_t *ret_limit)
+{
+	enum pace found = PACE_SLOW;
 	size_t n = 0;
 
+	for (struct worker_view *v = w->views; v; v = v->next)
+		if (folds(v) && v->view.pos.off == off && v->pace >= pace)
+			found = min(found, v->pace);
 	*ret_limit = head;
 	for (struct worker_view *v = w->views; v; v = v->next) {
 		if (!folds(v))
 			continue;
-		if (v->view.pos.off == off)
+		/* Which of them is slow shows when they go one by one. */
+		if (v->view.pos.off == off && v->pace == found && !(found == PACE_UNKNOWN && n > 0))
 			w->pass[n++] = &v->view;
-		else if (v->view.pos.off > off)
+		else if (v->view.pos.off > off && v->pace <= found)
 			*ret_limit = min(*ret_limit, v->view.pos.off);
 	}
 	return n;
@@ -126,53 +142,72 @@ static void fail_pass(struct worker *w, size_t n, uint64_t off, int error)
 		worker_break(w, container_of(w->pass[i], struct worker_view, view), 0, 0, why.text);
 }
 
-/* How much of the log a turn takes, by how long the last one took. */
-static void adapt(size_t *turn_bytes, size_t folded, uint64_t took)
+/* A slow view must not hold up those that stand at the same place. */
+static void note_pace(struct worker *w, size_t n, size_t folded, uint64_t took)
 {
-	size_t next = *turn_bytes;
+	bool slow = took > SLOW_NS && took / SLOW_NS_PER_BYTE > folded;
 
-	if (took > TURN_NS)
-		next = (size_t)((double)folded * (double)TURN_NS / (double)took);
-	else if (took < TURN_NS / 2)
-		next *= 2;
-	*turn_bytes = next < 1 ? 1 : min(next, (size_t)TURN_BYTES);
+	if (n > 1 && !slow)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		struct worker_view *v = container_of(w->pass[i], struct worker_view, view);
+		if (n == 1)
+			v->pace = slow ? PACE_SLOW : PACE_QUICK;
+		else if (v->pace == PACE_QUICK)
+			v->pace = PACE_UNKNOWN;
+	}
 }
 
-static void fold_pass(struct worker *w, struct cursor *c, size_t *turn_bytes, const struct log_pos *place,
-		      uint64_t head, size_t most)
+/* Folds the block, in pieces that grow: a slow reducer must not make it long until the next look at the messages. */
+static void fold_for_a_turn(struct worker *w, size_t n, struct log_pos *pos, struct slice block)
+{
+	uint64_t begin = clock_ns(), took = 0;
+	size_t done = 0;
+
+	for (size_t piece = FIRST_PIECE; done < block.len && took < TURN_NS; piece *= 2) {
+		struct slice lines = first_lines((struct slice){block.data + done, block.len - done}, piece);
+		fold_block(&w->fold, w->pass, n, pos, lines);
+		done += lines.len;
+		took = clock_ns() - begin;
+	}
+	note_pace(w, n, done, took);
+}
+
+static void fold_pass(struct worker *w, struct cursor *c, const struct log_pos *place, uint64_t head,
+		      enum pace pace, size_t most)
 {
 	struct log_damage damage;
 	struct slice block;
 	uint64_t limit;
 
-	size_t n = gather(w, place->off, head, &limit);
+	size_t n = gather(w, place->off, head, pace, &limit);
 	for (size_t i = 0; i < n; i++)
 		measure(w, container_of(w->pass[i], struct worker_view, view), head);
 	c->pos = *place;
 	int r = cursor_fill(c, limit, &block, &damage);
 	if (r < 0 || (r == 0 && block.len == 0))
 		return fail_pass(w, n, place->off, r < 0 ? r : -EIO);
-	if (r == 1) {
+	if (r == 1)
 		move_pass(w, n, &damage, &c->pos);
-	} else {
-		uint64_t begin = clock_ns();
-		block = first_lines(block, min(most, *turn_bytes));
-		fold_block(&w->fold, w->pass, n, &c->pos, block);
-		adapt(turn_bytes, block.len, clock_ns() - begin);
-	}
+	else
+		fold_for_a_turn(w, n, &c->pos, first_lines(block, most));
 	after_pass(w, n, head);
 }
 
 bool worker_fold_turn(struct worker *w, uint64_t head)
 {
-	struct log_pos place;
+	struct log_pos high, low;
+	bool near = find_place(w, head, true, &high), far = find_place(w, head, false, &low);
 
-	if (!find_place(w, head, true, &place))
-		return false;
-	fold_pass(w, &w->near, &w->near_bytes, &place, head, SIZE_MAX);
-	/* Now the first pass is at the head, or as far as one block goes. */
-	struct log_pos lowest;
-	if (find_place(w, head, false, &lowest) && lowest.off < place.off)
-		fold_pass(w, &w->far, &w->far_bytes, &lowest, head, LAG_BLOCK);
-	return find_place(w, head, false, &place);
+	/* The first pass goes to the head, or as far as one block goes. Those who lag or are slow have every other turn. */
+	bool left = near && low.off == high.off;
+	far = far && (!left || is_slow_at(w, low.off));
+	if (near && (!far || !w->far_due)) {
+		fold_pass(w, &w->near, &high, head, PACE_QUICK, SIZE_MAX);
+		w->far_due = true;
+	} else if (far) {
+		fold_pass(w, &w->far, &low, head, left ? PACE_SLOW : PACE_QUICK, LAG_BLOCK);
+		w->far_due = false;
+	}
+	return find_place(w, head, false, &low);
 }

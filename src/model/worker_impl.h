@@ -21,6 +21,9 @@ struct render_job {
 	struct message answer; /* as of the fork */
 };
 
+/* How a view folds, as far as is known. */
+enum pace { PACE_QUICK, PACE_UNKNOWN, PACE_SLOW };
+
 struct worker_view {
 	struct worker_view *next;
 	struct view view;
@@ -28,6 +31,7 @@ struct worker_view {
 	bool incomplete; /* a part of history could not be read */
 	int fd;          /* its reducer's content: stays open, since the loader knows an object by its path */
 	uint32_t slot;
+	enum pace pace;
 	uint64_t version_base; /* the first version of this worker: versions grow over the death of workers */
 	struct log_pos begin;  /* where it has begun to fold */
 
@@ -59,7 +63,7 @@ struct worker {
 	struct view **pass;  /* room for all views */
 	uint64_t damage_off; /* damage before this has been reported */
 	unsigned damage_count;
-	size_t near_bytes, far_bytes; /* they fold at most so much until it looks for messages */
+	bool far_due; /* the next turn is for those who lag */
 	uint64_t told_time;
 	struct buf in, out;
 	uint64_t now; /* CLOCK_MONOTONIC, ns, as of this turn */

@@ -490,13 +490,17 @@ def test_ten_views_share_a_pass(new_mount):
 
 
 def test_a_slow_rebuild_is_not_waited_for(new_mount):
-    """Some milliseconds an event, all within one block of the log: it shows how far it is, and an edit ends it."""
+    """Some milliseconds an event, all within one block of the log: it shows how far it is, a new view does not wait for it, and an edit
+    ends it."""
     m = new_mount(reducers=[])
     n = 20000
     m.append(*(event(i) for i in range(n)))
-    slow = m.data / "reducers/slow.jq"
+    slow, quick = m.data / "reducers/slow.jq", m.data / "reducers/quick.jq"
     slow.write_text("reduce range(2000) as $i (.; .n += 1)")
     os.listdir(m.mnt / "views")
     until(lambda: 0 < m.status()["views"]["slow"]["progress"] < 1, "progress")
+    quick.write_text(". + 1")
+    assert m.view("quick") == n
+    assert m.status()["views"]["slow"]["rebuilding"]
     slow.write_text(". + 2")
     assert m.view("slow") == 2 * n
