@@ -137,9 +137,10 @@ struct views {
 	uint64_t deaths_ms[5];        /* when workers died by nobody's fault */
 	uint64_t restart_ms[WORKERS]; /* not to be started again before */
 	uint64_t watch_ms, stop_ms;   /* when the workers were looked at, when the end began */
-	uint64_t empty_ms;            /* since when the rebuild worker has had nothing to do; 0: it has */
-	uint64_t head;                /* bytes, as of this turn */
-	uint64_t active_begin;        /* the main worker's */
+	uint64_t look_ms;  /* when the directory of reducers is looked at; 0: nothing has happened there */
+	uint64_t empty_ms; /* since when the rebuild worker has had nothing to do; 0: it has */
+	uint64_t head;     /* bytes, as of this turn */
+	uint64_t active_begin; /* the main worker's */
 };
 
 /* views.c */

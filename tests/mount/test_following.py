@@ -780,3 +780,35 @@ def test_less_follows(m):
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         os.close(terminal)
+
+
+def test_followers_are_told_of_a_reducer_that_changes(new_mount):
+    """Edited, broken, mended: although nobody looks at anything."""
+    m = new_mount(reducers=[])
+
+    def define(text):  # at once: no state between is told of
+        (m.data / "new").write_text(text)
+        os.replace(m.data / "new", m.data / "reducers/v.jq")
+
+    define(".[$event.type] += 1")
+    m.append(event(0))
+    view = os.open(m.mnt / "views/v.json", os.O_RDONLY)
+    poll = select.poll()
+    poll.register(view, select.POLLIN | select.POLLPRI)
+
+    def told():
+        assert poll.poll(LIMIT * 1000)
+        try:
+            return os.pread(view, 1000, 0)
+        except OSError as e:
+            return e.errno
+
+    kind = event(0)["type"]
+    assert told() == b'{"%s":1}\n' % kind.encode()
+    for text, state in ((".[$event.type] += 2", b'{"%s":2}\n' % kind.encode()), ("foo", errno.EIO), ("3", b"3\n")):
+        assert not poll.poll(0)
+        define(text)
+        assert told() == state
+    define("bar")
+    until(lambda: m.status()["views"]["v"]["error"], "its error")
+    os.close(view)
