@@ -14,7 +14,8 @@
 #define WORKER_SOCKET 3
 #define TICK_MIN_MS 10u
 #define TICK_MAX_MS 100u
-#define PATIENCE 10 /* times the limit for one event, for loading a reducer, reading or writing a state */
+#define EVENT_SHARE 4 /* of the memory limit, at most for one event */
+#define PATIENCE 10   /* times the limit for one event, for loading a reducer, reading or writing a state */
 #define PATIENCE_MS 10000u /* and at least this long */
 
 /* Both ends as descriptors that dup2() in the child cannot meet by accident. */
@@ -289,7 +290,16 @@ void worker_handle_watch(struct worker_handle *h, uint64_t now_ms)
 			 (unsigned long long)patience(h, s.phase));
 		return worker_handle_kill(h, why);
 	}
-	if (h->limits.memory && resident(h) > h->limits.memory) {
+	uint64_t now = h->limits.memory ? resident(h) : 0;
+	if (!same)
+		h->sample_resident = now;
+	/* Long before all of it is gone, which takes a while. */
+	if (same && s.phase == FOLD_FOLDING && now > h->sample_resident + h->limits.memory / EVENT_SHARE) {
+		snprintf(why, sizeof(why), "used more than %llu MiB of memory for one event",
+			 (unsigned long long)(h->limits.memory / EVENT_SHARE >> 20));
+		return worker_handle_kill(h, why);
+	}
+	if (h->limits.memory && now > h->limits.memory) {
 		snprintf(why, sizeof(why), "used more than %llu MiB of memory",
 			 (unsigned long long)(h->limits.memory >> 20));
 		worker_handle_kill(h, why);

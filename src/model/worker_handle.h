@@ -43,6 +43,7 @@ struct worker_handle {
 	bool stopping; /* has been told to stop */
 	struct buf in;
 	struct worker_sample sample;
+	uint64_t sample_resident;     /* bytes, when the worker was first seen at that event */
 	uint64_t sample_ms, stuck_ms; /* when it was taken, and how long it has been the same by then */
 	struct diag killed;           /* why the owner has killed it */
 };
