@@ -264,6 +264,32 @@ static void refuse(fuse_req_t req, struct file *f, const struct batch *b)
 	reply_error(req, b->error);
 }
 
+/* The kernel splits a long write(2) into several requests, and hides an error of any but the first: the program is told how much was
+ * taken, and comes back with the rest. Where a line was refused that began in an earlier request, that rest is not a line of its
+ * own. */
+#define SPLIT_MIN (LIMIT_WRITE - 4096) /* a request that is shorter was the last of its write */
+#define REST_MAX 4096
+
+static void note_rest(struct file *f, size_t before, struct slice data, int error)
+{
+	if (f->writer.partial.len == 0 || before < SPLIT_MIN)
+		return;
+	f->rest.len = min(data.len, (size_t)REST_MAX);
+	f->rest.hash = log_hash((struct slice){data.data, f->rest.len});
+	f->rest.error = error;
+}
+
+/* The error of the line that these bytes are the rest of; it is told once. */
+static int take_rest(struct file *f, struct slice data)
+{
+	size_t len = f->rest.len;
+
+	f->rest.len = 0;
+	if (len == 0 || data.len < len || log_hash((struct slice){data.data, len}) != f->rest.hash)
+		return 0;
+	return f->rest.error;
+}
+
 static bool is_read_only(struct mount *m)
 {
 	struct eventlog_stats stats;
@@ -277,8 +303,12 @@ void log_file_write(fuse_req_t req, struct file *f, struct slice data)
 	struct mount *m = f->mount;
 	struct writer_rules rules = rules_now(m);
 	struct batch batch;
+	size_t before = f->written;
 	int r = take_error(f);
 
+	f->written = data.len;
+	if (r == 0)
+		r = take_rest(f, data);
 	if (r == 0 && f->refused)
 		r = -EPERM;
 	/* Where nobody waits for the commit, this is the place to hear of it. */
@@ -297,6 +327,7 @@ void log_file_write(fuse_req_t req, struct file *f, struct slice data)
 	if (batch.lines.len > 0)
 		return queue_write(req, f, &batch);
 	if (batch.error && batch.given == 0) {
+		note_rest(f, before, data, batch.error);
 		refuse(req, f, &batch);
 	} else {
 		r = writer_settle(&f->writer, &batch, batch.given);

@@ -307,3 +307,26 @@ def test_a_refused_cut_makes_the_handle_useless(m):
 def test_a_malformed_conditional_name_does_not_exist(m, name):
     with pytest.raises(FileNotFoundError):
         os.open(m.mnt / "events" / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+
+
+LONG_LINES = {
+    "no event": (b"y" * 3_500_000 + b'{"type":"ghost"}\n', errno.EINVAL),
+    "too long": (b'{"type":"a","data":"' + b"y" * 4_500_000 + b'"}\n', errno.EMSGSIZE),
+    "ends with a request": (b"y" * ((3 << 20) - 1) + b'\n{"type":"ghost"}\n', errno.EINVAL),
+}
+
+
+@pytest.mark.parametrize("what", LONG_LINES)
+def test_a_refused_line_in_several_requests(new_mount, what):
+    """Of a long write(2) the kernel hides the errors of all requests but the first: the rest must not come back as a line of its own."""
+    line, error = LONG_LINES[what]
+    m = new_mount(options="max_line=4M")
+    fd = os.open(m.app, os.O_WRONLY)
+    done = 0
+    with pytest.raises(OSError) as caught:
+        while done < len(line):
+            done += os.write(fd, line[done:])
+    assert caught.value.errno == error
+    assert os.write(fd, b'{"type":"b","data":1,"ts":1}\n') > 0
+    os.close(fd)
+    assert m.history() == b'{"type":"b","data":1,"ts":1}\n'
