@@ -8,6 +8,8 @@
 
 #include "model/reducer_api.h"
 
+#define STATE_DEPTH 1000 /* as deep as cJSON reads it back */
+
 struct reducer_c {
 	struct reducer base;
 	/* Of the object, while it is loaded: the loader knows objects by name, and this number is in it. */
@@ -46,9 +48,29 @@ static int fold_plain(struct reducer *base, struct event *ev, struct diag *diag)
 	return result < 0 ? failed(diag, result) : result;
 }
 
+/* What has been written from `begin` on is served to readers line by line, and read back from snapshots: so it is one line of strict JSON,
+ * or an error. A tree can hold what is none, too: raw text, strings that are no UTF-8. */
+static int check_written(const struct buf *out, size_t begin, struct diag *diag)
+{
+	struct json_error error;
+
+	if (buf_error(out) < 0)
+		return buf_error(out);
+	struct slice text = {out->data + begin, out->len - begin};
+	if (!json_check(text, STATE_DEPTH, &error))
+		return diag_set(diag, -EINVAL, "what it wrote is not JSON: %s (at its byte %zu)",
+				error.why == json_too_deep ? "it is nested too deep" : error.why, error.at);
+	const char *newline = memchr(text.data, '\n', text.len);
+	if (newline)
+		return diag_set(diag, -EINVAL, "what it wrote has a newline in it (at its byte %zu)",
+				(size_t)(newline - text.data));
+	return 0;
+}
+
 static int write_plain(struct reducer *base, struct buf *out, struct diag *diag)
 {
 	struct reducer_c *r = reducer_c(base);
+	size_t begin = out->len;
 
 	if (!r->tree) {
 		buf_add_str(out, "null");
@@ -60,7 +82,7 @@ static int write_plain(struct reducer *base, struct buf *out, struct diag *diag)
 				"the state could not be written: out of memory, or no valid tree");
 	buf_add_str(out, text);
 	cJSON_free(text);
-	return buf_error(out);
+	return check_written(out, begin, diag);
 }
 
 static int read_plain(struct reducer *base, struct slice json, struct diag *diag)
@@ -91,9 +113,10 @@ static int write_full(struct reducer *base, struct buf *out, struct diag *diag)
 {
 	struct reducer_c *r = reducer_c(base);
 	struct eventfold_writer writer = {out};
+	size_t begin = out->len;
 	int result = r->code->write_json(r->state, &writer);
 
-	return result < 0 ? failed(diag, result) : buf_error(out);
+	return result < 0 ? failed(diag, result) : check_written(out, begin, diag);
 }
 
 static int read_full(struct reducer *base, struct slice json, struct diag *diag)

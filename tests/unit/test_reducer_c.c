@@ -185,6 +185,53 @@ static void test_full(const char *dir)
 	reducer_free(other);
 }
 
+static void write_fails(struct reducer *r, const char *line, const char *why)
+{
+	auto_buf struct buf state = {0};
+	struct diag diag = {0};
+
+	fold_ok(r, line, EVENTFOLD_CHANGED);
+	CHECK_INT(r->class->write(r, &state, &diag), -EINVAL);
+	CHECK_STR(diag.text, why);
+}
+
+/* A state is one line of strict JSON, whatever the reducer says. */
+static void test_written(const char *dir)
+{
+	struct reducer *full = load(dir, "full"), *plain = load(dir, "plain");
+	static const struct {
+		const char *line, *why;
+	} bad[] = {
+	    {"{\"type\":\"write\",\"data\":\"nan\"}", "what it wrote is not JSON: "},
+	    {"{\"type\":\"write\",\"data\":\"[1,inf]\"}", "what it wrote is not JSON: "},
+	    {"{\"type\":\"write\",\"data\":\"\"}", "what it wrote is not JSON: "},
+	    {"{\"type\":\"write\",\"data\":\"1 2\"}", "what it wrote is not JSON: "},
+	    {"{\"type\":\"write\",\"data\":\"1e999\"}", "what it wrote is not JSON: "},
+	    {"{\"type\":\"write\",\"data\":\"[1,\\n2]\"}",
+	     "what it wrote has a newline in it (at its byte 3)"},
+	    {"{\"type\":\"write\",\"data\":\"1\\n\"}", "what it wrote has a newline in it (at its byte 1)"},
+	};
+
+	for (size_t i = 0; i < countof(bad); i++) {
+		auto_buf struct buf state = {0};
+		struct diag diag = {0};
+		fold_ok(full, bad[i].line, EVENTFOLD_CHANGED);
+		CHECK_INT(full->class->write(full, &state, &diag), -EINVAL);
+		CHECK_MEM(diag.text, min(strlen(diag.text), strlen(bad[i].why)), bad[i].why,
+			  strlen(bad[i].why));
+	}
+	fold_ok(full, "{\"type\":\"write\",\"data\":\"[1, 2]\"}", EVENTFOLD_CHANGED);
+	check_state(full, "[1, 2]");
+	reducer_free(full);
+
+	write_fails(plain, "{\"type\":\"raw\"}", "what it wrote has a newline in it (at its byte 3)");
+	write_fails(plain, "{\"type\":\"bytes\"}",
+		    "what it wrote is not JSON: not valid UTF-8 (at its byte 2)");
+	fold_ok(plain, "{\"type\":\"infinite\"}", EVENTFOLD_CHANGED);
+	check_state(plain, "null"); /* cJSON's own way */
+	reducer_free(plain);
+}
+
 static void check_refused(int fd, const char *why, bool exact)
 {
 	struct reducer *r = NULL;
@@ -288,6 +335,7 @@ int main(int argc, char **argv)
 	test_plain(argv[1]);
 	test_plain_null(argv[1]);
 	test_plain_errors(argv[1]);
+	test_written(argv[1]);
 	test_full(argv[1]);
 	test_refused(argv[1]);
 	test_memory(argv[1]);

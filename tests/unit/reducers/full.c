@@ -2,6 +2,9 @@
 #include <eventfold/reducer.h>
 #include <stdlib.h>
 
+#define WRITE_DATA 99 /* this state is written as the content of a string in the last such event */
+static char written[64];
+
 static void *create(void)
 {
 	return calloc(1, sizeof(int64_t));
@@ -13,6 +16,12 @@ static int fold(void *state, const struct eventfold_event *event)
 
 	if (eventfold_is(event->type, "fail"))
 		return eventfold_fail(event, "no %s, please", "fail");
+	if (eventfold_is(event->type, "write")) {
+		*sum = WRITE_DATA;
+		long len = eventfold_decode(event->data, written);
+		written[len < 0 ? 0 : len] = '\0';
+		return EVENTFOLD_CHANGED;
+	}
 	if (eventfold_is(event->type, "errno"))
 		return -22;
 	if (!eventfold_get_int64(event, "/data", &n))
@@ -27,6 +36,10 @@ static int write_json(const void *state, struct eventfold_writer *out)
 
 	if (*sum == 13)
 		return -5;
+	if (*sum == WRITE_DATA) {
+		eventfold_write_text(out, written);
+		return 0;
+	}
 	eventfold_write_text(out, "{\"sum\":");
 	eventfold_write_int64(out, *sum);
 	eventfold_write(out, "}", 1);

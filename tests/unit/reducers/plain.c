@@ -20,6 +20,12 @@ static int reduce(cJSON **state, const struct eventfold_event *event)
 		return set(state, NULL);
 	if (eventfold_is(event->type, "number"))
 		return set(state, cJSON_CreateNumber(0.1));
+	if (eventfold_is(event->type, "raw"))
+		return set(state, cJSON_CreateRaw("[1,\n2]"));
+	if (eventfold_is(event->type, "bytes"))
+		return set(state, cJSON_CreateString("a\xff"));
+	if (eventfold_is(event->type, "infinite"))
+		return set(state, cJSON_CreateNumber(__builtin_inf()));
 	if (eventfold_is(event->type, "is none"))
 		return *state ? eventfold_fail(event, "there is a state at event %d", (int)event->seq)
 			      : EVENTFOLD_SAME;
