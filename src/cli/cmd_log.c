@@ -31,9 +31,9 @@ static int print(struct offline *o, uint64_t off)
 		uint64_t skip = 0;
 		size_t n = 0;
 		int r = reader_read(o->reader, off, o->head.off, data, sizeof(data), &n, &skip);
-		if (r < 0) {
+		if (r != 0) {
 			fprintf(stderr, "eventfold: offset %llu: cannot be read: %s\n",
-				(unsigned long long)off, strerror(-r));
+				(unsigned long long)off, r > 0 ? "damaged" : strerror(-r));
 			status = 1;
 			if (skip <= off)
 				break;

@@ -55,6 +55,8 @@ static int read_all(struct history *h, uint64_t off, size_t size, uint64_t end)
 		size_t n = 0;
 		r = reader_read(h->reader, off + h->data.len, limit, h->data.data + h->data.len,
 				size - h->data.len, &n, &skip);
+		if (r > 0) /* damage: in a file that is an error of the disk's */
+			r = -EIO;
 		if (r == 0 && n == 0)
 			break;
 		h->data.len += n;
@@ -73,7 +75,7 @@ static int seek(struct history *h, uint64_t seq, uint64_t *ret_off)
 	if (r == 0 && seq > 0)
 		r = reader_seek_seq(h->reader, seq, head, &pos);
 	*ret_off = pos.off;
-	return r > 0 ? -ENOENT : r;
+	return r > 0 ? -ENOENT : r == -EBADMSG ? -EIO : r;
 }
 
 static void *history_thread(void *arg)

@@ -66,7 +66,7 @@ static int seek(struct past *p, uint64_t seq, struct log_pos *ret)
 	int r = refresh(p);
 	if (r == 0 && seq > 0)
 		r = reader_seek_seq(p->reader, seq, head, ret);
-	return r > 0 ? -ENOENT : r;
+	return r > 0 ? -ENOENT : r == -EBADMSG ? -EIO : r;
 }
 
 /* A cached state as a snapshot, which is what a worker begins with: a file, or an error. */

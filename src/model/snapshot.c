@@ -188,7 +188,7 @@ int snapshot_check(const struct snapshot *s, struct reader *reader, uint64_t lim
 	if (s->pos.off > 0) {
 		int r = reader_seek_off(reader, s->pos.off, limit, &pos);
 		if (r < 0)
-			return r == -EIO ? diag_set(diag, 1, "the log before it can't be read") : r;
+			return r == -EBADMSG ? diag_set(diag, 1, "the log before it is damaged") : r;
 		if (r > 0 || pos.hash != s->pos.hash || pos.seq != s->pos.seq)
 			return diag_set(diag, 1, "the log is not the one it was folded from");
 	}

@@ -17,9 +17,9 @@ int active_scan(struct disk *disk, int fd, struct active_scan *ret)
 	*ret = (struct active_scan){.size = (uint64_t)size};
 	for (uint64_t at = 0; at < ret->size;) {
 		size_t len = (size_t)min(ret->size - at, (uint64_t)LINES_CHUNK);
-		int r = disk_pread_all(disk, fd, data, len, (off_t)at);
-		if (r)
-			return r < 0 ? r : -EIO;
+		int r = disk_pread_exact(disk, fd, data, len, (off_t)at);
+		if (r < 0)
+			return r;
 		size_t whole = lines_whole(data, len);
 		if (whole)
 			ret->whole = at + whole;
@@ -40,9 +40,9 @@ static int copy_range(struct disk *disk, int fd, uint64_t from, uint64_t to, int
 
 	while (from < to) {
 		size_t len = (size_t)min(to - from, (uint64_t)sizeof(data));
-		int r = disk_pread_all(disk, fd, data, len, (off_t)from);
-		if (r)
-			return r < 0 ? r : -EIO;
+		int r = disk_pread_exact(disk, fd, data, len, (off_t)from);
+		if (r < 0)
+			return r;
 		r = disk_pwrite_all(disk, out_fd, data, len, (off_t)out, &done);
 		if (r < 0)
 			return r;

@@ -61,9 +61,9 @@ static int find_frame_end(struct writer *w, uint64_t from, uint64_t size, size_t
 		return r;
 	for (uint64_t at = from + frame_bytes; at < size;) {
 		size_t len = (size_t)min(size - at, (uint64_t)CHUNK_BYTES);
-		r = disk_pread_all(w->disk, w->src_fd, w->in, len, (off_t)at);
-		if (r)
-			return r < 0 ? r : -EIO;
+		r = disk_pread_exact(w->disk, w->src_fd, w->in, len, (off_t)at);
+		if (r < 0)
+			return r;
 		const char *nl = memchr(w->in, '\n', len);
 		if (nl) {
 			*ret = at + (size_t)(nl - w->in) + 1;
@@ -99,9 +99,9 @@ static int compress(struct writer *w, uint64_t from, uint64_t to, uint64_t *ret_
 		return -ENOMEM;
 	while (from < to) {
 		size_t len = (size_t)min(to - from, (uint64_t)CHUNK_BYTES);
-		int r = disk_pread_all(w->disk, w->src_fd, w->in, len, (off_t)from);
-		if (r)
-			return r < 0 ? r : -EIO;
+		int r = disk_pread_exact(w->disk, w->src_fd, w->in, len, (off_t)from);
+		if (r < 0)
+			return r;
 		*ret_lines += lines_count(w->in, len);
 		from += len;
 		ZSTD_inBuffer in = {w->in, len, 0};

@@ -36,12 +36,18 @@ static int skip_damage(struct cursor *c, uint64_t skip, struct log_damage *ret)
 {
 	struct log_pos behind;
 
-	*ret = (struct log_damage){c->pos.off, skip - c->pos.off, "this part of the archive can't be read"};
 	int r = reader_behind(c->reader, skip, &behind);
 	if (r < 0)
 		return r;
-	if (r > 0)
-		behind = (struct log_pos){.off = skip, .seq = c->pos.seq};
+	behind.seq = max(behind.seq, c->pos.seq);
+	*ret = (struct log_damage){
+	    .off = c->pos.off,
+	    .len = skip - c->pos.off,
+	    .seq = c->pos.seq,
+	    .events = behind.seq - c->pos.seq,
+	    .counted = r == 0,
+	    .what = "this part of the archive is damaged",
+	};
 	c->pos = behind;
 	buf_clear(&c->block);
 	c->block_off = skip;
@@ -62,12 +68,21 @@ static int skip_line(struct cursor *c, uint64_t limit, struct log_damage *ret)
 		r = reader_read(c->reader, at, limit, c->block.data, FILL_BYTES, &len, &skip);
 		if (r < 0)
 			return r;
+		if (r > 0)
+			return skip_damage(c, skip, ret);
 		const char *nl = memchr(c->block.data, '\n', len);
 		at += nl ? (size_t)(nl - c->block.data) + 1 : len;
 		if (nl)
 			break;
 	}
-	*ret = (struct log_damage){c->pos.off, at - c->pos.off, "a line without an end"};
+	*ret = (struct log_damage){
+	    .off = c->pos.off,
+	    .len = at - c->pos.off,
+	    .seq = c->pos.seq,
+	    .events = 1,
+	    .counted = true,
+	    .what = "a line without an end",
+	};
 	c->pos = (struct log_pos){.off = at, .seq = c->pos.seq + 1};
 	c->block_off = at;
 	return 1;
@@ -83,7 +98,7 @@ int cursor_fill(struct cursor *c, uint64_t limit, struct slice *ret_block, struc
 		uint64_t skip;
 		size_t len =
 		    (size_t)min((uint64_t)c->block.len, limit > c->block_off ? limit - c->block_off : 0);
-		size_t whole = lines_whole(c->block.data + seen, len - seen);
+		size_t whole = len > seen ? lines_whole(c->block.data + seen, len - seen) : 0;
 		if (whole) {
 			*ret_block = (struct slice){c->block.data, seen + whole};
 			return 0;
@@ -100,7 +115,7 @@ int cursor_fill(struct cursor *c, uint64_t limit, struct slice *ret_block, struc
 			return r;
 		}
 		r = reader_read(c->reader, c->block_off + len, limit, c->block.data + len, room, &len, &skip);
-		if (r == -EIO && skip > c->pos.off)
+		if (r > 0)
 			return skip_damage(c, skip, ret_damage);
 		if (r < 0)
 			return r;

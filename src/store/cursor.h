@@ -20,15 +20,19 @@ struct cursor {
 void cursor_init(struct cursor *c, struct reader *reader, const struct log_pos *pos);
 void cursor_deinit(struct cursor *c);
 
-/* A piece of history that can't be read. */
+/* A piece of history that is damaged. */
 struct log_damage {
 	uint64_t off, len;
+	uint64_t seq;     /* events before it */
+	uint64_t events;  /* in it, */
+	bool counted;     /* if that is known; else at least so many */
 	const char *what; /* constant text */
 };
 
 /* Whole lines (each with its newline) from c->pos on, at most about 1 MiB or one longer line, none beyond `limit`;
- * empty at the limit. The block lives until the next call. 1: an unreadable stretch begins at c->pos; it is in
- * *ret_damage, c->pos has been moved behind it (its lines counted where the index knows their number), go on. */
+ * empty at the limit. The block lives until the next call. 1: a damaged stretch begins at c->pos; it is in
+ * *ret_damage, c->pos has been moved behind it (its lines counted where the index knows their number), go on. A negative errno: it could
+ * not be read just now; c->pos is where it was, and nothing is lost. */
 int must_check cursor_fill(struct cursor *c, uint64_t limit, struct slice *ret_block,
 			   struct log_damage *ret_damage);
 

@@ -115,6 +115,13 @@ int disk_pread_all(struct disk *d, int fd, void *data, size_t len, off_t off)
 	return 0;
 }
 
+int disk_pread_exact(struct disk *d, int fd, void *data, size_t len, off_t off)
+{
+	int r = disk_pread_all(d, fd, data, len, off);
+
+	return r > 0 ? -EIO : r;
+}
+
 int disk_pwrite_all(struct disk *d, int fd, const void *data, size_t len, off_t off, size_t *ret_done)
 {
 	*ret_done = 0;

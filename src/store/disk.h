@@ -35,6 +35,8 @@ extern struct disk disk_posix;
 int must_check disk_pread_all(struct disk *d, int fd, void *data, size_t len, off_t off);
 int must_check disk_pwrite_all(struct disk *d, int fd, const void *data, size_t len, off_t off,
 			       size_t *ret_done);
+/* Reads what is known to be there: -EIO where the file ends first, for somebody has cut it. */
+int must_check disk_pread_exact(struct disk *d, int fd, void *data, size_t len, off_t off);
 
 /* Replaces a whole file so that after a crash either the old or the new one is there: temporary file
  * (".NAME.tmp"), write, sync, rename, directory sync. */

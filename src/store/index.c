@@ -40,9 +40,9 @@ static int entry_add(struct index *x, const struct index_entry *e)
 static int read_record(struct disk *disk, int fd, uint64_t at, struct record *ret)
 {
 	unsigned char bytes[RECORD_SIZE];
-	int r = disk_pread_all(disk, fd, bytes, sizeof(bytes), (off_t)at);
+	int r = disk_pread_exact(disk, fd, bytes, sizeof(bytes), (off_t)at);
 
-	return r ? r : !record_read(ret, bytes, at);
+	return r < 0 ? r : !record_read(ret, bytes, at);
 }
 
 static struct index_entry entry_of(const struct record *rec)
@@ -243,6 +243,7 @@ static int made_elsewhere(struct disk *disk, int fd, uint64_t at, const struct z
 static int add_foreign(struct index *x, struct disk *disk, int fd, uint64_t at, const struct zframe *frame,
 		       uint64_t end)
 {
+	bool possible = !frame->has_size || frame->content <= frame->content_max;
 	struct log_pos before = x->tail.pos;
 	size_t n = x->n;
 	struct unpack *unpack;
@@ -254,7 +255,7 @@ static int add_foreign(struct index *x, struct disk *disk, int fd, uint64_t at, 
 	int r = is_foreign < 0 ? is_foreign : unpack_new(&unpack, disk);
 	if (r < 0)
 		return r;
-	r = add_pieces(x, unpack, buffer, fd, at, frame->size);
+	r = possible ? add_pieces(x, unpack, buffer, fd, at, frame->size) : -EBADMSG;
 	unpack_free(unpack);
 	if (r != -EBADMSG) {
 		/* Another program has added to the archive: it must not be cut back to before that. What can't be read shows
@@ -271,8 +272,9 @@ static int add_foreign(struct index *x, struct disk *disk, int fd, uint64_t at, 
 	    .bytes = x->tail.pos.off - before.off,
 	    .lines = x->tail.pos.seq - before.seq,
 	    .last = true,
+	    .uncounted = true,
 	};
-	if (frame->has_size && frame->content < (uint64_t)1 << 40)
+	if (frame->has_size && possible)
 		e.bytes = max(e.bytes, frame->content);
 	x->n = n;
 	x->tail.pos = (struct log_pos){e.off + e.bytes, e.seq + e.lines, 0};
@@ -297,8 +299,8 @@ static int find_record(struct disk *disk, int fd, uint64_t from, uint64_t end, s
 		return -ENOMEM;
 	while (end - from >= RECORD_SIZE) {
 		size_t len = (size_t)min(end - from, (uint64_t)SEARCH_SIZE);
-		int r = disk_pread_all(disk, fd, buffer, len, (off_t)from);
-		if (r)
+		int r = disk_pread_exact(disk, fd, buffer, len, (off_t)from);
+		if (r < 0)
 			return r;
 		for (const char *at = buffer, *found;
 		     (found = memmem(at, len - (size_t)(at - buffer), &magic, sizeof(magic)));
@@ -407,9 +409,9 @@ static int is_damaged_begin(const struct index_tail *t, struct disk *disk, int f
 	const struct record begin = {
 	    .kind = RECORD_BEGIN, .at = t->size, .pos = t->pos, .frames = t->frames, .begin = t->size};
 	unsigned char bytes[RECORD_SIZE];
-	int r = disk_pread_all(disk, fd, bytes, sizeof(bytes), (off_t)t->size);
+	int r = disk_pread_exact(disk, fd, bytes, sizeof(bytes), (off_t)t->size);
 
-	return r ? min(r, 0) : record_is_nearly(&begin, bytes);
+	return r < 0 ? r : record_is_nearly(&begin, bytes);
 }
 
 static int add_skippable(struct index *x, struct disk *disk, int fd, const struct zframe *frame, uint64_t end)
@@ -488,17 +490,33 @@ static int extend(struct index *x, struct disk *disk, int fd, uint64_t size)
 	return chain_join(x, &chain);
 }
 
+static int index_copy(struct index *ret, const struct index *x)
+{
+	*ret = (struct index){.n = x->n, .cap = x->n, .tail = x->tail};
+	if (x->n == 0)
+		return 0;
+	ret->entries = malloc(x->n * sizeof(*x->entries));
+	if (!ret->entries)
+		return -ENOMEM;
+	memcpy(ret->entries, x->entries, x->n * sizeof(*x->entries));
+	return 0;
+}
+
 int index_extend(struct index *x, struct disk *disk, int fd, uint64_t size)
 {
-	struct index_tail before = x->tail;
-	size_t n = x->n;
-	int r = extend(x, disk, fd, size);
+	struct index next; /* a copy, since records also correct what is there already */
+	int r = index_copy(&next, x);
 
+	if (r < 0)
+		return r;
+	r = extend(&next, disk, fd, size);
 	if (r < 0) {
-		x->n = min(n, x->n);
-		x->tail = before;
+		index_deinit(&next);
+		return r;
 	}
-	return r;
+	index_deinit(x);
+	*x = next;
+	return 0;
 }
 
 const struct index_entry *index_find_off(const struct index *x, uint64_t off)

@@ -19,6 +19,8 @@ struct index_entry {
 	uint64_t lines;    /* newlines in it */
 	uint64_t hash;     /* of the last line in it; 0: not known */
 	bool last;         /* the frame's end is this piece's end */
+	bool
+	    uncounted; /* damaged, and nothing says how many lines it had: `lines` are those that were seen */
 };
 
 /* How far an archive is known, and what its tail looks like. */
@@ -48,7 +50,8 @@ void index_init(struct index *x);
 void index_deinit(struct index *x);
 
 /* Takes in what lies between tail.size and `size`. Stops where nothing more is whole: tail.size says where. What is
- * unreadable but followed by something whole becomes a damaged entry. A failure leaves the index as it was. */
+ * unreadable but followed by something whole becomes a damaged entry. A failure leaves the index as it was. The file must go up to
+ * `size`: -EIO where it has become shorter. */
 int must_check index_extend(struct index *x, struct disk *disk, int fd, uint64_t size);
 
 /* The entry that holds the byte `off`, or the one that holds the seq'th line's end; NULL where none does. */

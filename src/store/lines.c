@@ -33,9 +33,9 @@ int lines_find_begin(struct disk *disk, int fd, uint64_t begin, uint64_t end, ui
 
 	while (end > begin) {
 		size_t len = (size_t)min(end - begin, (uint64_t)sizeof(data));
-		int r = disk_pread_all(disk, fd, data, len, (off_t)(end - len));
-		if (r)
-			return r < 0 ? r : -EIO;
+		int r = disk_pread_exact(disk, fd, data, len, (off_t)(end - len));
+		if (r < 0)
+			return r;
 		size_t whole = lines_whole(data, len);
 		if (whole) {
 			*ret = end - len + whole;
@@ -55,9 +55,9 @@ int lines_hash(struct disk *disk, int fd, uint64_t begin, uint64_t end, uint64_t
 	XXH64_reset(&state, 0);
 	while (begin < end) {
 		size_t len = (size_t)min(end - begin, (uint64_t)sizeof(data));
-		int r = disk_pread_all(disk, fd, data, len, (off_t)begin);
-		if (r)
-			return r < 0 ? r : -EIO;
+		int r = disk_pread_exact(disk, fd, data, len, (off_t)begin);
+		if (r < 0)
+			return r;
 		XXH64_update(&state, data, len);
 		begin += len;
 	}

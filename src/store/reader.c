@@ -6,8 +6,11 @@
 #include "store/index.h"
 #include "store/lines.h"
 #include "store/unpack.h"
+#include "store/zframe.h"
 
 #define CACHE_SLOTS 3
+#define PIECE_BYTES                                                                                          \
+	((size_t)LIMIT_LINE + LIMIT_FRAME) /* a larger frame is decompressed in pieces of this size */
 #define MARK_BYTES (1u << 20) /* sealed and active log: a known place about every so many bytes */
 
 /* A decompressed piece of the archive. */
@@ -27,6 +30,7 @@ struct reader {
 	struct disk *disk;
 	struct log_files files;
 	struct index index;
+	uint64_t indexed;      /* the archive has been looked at up to here, whatever was found there */
 	struct unpack *unpack; /* NULL until needed */
 	struct slot cache[CACHE_SLOTS];
 	uint64_t clock;
@@ -76,7 +80,12 @@ int reader_update(struct reader *r, struct log_files *files)
 {
 	bool same_active = files->active_begin.off == r->files.active_begin.off;
 
-	/* The archive only ever grows where it counts, so the index, the cache and the marks stay right. */
+	/* The archive only ever grows where it counts, so the index, the cache and the marks stay right. But damage may have been
+	 * mended. */
+	if (r->index.tail.damaged) {
+		index_deinit(&r->index);
+		r->indexed = 0;
+	}
 	log_files_deinit(&r->files);
 	r->files = *files;
 	*files = LOG_FILES_NONE;
@@ -93,9 +102,12 @@ static const struct log_pos *plain_begin(const struct reader *r)
 
 static int archive_index(struct reader *r)
 {
-	if (r->files.archive_fd < 0 || r->index.tail.size >= r->files.archive_size)
+	if (r->files.archive_fd < 0 || r->indexed >= r->files.archive_size)
 		return 0;
-	return index_extend(&r->index, r->disk, r->files.archive_fd, r->files.archive_size);
+	int err = index_extend(&r->index, r->disk, r->files.archive_fd, r->files.archive_size);
+	if (err == 0)
+		r->indexed = r->files.archive_size;
+	return err;
 }
 
 static struct slot *cache_find(struct reader *r, uint64_t off)
@@ -106,9 +118,41 @@ static struct slot *cache_find(struct reader *r, uint64_t off)
 	return NULL;
 }
 
+/* What of the entry is decompressed at once to come to `off`. */
+static struct index_entry piece_of(const struct index_entry *e, uint64_t off)
+{
+	uint64_t before = (off - e->off) / PIECE_BYTES * PIECE_BYTES;
+	struct index_entry piece = *e;
+
+	piece.off += before;
+	piece.inner += before;
+	piece.bytes = min((uint64_t)PIECE_BYTES, e->bytes - before);
+	piece.last = e->last && before + piece.bytes == e->bytes;
+	return piece;
+}
+
+/* Before memory is given for what a frame claims to hold: can it be? */
+static int check_frame(struct reader *r, const struct index_entry *e)
+{
+	struct zframe frame;
+
+	if (e->inner > 0)
+		return 0;
+	int err = zframe_read(&frame, r->disk, r->files.archive_fd, e->at, e->at + e->size);
+	if (err < 0)
+		return err;
+	bool can = err == 0 && frame.size == e->size && e->bytes <= frame.content_max &&
+		   (!frame.has_size || frame.content <= frame.content_max);
+	return can ? 0 : -EBADMSG;
+}
+
 static int cache_load(struct reader *r, const struct index_entry *e, struct slot **ret)
 {
 	struct slot *s = &r->cache[0];
+	int err = check_frame(r, e);
+
+	if (err < 0)
+		return err;
 
 	for (size_t i = 1; i < CACHE_SLOTS; i++)
 		if (r->cache[i].used < s->used)
@@ -123,11 +167,11 @@ static int cache_load(struct reader *r, const struct index_entry *e, struct slot
 			return -ENOMEM;
 	}
 	if (!r->unpack) {
-		int err = unpack_new(&r->unpack, r->disk);
+		err = unpack_new(&r->unpack, r->disk);
 		if (err < 0)
 			return err;
 	}
-	int err = unpack_piece(r->unpack, r->files.archive_fd, e, s->data);
+	err = unpack_piece(r->unpack, r->files.archive_fd, e, s->data);
 	if (err < 0)
 		return err;
 	s->off = e->off;
@@ -136,12 +180,12 @@ static int cache_load(struct reader *r, const struct index_entry *e, struct slot
 	return 0;
 }
 
-/* Where readable history may begin again behind the unreadable piece: at the next frame. */
+/* Where readable history may begin again behind the unreadable piece: at the next frame that is there. */
 static uint64_t behind_damage(const struct reader *r, const struct index_entry *e)
 {
 	const struct index_entry *end = r->index.entries + r->index.n;
 
-	while (e + 1 < end && e[1].inner > 0)
+	while (e + 1 < end && (e[1].inner > 0 || e[1].size == 0))
 		e++;
 	return e->off + e->bytes;
 }
@@ -157,15 +201,14 @@ static int archive_read(struct reader *r, uint64_t off, void *data, size_t len, 
 		const struct index_entry *e = index_find_off(&r->index, off);
 		if (!e) {
 			*ret_skip = plain_begin(r)->off;
-			return -EIO;
+			return 1;
 		}
-		err = e->size ? cache_load(r, e, &s) : -EBADMSG;
-		if (err == -EBADMSG || err == -EIO) {
+		struct index_entry piece = piece_of(e, off);
+		err = e->size ? cache_load(r, &piece, &s) : -EBADMSG;
+		if (err < 0) {
 			*ret_skip = behind_damage(r, e);
-			return -EIO;
+			return err == -EBADMSG ? 1 : err;
 		}
-		if (err < 0)
-			return err;
 	}
 	s->used = ++r->clock;
 	*ret_len = (size_t)min((uint64_t)len, s->off + s->bytes - off);
@@ -265,18 +308,27 @@ static size_t nth_line_end(const char *data, size_t len, uint64_t n)
 	return len;
 }
 
+/* reader_read() for those who can't go on behind damage. */
+static int read_whole(struct reader *r, uint64_t off, uint64_t limit, void *data, size_t len, size_t *ret_len)
+{
+	uint64_t skip;
+	int err = reader_read(r, off, limit, data, len, ret_len, &skip);
+
+	return err > 0 ? -EBADMSG : err;
+}
+
 /* Walks from a known place to `off` or behind `seq` events, whichever comes first. 1: it met the limit before. */
 static int walk(struct reader *r, struct mark at, uint64_t off, uint64_t seq, uint64_t limit,
 		struct mark *ret)
 {
 	char *data auto_free = malloc(LINES_CHUNK);
-	uint64_t end = min(off, limit), skip;
+	uint64_t end = min(off, limit);
 
 	if (!data)
 		return -ENOMEM;
 	while (at.off < end && at.seq < seq) {
 		size_t len;
-		int err = reader_read(r, at.off, end, data, LINES_CHUNK, &len, &skip);
+		int err = read_whole(r, at.off, end, data, LINES_CHUNK, &len);
 		if (err < 0)
 			return err;
 		uint64_t lines = lines_count(data, len);
@@ -313,14 +365,14 @@ static int hash_before(struct reader *r, uint64_t end, uint64_t *ret)
 {
 	char data[4096];
 	size_t len;
-	uint64_t skip, floor = begin_of_file(r, end), begin = floor;
+	uint64_t floor = begin_of_file(r, end), begin = floor;
 	XXH64_state_t state;
 
 	for (uint64_t to = end; to > floor;) {
 		uint64_t from = to - min(to - floor, (uint64_t)sizeof(data));
 		/* A read ends with a frame, so it may take several. */
 		for (uint64_t at = from; at < to; at += len) {
-			int err = reader_read(r, at, to, data + (at - from), (size_t)(to - at), &len, &skip);
+			int err = read_whole(r, at, to, data + (at - from), (size_t)(to - at), &len);
 			if (err < 0)
 				return err;
 		}
@@ -334,7 +386,7 @@ static int hash_before(struct reader *r, uint64_t end, uint64_t *ret)
 	}
 	XXH64_reset(&state, 0);
 	for (uint64_t at = begin; at < end - 1; at += len) {
-		int err = reader_read(r, at, end - 1, data, sizeof(data), &len, &skip);
+		int err = read_whole(r, at, end - 1, data, sizeof(data), &len);
 		if (err < 0)
 			return err;
 		XXH64_update(&state, data, len);
@@ -373,7 +425,6 @@ int reader_seek_off(struct reader *r, uint64_t off, uint64_t limit, struct log_p
 int reader_checksum(struct reader *r, uint64_t off, uint64_t *ret)
 {
 	char *data auto_free = NULL;
-	uint64_t skip;
 	size_t len;
 
 	if (off < r->files.active_begin.off)
@@ -386,7 +437,7 @@ int reader_checksum(struct reader *r, uint64_t off, uint64_t *ret)
 			return -ENOMEM;
 	}
 	for (; r->sum_off < off; r->sum_off += len) {
-		int err = reader_read(r, r->sum_off, off, data, LINES_CHUNK, &len, &skip);
+		int err = read_whole(r, r->sum_off, off, data, LINES_CHUNK, &len);
 		if (err < 0)
 			return err;
 		XXH64_update(&r->sum, data, len);
@@ -404,17 +455,26 @@ int reader_checksum_sealed(struct reader *r, uint64_t begin, uint64_t off, uint6
 	return lines_hash(r->disk, f->sealed_fd, 0, off - begin, ret);
 }
 
+/* Is the number behind the entry but what was seen of it, corrected by no record? */
+static bool is_guess(const struct index_entry *e, uint64_t seq)
+{
+	return e->uncounted && e->seq + e->lines == seq;
+}
+
 int reader_behind(struct reader *r, uint64_t off, struct log_pos *ret)
 {
 	const struct log_pos *plain = plain_begin(r);
 
 	if (off == plain->off) {
 		*ret = *plain;
-		return 0;
+		return r->index.n && is_guess(&r->index.entries[r->index.n - 1], plain->seq);
 	}
 	const struct index_entry *e = index_find_off(&r->index, off);
-	if (!e || e->off != off)
+	if (!e || e->off != off) {
+		*ret = (struct log_pos){.off = off};
 		return 1;
-	*ret = (struct log_pos){.off = off, .seq = e->seq, .hash = e > r->index.entries ? e[-1].hash : 0};
-	return 0;
+	}
+	const struct index_entry *before = e > r->index.entries ? e - 1 : NULL;
+	*ret = (struct log_pos){.off = off, .seq = e->seq, .hash = before ? before->hash : 0};
+	return before && is_guess(before, e->seq);
 }

@@ -187,9 +187,9 @@ static int mend_tail(struct eventlog *log, struct active_scan *scan, struct diag
 	if (len <= TORN_MAX && !line)
 		return say(diag, -ENOMEM, "mending " ACTIVE_NAME);
 	if (line)
-		r = disk_pread_all(disk, log->active_fd, line, len, (off_t)scan->whole);
-	if (r)
-		return say(diag, r < 0 ? r : -EIO, "reading " ACTIVE_NAME);
+		r = disk_pread_exact(disk, log->active_fd, line, len, (off_t)scan->whole);
+	if (r < 0)
+		return say(diag, r, "reading " ACTIVE_NAME);
 	if (line && log->options.is_event &&
 	    log->options.is_event(log->options.arg, (struct slice){line, len})) {
 		size_t done;

@@ -34,32 +34,40 @@ static int ends_damaged(struct disk *disk, int fd, uint64_t size, const struct i
 	*ret = false;
 	if (!tail->recorded || size - tail->size != RECORD_SIZE)
 		return 0;
-	int r = disk_pread_all(disk, fd, is, sizeof(is), (off_t)tail->size);
-	if (r)
-		return r < 0 ? r : 0;
+	int r = disk_pread_exact(disk, fd, is, sizeof(is), (off_t)tail->size);
+	if (r < 0)
+		return r;
 	/* As rotate_end() writes it. */
 	struct record end = {.kind = RECORD_END, .at = tail->size, .pos = tail->pos, .frames = tail->frames};
 	*ret = record_is_nearly(&end, is);
 	return 0;
 }
 
-/* Adds the bits in which the entry's content and the sealed file's differ. Nothing where it can't be read. */
+/* Adds the bits in which the entry's content and the sealed file's differ. Nothing where it can't be read: what comes out of a
+ * frame before its checksum is nothing to go by. `a`, `b`: room for LIMIT_FRAME bytes. */
 static int compare(struct disk *disk, struct unpack *unpack, int fd, const struct index_entry *e,
-		   int sealed_fd, uint64_t sealed_at, unsigned *bits)
+		   int sealed_fd, uint64_t sealed_at, char *a, char *b, unsigned *bits)
 {
-	char *a auto_free = malloc((size_t)e->bytes);
-	char *b auto_free = malloc((size_t)e->bytes);
+	struct index_entry piece = *e;
+	unsigned found = 0;
+	int r = e->size ? 0 : -EBADMSG;
 
-	if (!a || !b)
-		return -ENOMEM;
-	int r = e->size ? unpack_piece(unpack, fd, e, a) : -EBADMSG;
-	if (r < 0)
-		return r == -EBADMSG ? 0 : r;
-	r = disk_pread_all(disk, sealed_fd, b, (size_t)e->bytes, (off_t)sealed_at);
-	if (r < 0)
-		return r;
-	*bits += r ? FLIPPED_BITS + 1 : count_flipped(a, b, (size_t)e->bytes);
-	return 0;
+	for (uint64_t done = 0; r == 0 && done < e->bytes; done += piece.bytes) {
+		piece.inner = e->inner + done;
+		piece.bytes = min((uint64_t)LIMIT_FRAME, e->bytes - done);
+		piece.last = e->last && done + piece.bytes == e->bytes;
+		r = unpack_piece(unpack, fd, &piece, a);
+		if (r < 0)
+			break;
+		r = disk_pread_all(disk, sealed_fd, b, (size_t)piece.bytes, (off_t)(sealed_at + done));
+		if (r < 0)
+			return r;
+		found += r ? FLIPPED_BITS + 1 : count_flipped(a, b, (size_t)piece.bytes);
+		r = 0;
+	}
+	if (r == 0)
+		*bits += found;
+	return r == -EBADMSG ? 0 : r;
 }
 
 int unfinished_matches(struct disk *disk, int fd, uint64_t size, const struct index_tail *tail, int sealed_fd,
@@ -68,10 +76,14 @@ int unfinished_matches(struct disk *disk, int fd, uint64_t size, const struct in
 	struct index index cleanup(index_deinit) = {
 	    .tail = {.size = tail->begin, .pos = tail->begin_pos, .ended = true}};
 	struct unpack *unpack cleanup(unpack_freep) = NULL;
+	char *a auto_free = malloc(LIMIT_FRAME);
+	char *b auto_free = malloc(LIMIT_FRAME);
 	unsigned bits = 0;
 	bool ended;
 
 	*ret = false;
+	if (!a || !b)
+		return -ENOMEM;
 	int r = ends_damaged(disk, fd, size, tail, &ended);
 	if (r < 0 || ended)
 		return r;
@@ -80,7 +92,7 @@ int unfinished_matches(struct disk *disk, int fd, uint64_t size, const struct in
 		r = index_extend(&index, disk, fd, size);
 	for (size_t i = 0; i < index.n && r == 0 && bits <= FLIPPED_BITS; i++) {
 		const struct index_entry *e = &index.entries[i];
-		r = compare(disk, unpack, fd, e, sealed_fd, e->off - tail->begin_pos.off, &bits);
+		r = compare(disk, unpack, fd, e, sealed_fd, e->off - tail->begin_pos.off, a, b, &bits);
 	}
 	*ret = bits <= FLIPPED_BITS;
 	return r;

@@ -54,10 +54,12 @@ static void start(struct unpack *u, uint64_t at)
 static int refill(struct unpack *u, int fd, uint64_t end)
 {
 	size_t len = (size_t)min(end - u->next, (uint64_t)INPUT_BYTES);
-	ssize_t n = len ? u->disk->pread(u->disk, fd, u->input, len, (off_t)u->next) : 0;
 
-	if (n <= 0) /* the frame goes on behind its own end */
-		return n < 0 ? (int)n : -EBADMSG;
+	if (len == 0) /* the frame goes on behind its own end */
+		return -EBADMSG;
+	ssize_t n = u->disk->pread(u->disk, fd, u->input, len, (off_t)u->next);
+	if (n <= 0) /* the end: somebody has cut the file, and may be about to write it again */
+		return n < 0 ? (int)n : -EIO;
 	u->next += (uint64_t)n;
 	u->in = (ZSTD_inBuffer){u->input, (size_t)n, 0};
 	return 0;

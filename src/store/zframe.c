@@ -7,6 +7,7 @@
 #define MAGIC 0xFD2FB528u
 #define SKIPPABLE 0x184D2A50u /* to 5F */
 #define HEADER_MAX 18
+#define BLOCK_MAX (128u << 10)
 
 enum { BLOCK_RAW, BLOCK_RLE, BLOCK_COMPRESSED, BLOCK_RESERVED };
 
@@ -49,20 +50,23 @@ static size_t read_header(struct zframe *f, const unsigned char *in, size_t len)
 }
 
 /* From the first block to behind the last. 1: not whole. */
-static int hop_blocks(struct disk *disk, int fd, uint64_t *at, uint64_t end)
+static int hop_blocks(struct disk *disk, int fd, uint64_t *at, uint64_t end, uint64_t *ret_content_max)
 {
+	*ret_content_max = 0;
 	for (bool last = false; !last;) {
 		unsigned char in[3];
 		if (*at > end || end - *at < sizeof(in))
 			return 1;
-		int r = disk_pread_all(disk, fd, in, sizeof(in), (off_t)*at);
-		if (r)
+		int r = disk_pread_exact(disk, fd, in, sizeof(in), (off_t)*at);
+		if (r < 0)
 			return r;
 		uint64_t header = get_bytes(in, sizeof(in));
 		unsigned kind = (header >> 1) & 3;
 		if (kind == BLOCK_RESERVED)
 			return 1;
 		last = header & 1;
+		*ret_content_max +=
+		    kind == BLOCK_COMPRESSED ? BLOCK_MAX : min(header >> 3, (uint64_t)BLOCK_MAX);
 		*at += sizeof(in) + (kind == BLOCK_RLE ? 1 : header >> 3);
 	}
 	return 0;
@@ -76,8 +80,8 @@ int zframe_read(struct zframe *ret, struct disk *disk, int fd, uint64_t at, uint
 	*ret = (struct zframe){0};
 	if (len < 8)
 		return 1;
-	int r = disk_pread_all(disk, fd, in, len, (off_t)at);
-	if (r)
+	int r = disk_pread_exact(disk, fd, in, len, (off_t)at);
+	if (r < 0)
 		return r;
 	ret->magic = get32(in);
 	if ((ret->magic & ~0xFu) == SKIPPABLE) {
@@ -89,7 +93,7 @@ int zframe_read(struct zframe *ret, struct disk *disk, int fd, uint64_t at, uint
 	if (header == 0)
 		return 1;
 	uint64_t to = at + header;
-	r = hop_blocks(disk, fd, &to, end);
+	r = hop_blocks(disk, fd, &to, end, &ret->content_max);
 	if (r)
 		return r;
 	if (ret->has_checksum)

@@ -84,7 +84,7 @@ static bool read_all(struct reader *reader, uint64_t head, struct bytes *ret)
 		off += n;
 		if (r == 0 && n > 0)
 			continue;
-		CHECK_INT(r, -EIO);
+		CHECK_INT(r, 1);
 		whole = false;
 		if (skip <= off)
 			break;

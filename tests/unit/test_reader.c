@@ -147,7 +147,7 @@ static void test_damage(void)
 		struct log_damage damage;
 		struct cursor cursor;
 		struct slice block;
-		uint64_t lost = 0;
+		uint64_t lost = 0, lost_events = 0, came = 0;
 		archive[bit / 8] ^= (char)(1 << bit % 8);
 		simdisk_put(&f.s, "archive.jsonl.zst", archive, len);
 		archive[bit / 8] ^= (char)(1 << bit % 8);
@@ -159,13 +159,15 @@ static void test_damage(void)
 			int err = cursor_fill(&cursor, head.off, &block, &damage);
 			CHECK(err >= 0);
 			lost += err ? damage.len : 0;
+			lost_events += err ? damage.events : 0;
+			CHECK(!err || (damage.counted && damage.seq + damage.events == cursor.pos.seq));
 			if (err)
 				continue;
 			if (block.len == 0)
 				break;
 			CHECK(cursor.pos.off + block.len <= f.text.len);
 			CHECK(memcmp(f.text.data + cursor.pos.off, block.data, block.len) == 0);
-			for (const char *at = block.data, *end = at + block.len; at < end;) {
+			for (const char *at = block.data, *end = at + block.len; at < end; came++) {
 				const char *nl = memchr(at, '\n', (size_t)(end - at));
 				cursor_advance(&cursor, (size_t)(nl - at));
 				at = nl + 1;
@@ -176,6 +178,7 @@ static void test_damage(void)
 		CHECK_INT(cursor.pos.off, f.text.len);
 		CHECK_INT(cursor.pos.seq, f.n);
 		CHECK(lost <= 600);
+		CHECK_INT(came + lost_events, f.n);
 		cursor_deinit(&cursor);
 		reader_free(r);
 		eventlog_close(f.log);
@@ -185,9 +188,93 @@ static void test_damage(void)
 	buf_deinit(&f.text);
 }
 
+/* Feeds the cursor's whole history to `out`; the first error is returned, and what came before it has come. */
+static int copy_all(struct cursor *c, uint64_t end, struct buf *out)
+{
+	struct log_damage damage;
+	struct slice block;
+
+	for (;;) {
+		int r = cursor_fill(c, end, &block, &damage);
+		if (r != 0 || block.len == 0)
+			return r;
+		buf_add_slice(out, block);
+		for (const char *at = block.data, *stop = at + block.len; at < stop;) {
+			const char *nl = memchr(at, '\n', (size_t)(stop - at));
+			cursor_advance(c, (size_t)(nl - at));
+			at = nl + 1;
+		}
+	}
+}
+
+/* Each call to the disk fails once, in several ways, and then it is good again: nothing is taken for damage, nothing is left out, nothing
+ * comes twice. */
+static void test_failed_reads(void)
+{
+	static const int errors[] = {-EIO, -EINTR, -ENOMEM, -EAGAIN};
+	struct fixture f;
+	unsigned failures = 0;
+
+	setup(&f);
+	for (uint64_t n = 1;; n++) {
+		struct log_pos zero = {0};
+		auto_buf struct buf got = {0};
+		struct reader *r = open_reader(&f);
+		struct cursor c;
+		cursor_init(&c, r, &zero);
+		f.s.fail_at = n;
+		f.s.fail_error = errors[n % countof(errors)];
+		int err = copy_all(&c, f.text.len, &got);
+		bool failed = f.s.fail_at == 0;
+		CHECK_INT(err, failed ? f.s.fail_error : 0);
+		f.s.fail_at = 0;
+		if (failed)
+			CHECK_INT(copy_all(&c, f.text.len, &got), 0);
+		CHECK_MEM(got.data, got.len, f.text.data, f.text.len);
+		CHECK(c.pos.off == f.text.len && c.pos.seq == f.n);
+		cursor_deinit(&c);
+		reader_free(r);
+		failures += failed;
+		if (!failed)
+			break;
+	}
+	CHECK(failures > 50);
+	teardown(&f);
+}
+
+/* The archive is shorter for a while, as when it is copied over itself. */
+static void test_cut_for_a_while(void)
+{
+	struct log_pos zero = {0};
+	auto_buf struct buf got = {0};
+	struct fixture f;
+	struct cursor c;
+	char *archive;
+	size_t len;
+
+	setup(&f);
+	CHECK(simdisk_content(&f.s, "archive.jsonl.zst", &archive, &len));
+	for (size_t cut = 0; cut < len; cut += 97) {
+		struct reader *r = open_reader(&f);
+		cursor_init(&c, r, &zero);
+		buf_clear(&got);
+		simdisk_put(&f.s, "archive.jsonl.zst", archive, cut);
+		CHECK_INT(copy_all(&c, f.text.len, &got), -EIO);
+		simdisk_put(&f.s, "archive.jsonl.zst", archive, len);
+		CHECK_INT(copy_all(&c, f.text.len, &got), 0);
+		CHECK_MEM(got.data, got.len, f.text.data, f.text.len);
+		cursor_deinit(&c);
+		reader_free(r);
+	}
+	free(archive);
+	teardown(&f);
+}
+
 int main(void)
 {
 	test_read();
 	test_damage();
+	test_failed_reads();
+	test_cut_for_a_while();
 	return 0;
 }
