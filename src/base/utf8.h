@@ -28,3 +28,17 @@ static inline size_t utf8_length(const char *at, size_t left)
 	return 4;
 #undef tail
 }
+
+/* The text's length without a last character that was cut off; what is not UTF-8 stays. */
+static inline size_t utf8_whole(const char *text, size_t len)
+{
+	size_t tail = 0;
+
+	while (tail < 3 && tail < len && ((unsigned char)text[len - 1 - tail] & 0xc0) == 0x80)
+		tail++;
+	if (tail == len)
+		return len;
+	unsigned char lead = (unsigned char)text[len - 1 - tail];
+	size_t want = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
+	return tail + 1 < want ? len - 1 - tail : len;
+}

@@ -9,7 +9,7 @@ struct file *file_new(struct mount *m, struct node *node, fuse_req_t req, const 
 	f->refs = 1;
 	f->mount = m;
 	f->node = node;
-	f->pid = fuse_req_ctx(req)->pid;
+	f->pid = f->opener.thread = fuse_req_ctx(req)->pid;
 	f->flags = fi->flags;
 	f->notice = notice_is_its(m, f->pid);
 	follower_init(f);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "fs/mount.h"
+#include "fs/opener.h"
 #include "fs/text.h"
 
 struct file {
@@ -27,15 +28,9 @@ struct file {
 	/* events/app, opened for writing. The kernel sends one write at a time, but closes of copies of the descriptor come
 	 * in between: while `busy` a write is with the commit thread and the writer is its. Under the mount's lock. */
 	struct writer writer;
-	size_t written; /* bytes of the last write request. fuse thread, like the next two */
-	struct {
-		size_t len; /* 0: none */
-		uint64_t hash;
-		int error;
-	} rest; /* of a line that was refused, and had begun in a request before: what it went on with */
-	/* its content was to be replaced: no write is taken for an append any more */
-	bool refused;
 	bool busy;
+	struct opener opener;
+	pid_t wrote;           /* the last thread that did; fuse thread */
 	struct log_pos expect; /* events/app@…: appends only if the head is still there */
 	int error; /* lines that were acknowledged as queued could not be written: for the next call */
 };

@@ -10,6 +10,7 @@ struct append {
 	struct commit commit;
 	struct file *file; /* with a reference */
 	fuse_req_t req;    /* NULL: answered already, when it was queued */
+	pid_t pid;         /* whose */
 	bool writing;      /* a write: the answer is a count, and the writer is settled */
 	int result;        /* the answer to a close whose own part failed, once all else is done */
 	struct batch batch;
@@ -27,7 +28,8 @@ void log_file_open(struct mount *m, fuse_req_t req, struct node *node, struct fu
 
 	if (!f)
 		return reply_error(req, -ENOMEM);
-	f->writer.guarded = fi->flags & O_TRUNC;
+	if (fi->flags & O_TRUNC && !(fi->flags & O_APPEND) && node->kind == NODE_EVENTS_APP)
+		f->writer.guard.state = GUARD_WATCH;
 	if (node->kind == NODE_EVENTS_APP_AT && !node_parse_head(node->name, &f->expect)) {
 		file_unref(f);
 		return reply_error(req, -ENOENT);
@@ -88,15 +90,14 @@ void log_file_read(fuse_req_t req, struct file *f, off_t off, size_t size)
 
 static struct writer_rules rules_now(struct mount *m)
 {
-	struct writer_rules rules = {.max_line = m->options.max_line, .now = clock_unix()};
-
-	pthread_mutex_lock(&m->lock);
-	rules.first = m->first;
-	pthread_mutex_unlock(&m->lock);
-	return rules;
+	return (struct writer_rules){
+	    .max_line = m->options.max_line,
+	    .log = &m->beginning,
+	    .now = clock_unix(),
+	};
 }
 
-static void reject(struct file *f, pid_t pid, int error, const struct json_error *why, struct slice line)
+static void reject_line(struct file *f, pid_t pid, int error, const struct json_error *why, struct slice line)
 {
 	struct rejection rejection = {
 	    .time = clock_unix(),
@@ -104,10 +105,27 @@ static void reject(struct file *f, pid_t pid, int error, const struct json_error
 	    .why = why->why,
 	    .column = why->at + 1,
 	    .pid = pid,
+	    .bytes = line.len,
 	    .line = line,
 	};
 
 	rejected_add(&f->mount->rejected, &rejection);
+}
+
+static void reject(struct file *f, pid_t pid, const struct refusal *r)
+{
+	struct rejection rejection = {
+	    .time = clock_unix(),
+	    .error = -r->error,
+	    .why = r->why.why,
+	    .column = r->why.at + 1,
+	    .pid = pid,
+	    .bytes = r->bytes,
+	    .line = buf_slice(&r->head),
+	};
+
+	if (r->error)
+		rejected_add(&f->mount->rejected, &rejection);
 }
 
 /* The error that a file owes for lines acknowledged earlier; it is told once. */
@@ -120,15 +138,15 @@ static int take_error(struct file *f)
 	return error;
 }
 
-/* The first line ever: what the guard against saving the log over itself compares with. */
-static void note_first_line(struct mount *m, const struct batch *b, size_t stored)
+/* What the guard against saving the log over itself compares with. */
+static void note_beginning(struct mount *m, const struct batch *b, size_t stored)
 {
-	pthread_mutex_lock(&m->lock);
-	if (m->first.len == 0 && stored > 0) {
-		m->first.len = b->ends[0].stored - 1;
-		m->first.hash = log_hash((struct slice){b->lines.data, m->first.len});
+	size_t at = 0;
+
+	for (size_t i = 0; i < b->n && b->ends[i].stored <= stored && guard_log_is_open(&m->beginning); i++) {
+		guard_log_add(&m->beginning, (struct slice){b->lines.data + at, b->ends[i].stored - 1 - at});
+		at = b->ends[i].stored;
 	}
-	pthread_mutex_unlock(&m->lock);
 }
 
 static void append_free(struct append *a)
@@ -160,7 +178,20 @@ static void settle_write(struct append *a, size_t written)
 	int r = writer_settle(&a->file->writer, &a->batch, written);
 	a->file->busy = false;
 	pthread_mutex_unlock(&m->lock);
-	assert(r == 0); /* its room was reserved */
+	assert(r >= 0); /* its room was reserved */
+	if (r > 0)
+		reject(a->file, a->pid, &a->batch.bad);
+}
+
+/* A close's own line: many programs do not look at what a close says. */
+static void reject_unwritten(struct append *a, int error)
+{
+	struct json_error why = {
+	    error == -ESTALE ? "the head has moved on" : "it could not be written",
+	    0,
+	};
+
+	reject_line(a->file, a->pid, error, &why, a->commit.lines);
 }
 
 /* On the commit thread. */
@@ -170,7 +201,7 @@ static void append_done(struct commit *commit, int error, size_t stored, const s
 	struct file *f = a->file;
 	fuse_req_t req = a->req;
 
-	note_first_line(f->mount, &a->batch, stored);
+	note_beginning(f->mount, &a->batch, stored);
 	move_expectation(a, stored, head);
 	if (!req) {
 		if (error < 0) {
@@ -186,9 +217,8 @@ static void append_done(struct commit *commit, int error, size_t stored, const s
 		else
 			reply_error(req, error);
 	} else {
-		if (error < 0 && error != -ESTALE && a->batch.lines.len > 0)
-			reject(f, 0, error, &(struct json_error){.why = "it could not be written"},
-			       a->commit.lines);
+		if (error < 0 && a->batch.lines.len > 0)
+			reject_unwritten(a, error);
 		int owed = take_error(f);
 		reply_error(req, error ? error : owed ? owed : a->result);
 	}
@@ -203,6 +233,7 @@ static struct append *append_new(struct file *f, fuse_req_t req)
 		return NULL;
 	a->file = file_ref(f);
 	a->req = req;
+	a->pid = fuse_req_ctx(req)->pid;
 	a->commit.done = append_done;
 	if (f->node->kind == NODE_EVENTS_APP_AT) {
 		a->commit.conditional = true;
@@ -252,44 +283,6 @@ static void queue_write(fuse_req_t req, struct file *f, struct batch *batch)
 	reply_written(req, given);
 }
 
-/* The first line of a write is bad, wherever it began: it is gone, and the reason is in rejected.jsonl. */
-static void refuse(fuse_req_t req, struct file *f, const struct batch *b)
-{
-	auto_buf struct buf line = {0};
-
-	buf_add(&line, f->writer.partial.data, min(f->writer.partial.len, (size_t)LIMIT_REJECTED_LINE));
-	buf_add_slice(&line, (struct slice){b->bad.data, min(b->bad.len, (size_t)LIMIT_REJECTED_LINE)});
-	reject(f, fuse_req_ctx(req)->pid, b->error, &b->why, buf_slice(&line));
-	buf_clear(&f->writer.partial);
-	reply_error(req, b->error);
-}
-
-/* The kernel splits a long write(2) into several requests, and hides an error of any but the first: the program is told how much was
- * taken, and comes back with the rest. Where a line was refused that began in an earlier request, that rest is not a line of its
- * own. */
-#define SPLIT_MIN (LIMIT_WRITE - 4096) /* a request that is shorter was the last of its write */
-#define REST_MAX 4096
-
-static void note_rest(struct file *f, size_t before, struct slice data, int error)
-{
-	if (f->writer.partial.len == 0 || before < SPLIT_MIN)
-		return;
-	f->rest.len = min(data.len, (size_t)REST_MAX);
-	f->rest.hash = log_hash((struct slice){data.data, f->rest.len});
-	f->rest.error = error;
-}
-
-/* The error of the line that these bytes are the rest of; it is told once. */
-static int take_rest(struct file *f, struct slice data)
-{
-	size_t len = f->rest.len;
-
-	f->rest.len = 0;
-	if (len == 0 || data.len < len || log_hash((struct slice){data.data, len}) != f->rest.hash)
-		return 0;
-	return f->rest.error;
-}
-
 static bool is_read_only(struct mount *m)
 {
 	struct eventlog_stats stats;
@@ -298,55 +291,109 @@ static bool is_read_only(struct mount *m)
 	return stats.failed;
 }
 
-void log_file_write(fuse_req_t req, struct file *f, struct slice data)
+/* A write of no whole line, or one whose first line is bad. */
+static void take_part(fuse_req_t req, struct file *f, struct batch *batch)
+{
+	int r = writer_settle(&f->writer, batch, batch->given);
+
+	if (r > 0)
+		reject(f, f->wrote, &batch->bad);
+	if (r < 0)
+		reply_error(req, r);
+	else if (batch->given > 0 || !batch->bad.error)
+		reply_written(req, batch->given);
+	else
+		reply_error(req, batch->bad.error);
+}
+
+/* 0, or the error of a write that is not even looked at. */
+static int may_write(struct file *f)
 {
 	struct mount *m = f->mount;
-	struct writer_rules rules = rules_now(m);
-	struct batch batch;
-	size_t before = f->written;
 	int r = take_error(f);
 
-	f->written = data.len;
-	if (r == 0)
-		r = take_rest(f, data);
-	if (r == 0 && f->refused)
-		r = -EPERM;
 	/* Where nobody waits for the commit, this is the place to hear of it. */
 	if (r == 0 && m->options.sync != SYNC_WRITE && is_read_only(m))
 		r = -EROFS;
-
 	pthread_mutex_lock(&m->lock);
-	bool busy = f->busy;
-	pthread_mutex_unlock(&m->lock);
-	if (r == 0 && busy)
+	if (r == 0 && f->busy)
 		r = -EBUSY;
-	if (r == 0)
-		r = writer_feed(&f->writer, data, &rules, &m->scanner, &batch);
-	if (r < 0)
-		return reply_error(req, r);
-	if (batch.lines.len > 0)
-		return queue_write(req, f, &batch);
-	if (batch.error && batch.given == 0) {
-		note_rest(f, before, data, batch.error);
-		refuse(req, f, &batch);
-	} else {
-		r = writer_settle(&f->writer, &batch, batch.given);
-		if (r < 0)
-			reply_error(req, r);
-		else
-			reply_written(req, batch.given);
-	}
-	batch_deinit(&batch);
+	pthread_mutex_unlock(&m->lock);
+	return r;
 }
 
-/* A close by one of those who hold the descriptor: the partial line is appended if it is a whole event. Then, in the modes where
- * writes don't wait, everything queued before is waited for. */
-void log_file_flush(fuse_req_t req, struct file *f)
+void log_file_write(fuse_req_t req, struct file *f, struct slice data, uint64_t table)
 {
 	struct mount *m = f->mount;
 	struct writer_rules rules = rules_now(m);
-	struct append *a;
+	struct refusal left;
+	struct batch batch;
+
+	int r = may_write(f);
+	if (r < 0)
+		return reply_error(req, r);
+	r = writer_resume(&f->writer, data, &left);
+	reject(f, f->wrote, &left);
+	refusal_deinit(&left);
+	f->wrote = fuse_req_ctx(req)->pid;
+	opener_wrote(&f->opener, f->wrote, table);
+	if (r < 0)
+		return reply_error(req, r);
+	r = writer_feed(&f->writer, data, &rules, &m->scanner, &batch);
+	if (r == 0 && batch.lines.len > 0)
+		return queue_write(req, f, &batch);
+	if (r < 0)
+		reply_error(req, r);
+	else
+		take_part(req, f, &batch);
+	batch_deinit(&batch);
+}
+
+void log_file_refuse_cut(fuse_req_t req, struct file *f)
+{
+	static const struct json_error why = {
+	    "a program that cuts the log is about to save it over itself; to append lines, use >>", 0};
+	struct mount *m = f->mount;
+
+	pthread_mutex_lock(&m->lock);
+	bool again = f->writer.guard.state == GUARD_SAVING;
+	f->writer.guard.state = GUARD_SAVING;
+	pthread_mutex_unlock(&m->lock);
+	if (!again)
+		reject_line(f, fuse_req_ctx(req)->pid, -EPERM, &why, (struct slice){0});
+	reply_error(req, -EPERM);
+}
+
+/* At a close: the partial line is appended if it is a whole event. A part of one stays: others may go on with it. Who has opened the
+ * file is told what is wrong, and what no write could tell; who has only inherited it is told nothing that is not his. */
+static int finish_line(struct file *f, struct append *a, bool is_opener)
+{
+	struct mount *m = f->mount;
+	struct writer_rules rules = rules_now(m);
 	int r = 0;
+
+	if (f->writer.partial.len > 0)
+		r = writer_finish(&f->writer, &rules, &m->scanner, &a->batch);
+	if (r < 0)
+		return r;
+	r = a->batch.bad.error;
+	if (r == -EPERM) {
+		if (writer_settle(&f->writer, &a->batch, 0) > 0)
+			reject(f, f->wrote, &a->batch.bad);
+		return r;
+	}
+	if (r == 0)
+		buf_clear(&f->writer.partial);
+	if (!is_opener)
+		return 0;
+	return r ? r : writer_owes(&f->writer);
+}
+
+/* A close by one of those who hold the descriptor. In the modes where writes don't wait, everything queued before is waited for. */
+void log_file_flush(fuse_req_t req, struct file *f, uint64_t table)
+{
+	struct mount *m = f->mount;
+	struct append *a;
 
 	if ((f->flags & O_ACCMODE) == O_RDONLY || f->notice)
 		return reply_error(req, 0);
@@ -357,17 +404,13 @@ void log_file_flush(fuse_req_t req, struct file *f)
 	pthread_mutex_lock(&m->lock);
 	bool busy = f->busy;
 	pthread_mutex_unlock(&m->lock);
-	if (!busy && f->writer.partial.len > 0) {
-		r = writer_finish(&f->writer, &rules, &m->scanner, &a->batch);
-		a->result = r ? r : a->batch.error;
-		if (a->result == 0)
-			buf_clear(&f->writer.partial);
-	}
+	if (!busy)
+		a->result = finish_line(f, a, opener_is(&f->opener, a->pid, table));
 	a->commit.lines = buf_slice(&a->batch.lines);
 	a->commit.conditional &= a->commit.lines.len > 0;
 	if (a->commit.lines.len > 0 || m->options.sync != SYNC_WRITE)
 		return commit_queue(m->committer, &a->commit);
-	r = a->result;
+	int r = a->result;
 	append_free(a);
 	reply_error(req, r);
 }
@@ -388,13 +431,21 @@ void log_file_fsync(fuse_req_t req, struct file *f)
 	commit_queue(m->committer, &a->commit);
 }
 
+/* Nobody can go on with it any more, and a release has no answer: what is left goes where it can be found. */
 void log_file_release(fuse_req_t req, struct file *f)
 {
 	struct slice partial = buf_slice(&f->writer.partial);
 	struct json_error why;
+	struct refusal left;
 
-	if (partial.len > 0 && !event_scan(&f->mount->scanner, partial, &why))
-		reject(f, f->pid, -EINVAL, &why, partial);
+	writer_end(&f->writer, &left);
+	reject(f, f->wrote, &left);
+	refusal_deinit(&left);
+	if (partial.len > 0) {
+		if (event_scan(&f->mount->scanner, partial, &why))
+			why = (struct json_error){.why = "its close failed"};
+		reject_line(f, f->wrote, -EINVAL, &why, partial);
+	}
 	file_unref(f);
 	reply_error(req, 0);
 }

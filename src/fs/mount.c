@@ -111,7 +111,21 @@ static int open_data(struct mount *m, struct diag *diag)
 	return eventlog_open(&m->log, d, m->data_fd, &options, diag);
 }
 
-static int read_first_line(struct mount *m)
+/* The lines of a block; false: the guard knows enough. */
+static bool note_lines(struct guard_log *beginning, struct cursor *cursor, struct slice block)
+{
+	while (block.len > 0 && guard_log_is_open(beginning)) {
+		size_t len = (size_t)((const char *)memchr(block.data, '\n', block.len) - block.data);
+		guard_log_add(beginning, (struct slice){block.data, len});
+		cursor_advance(cursor, len);
+		block.data += len + 1;
+		block.len -= len + 1;
+	}
+	return guard_log_is_open(beginning);
+}
+
+/* The log's first lines, for the guard. */
+static int read_beginning(struct mount *m)
 {
 	struct log_pos start = {0}, head = eventlog_head(m->log);
 	struct reader *reader = NULL;
@@ -128,14 +142,14 @@ static int read_first_line(struct mount *m)
 	if (r < 0)
 		return r;
 	cursor_init(&cursor, reader, &start);
-	r = cursor_fill(&cursor, head.off, &block, &damage);
-	if (r == 0 && block.len > 0) {
-		m->first.len = (size_t)((const char *)memchr(block.data, '\n', block.len) - block.data);
-		m->first.hash = log_hash((struct slice){block.data, m->first.len});
-	}
+	do
+		r = cursor_fill(&cursor, head.off, &block, &damage);
+	while (r == 0 && block.len > 0 && note_lines(&m->beginning, &cursor, block));
+	/* Lines that can't be read guard nothing, and stop nothing. */
+	if (r != 0)
+		guard_log_close(&m->beginning);
 	cursor_deinit(&cursor);
 	reader_free(reader);
-	/* A first line that can't be read guards nothing, and stops nothing. */
 	return 0;
 }
 
@@ -194,7 +208,7 @@ static int open_all(struct mount *m, struct diag *diag)
 	int r = open_data(m, diag);
 	if (r != 0)
 		return r;
-	r = read_first_line(m);
+	r = read_beginning(m);
 	if (r < 0)
 		return diag_set(diag, r, "cannot read the log: %s", strerror(-r));
 	return start_threads(m, diag);

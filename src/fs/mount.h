@@ -57,10 +57,12 @@ struct mount {
 	struct nodes nodes;
 	struct event scanner;
 
-	/* Under the lock: the open files of each node, what a file holds (file.h), the nodes' times, the log's first line, and
-	 * whether the end has begun. */
+	/* The commit thread adds to it. */
+	struct guard_log beginning;
+
+	/* Under the lock: the open files of each node, what a file holds (file.h), the nodes' times, and whether the end has
+	 * begun. */
 	pthread_mutex_t lock;
-	struct first_line first;
 	uint64_t open_files;
 	bool closing; /* nothing may be given to the committer any more */
 	struct follow follow;

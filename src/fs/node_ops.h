@@ -18,7 +18,10 @@ void text_file_read(fuse_req_t req, struct file *f, off_t off, size_t size);
 void log_file_getattr(struct mount *m, fuse_req_t req, struct node *node);
 void log_file_open(struct mount *m, fuse_req_t req, struct node *node, struct fuse_file_info *fi);
 void log_file_read(fuse_req_t req, struct file *f, off_t off, size_t size);
-void log_file_write(fuse_req_t req, struct file *f, struct slice data);
-void log_file_flush(fuse_req_t req, struct file *f);
+/* `table`: of descriptors, that it came through (opener.h). */
+void log_file_write(fuse_req_t req, struct file *f, struct slice data, uint64_t table);
+void log_file_flush(fuse_req_t req, struct file *f, uint64_t table);
+/* Who wants to cut the log, like vim, is about to write all of it anew: he writes no more. */
+void log_file_refuse_cut(fuse_req_t req, struct file *f);
 void log_file_fsync(fuse_req_t req, struct file *f);
 void log_file_release(fuse_req_t req, struct file *f);

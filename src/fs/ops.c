@@ -106,12 +106,11 @@ static bool is_owner(fuse_req_t req)
 	return uid == 0 || uid == mount_of(req)->uid;
 }
 
-/* Who wants to cut the file through an open one, like vim, is about to write all of it anew. */
 static void refuse_setattr(fuse_req_t req, const struct node *node, int to_set,
 			   const struct fuse_file_info *fi)
 {
 	if (to_set & FUSE_SET_ATTR_SIZE && fi && node && node_is_log(node->kind))
-		file_of(fi)->refused = true;
+		return log_file_refuse_cut(req, file_of(fi));
 	reply_error(req, -EPERM);
 }
 
@@ -212,7 +211,7 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 
 	/* The offset is what the kernel believes: appending is all there is. */
 	if (node_is_log(f->node->kind))
-		log_file_write(req, f, slice);
+		log_file_write(req, f, slice, fi->lock_owner);
 	else if (f->node->kind == NODE_CTL)
 		ctl_file_write(req, f, slice);
 	else
@@ -242,7 +241,7 @@ static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct file *f = file_of(fi);
 
 	if (node_is_log(f->node->kind))
-		log_file_flush(req, f);
+		log_file_flush(req, f, fi->lock_owner);
 	else
 		reply_error(req, 0);
 }

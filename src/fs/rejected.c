@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/utf8.h"
+
 void rejected_init(struct rejected *r)
 {
 	memset(r, 0, sizeof(*r));
@@ -20,13 +22,16 @@ void rejected_add(struct rejected *r, const struct rejection *j)
 	struct buf b = {0};
 	struct slice line = {j->line.data, min(j->line.len, (size_t)LIMIT_REJECTED_LINE)};
 
+	if (line.len < j->bytes)
+		line.len = utf8_whole(line.data, line.len);
+
 	buf_printf(&b, "{\"time\":%llu,\"error\":", (unsigned long long)j->time);
 	const char *name = strerrorname_np(j->error);
 	buf_add_json(&b, slice_of(name ? name : "?"));
 	buf_add_str(&b, ",\"reason\":");
 	buf_add_json(&b, slice_of(j->why));
 	buf_printf(&b, ",\"column\":%llu,\"pid\":%d,\"bytes\":%zu,\"line\":", (unsigned long long)j->column,
-		   (int)j->pid, j->line.len);
+		   (int)j->pid, j->bytes);
 	buf_add_json(&b, line);
 	buf_add_str(&b, "}\n");
 	if (b.failed)

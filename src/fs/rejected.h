@@ -20,9 +20,11 @@ struct rejection {
 	uint64_t time; /* seconds since 1970 */
 	int error;     /* positive errno, as the writer saw it */
 	const char *why;
-	uint64_t column;   /* 1 for the first byte */
-	pid_t pid;         /* who wrote it; 0: unknown */
-	struct slice line; /* what is kept of it: LIMIT_REJECTED_LINE bytes, not UTF-8 replaced */
+	uint64_t column; /* 1 for the first byte */
+	pid_t pid;       /* who wrote it; 0: unknown */
+	size_t bytes;    /* its length */
+	struct slice
+	    line; /* its beginning: LIMIT_REJECTED_LINE bytes are kept, what is not UTF-8 is replaced */
 };
 
 void rejected_init(struct rejected *r);

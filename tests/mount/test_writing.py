@@ -1,9 +1,15 @@
 """Every way of writing to events/app appends, line by line, and says what was wrong."""
 
+import base64
 import errno
 import os
+import subprocess
+import threading
+import time
 
 import pytest
+
+from harness import LIMIT
 
 A = b'{"type":"a","data":1,"ts":1}\n'
 B = b'{"type":"b","data":2,"ts":2}\n'
@@ -77,6 +83,7 @@ def test_the_log_saved_over_itself_is_refused(m):
     m.sh("head -n 1 edited >> mnt/events/app")
     m.sh("tail -n 1 edited > mnt/events/app")
     assert m.history() == A + B + A + C
+    # More of this is in test_saving.py.
 
 
 def test_history_cannot_be_changed(m):
@@ -151,6 +158,138 @@ def test_a_dup_keeps_the_line(m):
 def test_a_subshell_shares_the_line(m):
     m.sh("""{ printf '{"type":"a",'; (printf '"data":1,'); printf '"ts":1}\\n'; } >> mnt/events/app""")
     assert m.history() == A
+
+
+@pytest.mark.parametrize("shell", ["bash", "dash"])
+def test_one_line_by_several_programs(m, shell):
+    """Each but the shell has inherited the descriptor: their exits end no line, and are no error."""
+    data = os.urandom(3000)
+    (m.path / "f").write_bytes(data)
+    line = """printf '{"type":"f","data":"' && base64 -w0 f && printf '"}\\n'"""
+    m.sh(f"""{shell} -ec "( {line.replace('"', chr(92) + '"')} ) >> mnt/events/app" """)
+    m.sh(f"( {line} ) >> mnt/events/app")
+    m.sh(f"{{ env {line.replace('&& printf', '&& env printf')}; }} >> mnt/events/app")
+    for event in m.events():
+        assert base64.b64decode(event["data"]) == data
+    assert len(m.events()) == 3 and m.rejected() == []
+
+
+def test_who_has_inherited_a_part_is_told_nothing_the_opener_is(m):
+    fd = os.open(m.app, os.O_WRONLY | os.O_APPEND)
+    os.write(fd, A[:10])
+    child = subprocess.run(["sh", "-c", "printf '%s' 'x'"], stdout=fd)
+    assert child.returncode == 0
+    # cat closes its standard output at the end, and looks at the answer.
+    assert subprocess.run(["cat", "/dev/null"], stdout=fd).returncode == 0
+    assert m.rejected() == []
+    raises(errno.EINVAL, os.close, fd)
+    assert wait_rejected(m, 1)[0]["line"] == A[:10].decode() + "x"
+    assert m.history() == b""
+
+
+def test_a_thread_closes_what_another_has_opened(m):
+    fds = []
+    opener = threading.Thread(target=lambda: fds.append(os.open(m.app, os.O_WRONLY)))
+    opener.start()
+    opener.join()
+    os.write(fds[0], A[:10])
+    hold = threading.Event()
+    opener = threading.Thread(target=lambda: (fds.append(os.open(m.app, os.O_WRONLY)), hold.wait(30)))
+    opener.start()
+    while len(fds) < 2:
+        pass
+    os.write(fds[1], A[:10])
+    raises(errno.EINVAL, os.close, fds[1])
+    hold.set()
+    opener.join()
+    # Of a thread that is gone nobody knows whose it was; the part is kept in any case.
+    try:
+        os.close(fds[0])
+    except OSError as e:
+        assert e.errno == errno.EINVAL
+    assert [e["line"] for e in wait_rejected(m, 2)] == [A[:10].decode()] * 2
+
+
+def can_unshare():
+    return subprocess.run(["unshare", "--pid", "--fork", "true"], stderr=subprocess.DEVNULL).returncode == 0
+
+
+PARTS = """( printf '{"type":"f","data":"' && printf abc | base64 -w0 && printf '"}\\n' ) >> mnt/events/app"""
+HALF = "env printf half >> mnt/events/app"
+
+
+@pytest.mark.skipif(not can_unshare(), reason="no pid namespaces here")
+def test_writers_in_a_pid_namespace_below(m):
+    shell = ["unshare", "--pid", "--fork", "bash", "-c"]
+    assert subprocess.run(shell + [PARTS], cwd=m.path).returncode == 0
+    assert [e["data"] for e in m.events()] == ["YWJj"]
+    assert subprocess.run(shell + [HALF], cwd=m.path, stderr=subprocess.DEVNULL).returncode != 0
+    assert wait_rejected(m, 1)[0]["line"] == "half"
+
+
+@pytest.mark.skipif(not can_unshare(), reason="no pid namespaces here")
+def test_writers_in_a_pid_namespace_that_cannot_be_seen(new_mount):
+    """All of their ids are 0 then: here it is the daemon that is in one below."""
+    m = new_mount.prepare(reducers=[])
+    daemon = subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child", *m.command()])
+    try:
+        for _ in range(LIMIT * 100):
+            if os.path.ismount(m.mnt):
+                break
+            time.sleep(0.01)
+        m.sh(PARTS)
+        assert [e["data"] for e in m.events()] == ["YWJj"] and m.rejected() == []
+        assert m.sh(HALF, check=False).returncode != 0
+        (entry,) = wait_rejected(m, 1)
+        assert entry["line"] == "half" and entry["pid"] == 0
+        m.sh("fusermount3 -u mnt")
+        assert daemon.wait(LIMIT) == 0
+    finally:
+        m.detach()
+        daemon.kill()
+        daemon.wait()
+
+
+def test_a_bad_line_and_what_stands_behind_it_leave_a_trace(m):
+    """A program that takes a short count for a whole one loses a part: not without a word."""
+    fd = os.open(m.app, os.O_WRONLY)
+    assert os.write(fd, A + BAD + B + C) == len(A)
+    assert [e["line"] for e in m.rejected()] == [BAD.decode().rstrip("\n")]
+    assert os.write(fd, C) == len(C)
+    bad, behind = m.rejected()
+    assert behind["line"] == (B + C).decode() and behind["bytes"] == len(B + C)
+    assert "behind" in behind["reason"] and behind["pid"] == os.getpid()
+    os.close(fd)
+    assert m.history() == A + C
+    # Or nothing more comes: then the close says it.
+    fd = os.open(m.app, os.O_WRONLY)
+    assert os.write(fd, A + BAD + B) == len(A)
+    raises(errno.EINVAL, os.close, fd)
+    assert [e["line"] for e in wait_rejected(m, 4)[2:]] == [BAD.decode().rstrip("\n"), B.decode()]
+    assert m.history() == A + C + A
+
+
+@pytest.mark.parametrize("sync", ["close", "none"])
+def test_a_bad_line_leaves_a_trace_where_writes_do_not_wait(new_mount, sync):
+    m = new_mount(options=f"sync={sync}")
+    fd = os.open(m.app, os.O_WRONLY)
+    assert os.write(fd, A + BAD + B) == len(A)
+    assert os.write(fd, C) == len(C)
+    os.close(fd)
+    assert [e["line"] for e in m.rejected()] == [BAD.decode().rstrip("\n"), B.decode()]
+    assert m.history() == A + C
+
+
+def test_a_long_refused_line_is_measured_and_cut_between_characters(m):
+    for pad in range(3):
+        line = b'{"type":"a","data":"' + b"x" * pad + "\u20ac".encode() * 9000 + b'"'
+        fd = os.open(m.app, os.O_WRONLY)
+        os.write(fd, line[:5000])
+        raises(errno.EINVAL, os.write, fd, line[5000:] + b"\n")
+        os.close(fd)
+        entry = m.rejected()[-1]
+        assert entry["bytes"] == len(line)
+        assert entry["line"] == line[:4096].decode(errors="ignore")
 
 
 def test_short_count_then_errno(m):

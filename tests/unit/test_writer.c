@@ -6,7 +6,8 @@
 
 #define GOOD "{\"type\":\"a\",\"data\":1,\"ts\":7}"
 
-static struct writer_rules rules = {.max_line = 100, .now = 5};
+static struct guard_log beginning;
+static struct writer_rules rules = {.max_line = 100, .log = &beginning, .now = 5};
 static struct event ev;
 
 /* One write that is wholly accepted as far as it is good: what was stored, how much was taken, which error. */
@@ -17,10 +18,10 @@ static void feed(struct writer *w, const char *data, const char *want_stored, si
 
 	CHECK_INT(writer_feed(w, slice_of(data), &rules, &ev, &b), 0);
 	CHECK_MEM(b.lines.data, b.lines.len, want_stored, strlen(want_stored));
-	CHECK_INT(b.error, want_error);
+	CHECK_INT(b.bad.error, want_error);
 	CHECK_INT(b.given, want_given);
 	CHECK_INT(batch_written(&b, b.lines.len), want_given);
-	CHECK_INT(writer_settle(w, &b, b.given), 0);
+	CHECK_INT(writer_settle(w, &b, b.given), want_error ? 1 : 0);
 	batch_deinit(&b);
 }
 
@@ -58,10 +59,81 @@ static void bad_lines(void)
 	/* One that began in an earlier write. */
 	feed(&w, "ba", "", 2, 0);
 	CHECK_INT(writer_feed(&w, slice_of("d\n" GOOD "\n"), &rules, &ev, &b), 0);
-	CHECK_INT(b.error, -EINVAL);
+	CHECK_INT(b.bad.error, -EINVAL);
 	CHECK_INT(b.given, 0);
-	CHECK_MEM(b.bad.data, b.bad.len, "d", 1);
+	CHECK_MEM(b.bad.head.data, b.bad.head.len, "bad", 3);
+	CHECK_INT(b.bad.bytes, 3);
+	CHECK_MEM(b.behind.head.data, b.behind.head.len, GOOD "\n", strlen(GOOD) + 1);
+	CHECK_INT(writer_settle(&w, &b, 0), 1);
+	partial_is(&w, "");
 	batch_deinit(&b);
+	writer_deinit(&w);
+}
+
+/* What the next write is told, and what it leaves behind. */
+static void resume(struct writer *w, const char *data, int want_error, const char *want_left)
+{
+	struct refusal left;
+
+	CHECK_INT(writer_resume(w, slice_of(data), &left), want_error);
+	CHECK_MEM(left.head.data, left.head.len, want_left, strlen(want_left));
+	CHECK_INT(left.bytes, strlen(want_left));
+	CHECK_INT(left.error, *want_left ? -EINVAL : 0);
+	refusal_deinit(&left);
+}
+
+static void after_a_short_count(void)
+{
+	struct writer w = {0};
+	struct refusal left;
+
+	/* It comes again: told once, with what stands behind it. */
+	resume(&w, GOOD "\nbad\n" GOOD "\n", 0, "");
+	feed(&w, GOOD "\nbad\n" GOOD "\n", GOOD "\n", strlen(GOOD) + 1, -EINVAL);
+	resume(&w, "bad\n" GOOD "\n", -EINVAL, "");
+	resume(&w, "bad\n" GOOD "\n", 0, "");
+	/* Something else comes. */
+	feed(&w, GOOD "\nbad\n" GOOD "\nworse\n", GOOD "\n", strlen(GOOD) + 1, -EINVAL);
+	resume(&w, "bad", 0, GOOD "\nworse\n");
+	/* Nothing comes. A close says so, once. */
+	feed(&w, GOOD "\nbad\n" GOOD, GOOD "\n", strlen(GOOD) + 1, -EINVAL);
+	CHECK_INT(writer_owes(&w), -EINVAL);
+	CHECK_INT(writer_owes(&w), 0);
+	writer_end(&w, &left);
+	CHECK_MEM(left.head.data, left.head.len, GOOD, strlen(GOOD));
+	refusal_deinit(&left);
+	/* Told at once: nothing is owed. */
+	feed(&w, "bad\n" GOOD "\n", "", 0, -EINVAL);
+	CHECK_INT(writer_owes(&w), 0);
+	resume(&w, GOOD "\n", 0, "");
+	writer_deinit(&w);
+}
+
+/* Of requests that may be one write(2), the error of a later one is hidden. */
+static void hidden_by_the_kernel(void)
+{
+	static char long_part[LIMIT_WRITE], again[] = "nonsense\n" GOOD "\n";
+	struct writer_rules wide = {.max_line = 16u << 20, .log = &beginning, .now = 5};
+	struct writer w = {0};
+	struct refusal left;
+	struct batch b;
+
+	memset(long_part, 'x', sizeof(long_part));
+	struct slice first = {long_part, sizeof(long_part)};
+	CHECK_INT(writer_resume(&w, first, &left), 0);
+	CHECK_INT(writer_feed(&w, first, &wide, &ev, &b), 0);
+	CHECK_INT(writer_settle(&w, &b, b.given), 0);
+	batch_deinit(&b);
+	resume(&w, again, 0, "");
+	CHECK_INT(writer_feed(&w, slice_of(again), &wide, &ev, &b), 0);
+	CHECK_INT(b.bad.error, -EINVAL);
+	CHECK_INT(b.bad.bytes, sizeof(long_part) + strlen("nonsense"));
+	CHECK_INT(b.bad.head.len, LIMIT_REJECTED_LINE);
+	CHECK_INT(writer_settle(&w, &b, 0), 1);
+	batch_deinit(&b);
+	/* The rest is not a line of its own. */
+	resume(&w, again, -EINVAL, "");
+	resume(&w, GOOD "\n", 0, "");
 	writer_deinit(&w);
 }
 
@@ -99,7 +171,7 @@ static void long_lines(void)
 	feed(&w, line, "", 60, 0);
 	struct batch b;
 	CHECK_INT(writer_feed(&w, slice_of(line), &rules, &ev, &b), 0);
-	CHECK_INT(b.error, -EMSGSIZE);
+	CHECK_INT(b.bad.error, -EMSGSIZE);
 	CHECK_INT(b.given, 0);
 	batch_deinit(&b);
 	writer_deinit(&w);
@@ -107,19 +179,58 @@ static void long_lines(void)
 
 static void saving_the_log_over_itself(void)
 {
-	struct writer w = {.guarded = true};
-	struct writer_rules guarded = rules;
+	struct writer w = {.guard.state = GUARD_WATCH};
+	struct guard_log log = {0};
+	struct writer_rules guarded = {.max_line = 100, .log = &log, .now = 5};
+	struct refusal left;
 	struct batch b;
 
-	guarded.first = (struct first_line){strlen(GOOD), log_hash(slice_of(GOOD))};
-	CHECK_INT(writer_feed(&w, slice_of(GOOD "\n"), &guarded, &ev, &b), 0);
-	CHECK_INT(b.error, -EPERM);
-	batch_deinit(&b);
-	CHECK_INT(writer_feed(&w, slice_of("{\"type\":\"b\"}\n" GOOD "\n"), &guarded, &ev, &b), 0);
-	CHECK_INT(b.error, 0);
-	CHECK_INT(b.n, 2);
+	guard_log_add(&log, slice_of(GOOD));
+	guard_log_add(&log, slice_of("{\"type\":\"b\"}"));
+	/* Over two writes: the line's beginning has been taken, and goes. */
+	CHECK_INT(writer_feed(&w, slice_of("{\"type\":\"a\","), &guarded, &ev, &b), 0);
 	CHECK_INT(writer_settle(&w, &b, b.given), 0);
-	CHECK(!w.guarded);
+	batch_deinit(&b);
+	const char *rest = "\"data\":1,\"ts\":7}\n{\"type\":\"b\"}";
+	CHECK_INT(writer_feed(&w, slice_of(rest), &guarded, &ev, &b), 0);
+	CHECK_INT(b.bad.error, -EPERM);
+	CHECK_INT(b.given, 0);
+	CHECK_INT(b.lines.len, 0);
+	CHECK_MEM(b.bad.head.data, b.bad.head.len, GOOD, strlen(GOOD));
+	CHECK(strstr(b.bad.why.why, ">>"));
+	CHECK_INT(writer_settle(&w, &b, 0), 1);
+	partial_is(&w, "");
+	batch_deinit(&b);
+	/* From then on, whatever comes. */
+	CHECK_INT(writer_resume(&w, slice_of("{\"type\":\"c\"}\n"), &left), -EPERM);
+	refusal_deinit(&left);
+	writer_deinit(&w);
+
+	/* Only the first write is looked at. */
+	w = (struct writer){.guard.state = GUARD_WATCH};
+	CHECK_INT(writer_feed(&w, slice_of("{\"type\":\"c\"}\n"), &guarded, &ev, &b), 0);
+	CHECK_INT(writer_settle(&w, &b, b.given), 0);
+	batch_deinit(&b);
+	CHECK_INT(writer_feed(&w, slice_of(GOOD "\n{\"type\":\"b\"}\n"), &guarded, &ev, &b), 0);
+	CHECK_INT(b.bad.error, 0);
+	CHECK_INT(b.n, 2);
+	batch_deinit(&b);
+	writer_deinit(&w);
+}
+
+static void the_only_line_without_its_newline(void)
+{
+	struct writer w = {.guard.state = GUARD_WATCH};
+	struct guard_log log = {0};
+	struct writer_rules guarded = {.max_line = 100, .log = &log, .now = 5};
+	struct batch b;
+
+	guard_log_add(&log, slice_of(GOOD));
+	CHECK_INT(writer_feed(&w, slice_of(GOOD), &guarded, &ev, &b), 0);
+	CHECK_INT(writer_settle(&w, &b, b.given), 0);
+	batch_deinit(&b);
+	CHECK_INT(writer_finish(&w, &guarded, &ev, &b), 0);
+	CHECK_INT(b.bad.error, -EPERM);
 	batch_deinit(&b);
 	writer_deinit(&w);
 }
@@ -137,7 +248,8 @@ static void at_close(void)
 	buf_clear(&w.partial);
 	feed(&w, "{\"type\"", "", 7, 0);
 	CHECK_INT(writer_finish(&w, &rules, &ev, &b), 0);
-	CHECK_INT(b.error, -EINVAL);
+	CHECK_INT(b.bad.error, -EINVAL);
+	partial_is(&w, "{\"type\"");
 	batch_deinit(&b);
 	writer_deinit(&w);
 }
@@ -146,9 +258,12 @@ int main(void)
 {
 	lines_over_several_writes();
 	bad_lines();
+	after_a_short_count();
+	hidden_by_the_kernel();
 	partly_stored();
 	long_lines();
 	saving_the_log_over_itself();
+	the_only_line_without_its_newline();
 	at_close();
 	event_deinit(&ev);
 	return 0;

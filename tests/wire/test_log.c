@@ -40,7 +40,8 @@ static void appends(struct kernel *k)
 	CHECK_INT(kernel_write(k, app, other, "x\n", 2), -EINVAL);
 	kernel_release(k, app, other);
 	CHECK_INT(kernel_open(k, app, O_WRONLY | O_TRUNC, &fh), 0);
-	CHECK_INT(kernel_write(k, app, fh, A "\n", strlen(A) + 1), -EPERM);
+	CHECK_INT(kernel_write(k, app, fh, A "\n" B "\n", strlen(A B) + 2), -EPERM);
+	CHECK_INT(kernel_write(k, app, fh, "{\"type\":\"d\"}\n", 13), -EPERM);
 	kernel_release(k, app, fh);
 }
 
@@ -63,6 +64,61 @@ static void closes(struct kernel *k)
 	CHECK_INT(kernel_size(k, app), size + (int64_t)strlen(B) + 1);
 	char *text = kernel_cat(k, "rejected.jsonl", &error);
 	CHECK(text && strstr(text, "\"line\":\"{\\\"type\\\":\\\"half\"}\n"));
+	free(text);
+}
+
+/* A request of the process `pid` through its own table of descriptors. */
+static int flush_by(struct kernel *k, uint32_t pid, uint64_t app, uint64_t fh)
+{
+	struct fuse_flush_in in = {.fh = fh, .lock_owner = pid};
+
+	k->pid = pid;
+	struct reply *r = kernel_wait(k, kernel_send(k, FUSE_FLUSH, app, &in, sizeof(in), NULL, 0));
+	k->pid = (uint32_t)getpid();
+	int error = r->error;
+	free(r);
+	return error;
+}
+
+static void write_by(struct kernel *k, uint32_t pid, uint64_t app, uint64_t fh, const char *text)
+{
+	struct fuse_write_in in = {.fh = fh, .size = (uint32_t)strlen(text), .lock_owner = pid};
+
+	k->pid = pid;
+	struct reply *r =
+	    kernel_wait(k, kernel_send(k, FUSE_WRITE, app, &in, sizeof(in), text, strlen(text)));
+	k->pid = (uint32_t)getpid();
+	CHECK_INT(r->error, 0);
+	free(r);
+}
+
+/* One line by several programs. `opener` and `child` are process ids; 0 for both: in a namespace that can't be seen. */
+static void inherited(struct kernel *k, uint32_t opener, uint32_t child)
+{
+	uint64_t app = (uint64_t)kernel_lookup(k, "events/app"), fh;
+	int64_t size = kernel_size(k, app);
+	const uint64_t theirs = child + 7;
+
+	k->pid = opener;
+	CHECK_INT(kernel_open(k, app, O_WRONLY | O_APPEND, &fh), 0);
+	k->pid = (uint32_t)getpid();
+	write_by(k, opener, app, fh, "{\"type\":\"a\",");
+	struct fuse_write_in in = {.fh = fh, .size = 9, .lock_owner = theirs};
+	struct fuse_flush_in flush = {.fh = fh, .lock_owner = theirs};
+	k->pid = child;
+	free(kernel_wait(k, kernel_send(k, FUSE_WRITE, app, &in, sizeof(in), "\"data\":1,", 9)));
+	struct reply *r = kernel_wait(k, kernel_send(k, FUSE_FLUSH, app, &flush, sizeof(flush), NULL, 0));
+	CHECK_INT(r->error, 0);
+	free(r);
+	k->pid = (uint32_t)getpid();
+	CHECK_INT(flush_by(k, opener, app, fh), -EINVAL);
+	CHECK_INT(kernel_size(k, app), size);
+	write_by(k, opener, app, fh, "\"ts\":7}\n{\"rest");
+	CHECK_INT(kernel_size(k, app), size + (int64_t)strlen(A) + 1);
+	kernel_release(k, app, fh);
+	int error;
+	char *text = kernel_cat(k, "rejected.jsonl", &error);
+	CHECK(text && strstr(text, "\"line\":\"{\\\"rest\"}\n"));
 	free(text);
 }
 
@@ -134,6 +190,8 @@ static void all(enum sync_mode sync)
 	kernel_start(&k, &options, NULL);
 	appends(&k);
 	closes(&k);
+	inherited(&k, (uint32_t)getpid(), 1);
+	inherited(&k, 0, 0);
 	random_access(&k);
 	refused(&k);
 	close_during_write(&k);
