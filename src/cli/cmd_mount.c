@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <syslog.h>
 
@@ -33,6 +34,7 @@ static const char usage[] =
     "  -o rotate=SIZE|off       compress the log when it has grown to this, 64M by default\n"
     "  -o reduce_timeout=TIME   a reducer that takes longer for one event is cut off, 1s by default\n"
     "  -o reduce_memory=SIZE    memory of the process that runs the reducers, 2G by default\n"
+    "  -o data_umask=MASK       permissions that files in DATA are created without, 077 by default\n"
     "  -o allow_other,ro,…      as for every FUSE mount\n";
 
 /* What the life of one mounting needs. */
@@ -314,6 +316,16 @@ static int run_in_background(struct daemon *d)
 	return run(d);
 }
 
+/* What whoever starts a daemon has open, ignores or lets others read is no part of it: it may live for long after him. */
+static void leave_starter(const struct daemon *d)
+{
+	/* A lock would be kept, and a reader of a pipe would wait. */
+	(void)!close_range(STDERR_FILENO + 1, ~0u, 0);
+	/* Ignored, it would hide how a worker has ended. */
+	signal(SIGCHLD, SIG_DFL);
+	umask(d->args.options.data_umask);
+}
+
 static int mount_command(int argc, char **argv, bool helper)
 {
 	struct daemon d = {.ready_fd = -1};
@@ -329,6 +341,7 @@ static int mount_command(int argc, char **argv, bool helper)
 		fprintf(stderr, "eventfold: %s\n", diag.text);
 		r = 1;
 	} else if (!d.args.fake) {
+		leave_starter(&d);
 		r = d.args.foreground ? run(&d) : run_in_background(&d);
 	}
 	mount_args_deinit(&d.args);

@@ -59,6 +59,18 @@ static bool parse_duration(const char *text, unsigned *ret_ms)
 	return true;
 }
 
+/* "027": the permissions that files are created without. Their user's own stay. */
+static bool parse_umask(const char *text, mode_t *ret)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 8);
+
+	if (*text < '0' || *text > '7' || *end || value > 077)
+		return false;
+	*ret = (mode_t)value;
+	return true;
+}
+
 static bool parse_sync(const char *text, enum sync_mode *ret)
 {
 	static const char *const names[] = {"write", "close", "none"};
@@ -76,7 +88,7 @@ static bool parse_sync(const char *text, enum sync_mode *ret)
 static int parse_own(struct mount_options *o, const char *word, struct diag *diag)
 {
 	static const char *const keys[] = {
-	    "sync=", "max_line=", "rotate=", "reduce_timeout=", "reduce_memory="};
+	    "sync=", "max_line=", "rotate=", "reduce_timeout=", "reduce_memory=", "data_umask="};
 	size_t key = 0;
 	bool good = false;
 
@@ -108,6 +120,12 @@ static int parse_own(struct mount_options *o, const char *word, struct diag *dia
 		if (!parse_duration(value, &o->reduce_timeout_ms))
 			return diag_set(diag, -EINVAL,
 					"reduce_timeout=%s: a time is wanted, such as 500ms or 1s (0: none)",
+					value);
+		break;
+	case 5:
+		if (!parse_umask(value, &o->data_umask))
+			return diag_set(diag, -EINVAL,
+					"data_umask=%s: an octal number from 0 to 077 is wanted, such as 027",
 					value);
 		break;
 	default:
@@ -166,6 +184,7 @@ int mount_args_parse(struct mount_args *ret, int argc, char **argv, bool helper,
 		    .rotate = LIMIT_ROTATE,
 		    .reduce_timeout_ms = 1000,
 		    .reduce_memory = 2ull << 30,
+		    .data_umask = 077,
 		},
 	};
 	opterr = 0;

@@ -29,8 +29,9 @@ struct mount_options {
 	uint64_t rotate;            /* bytes; 0: never */
 	unsigned reduce_timeout_ms; /* 0: none */
 	uint64_t reduce_memory;     /* bytes; 0: no limit */
-	const char *worker_path;    /* see views_options */
-	bool quiet;                 /* in the background: standard output and error are let go of */
+	mode_t data_umask;       /* the process's, which files are created with; to be told in status.json */
+	const char *worker_path; /* see views_options */
+	bool quiet;              /* in the background: standard output and error are let go of */
 	/* One line for the daemon's log. Any thread. */
 	void (*report)(void *arg, const char *text);
 	/* The kernel's first request has been answered: the mount works. On the fuse thread. */

@@ -184,6 +184,9 @@ mode_t node_mode(enum node_kind kind)
 		return S_IFREG | 0644;
 	case NODE_CTL:
 		return S_IFREG | 0600;
+	case NODE_REJECTED:
+		/* What was not to be in the log: only who may write can have written it. */
+		return S_IFREG | 0400;
 	default:
 		return S_IFREG | 0444;
 	}

@@ -106,6 +106,12 @@ static bool is_owner(fuse_req_t req)
 	return uid == 0 || uid == mount_of(req)->uid;
 }
 
+/* The kernel does not check for us. `mask` as of access(2). */
+static bool may_others(const struct node *node, int mask)
+{
+	return ((int)node_mode(node->kind) & mask) == mask;
+}
+
 static void refuse_setattr(fuse_req_t req, const struct node *node, int to_set,
 			   const struct fuse_file_info *fi)
 {
@@ -161,7 +167,8 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 	if (!node)
 		return reply_error(req, -ESTALE);
-	if ((fi->flags & O_ACCMODE) != O_RDONLY && !is_owner(req))
+	/* Whether a file is written to at all is its own affair. */
+	if (!is_owner(req) && ((fi->flags & O_ACCMODE) != O_RDONLY || !may_others(node, R_OK)))
 		return reply_error(req, -EACCES);
 	/* What the log holds matters when it is read. */
 	bool waits = node_tells_head(node->kind) && !node_is_log(node->kind) &&
@@ -223,17 +230,14 @@ static void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, s
 	follower_poll(req, file_of(fi), ph);
 }
 
-/* The kernel does not check for us: modes are the same for all, but for who may write. */
 static void op_access(fuse_req_t req, fuse_ino_t ino, int mask)
 {
 	struct node *node = node_of(req, ino);
 
 	if (!node)
 		return reply_error(req, -ESTALE);
-	mode_t mode = node_mode(node->kind);
-	bool refused = (mask & W_OK && (!(mode & 0200) || !is_owner(req))) ||
-		       (mask & X_OK && !(mode & 0111)) || (mask & R_OK && !(mode & 0444) && !is_owner(req));
-	reply_error(req, refused ? -EACCES : 0);
+	bool may = is_owner(req) ? ((int)node_mode(node->kind) >> 6 & mask) == mask : may_others(node, mask);
+	reply_error(req, may ? 0 : -EACCES);
 }
 
 static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

@@ -59,6 +59,8 @@ static void add_options(struct buf *b, const struct mount_options *o)
 		add_str(b, "rotate", "off");
 	add_u64(b, "reduce_timeout_ms", o->reduce_timeout_ms);
 	add_u64(b, "reduce_memory", o->reduce_memory);
+	add_key(b, "data_umask");
+	buf_printf(b, "\"%03o\"", (unsigned)o->data_umask);
 	buf_add_char(b, '}');
 }
 
