@@ -148,13 +148,22 @@ static int read_file(int dirfd, const char *name, struct buf *ret)
 
 static void check_state(struct verify *v, const char *name, const char *view, const struct snapshot *s)
 {
+	auto_buf struct buf missing = {0};
 	struct diag diag = {0};
 
 	switch (verify_view(v->log.data_fd, view, s, &diag)) {
 	case VERIFY_SAME:
+		if (s->holes.n > 0) {
+			holes_explain(&s->holes, &missing);
+			note(v, "views/%s: %.*s", name, (int)missing.len, missing.data ? missing.data : "");
+		}
 		break;
 	case VERIFY_DIFFERS:
-		finding(v, "views/%s: its state is not what a fold from scratch gives", name);
+		if (s->holes.n > 0)
+			note(v, "views/%s: made while the log was damaged; the next mount folds it anew",
+			     name);
+		else
+			finding(v, "views/%s: its state is not what a fold from scratch gives", name);
 		break;
 	case VERIFY_OTHER:
 		note(v, "views/%s: not compared: %s", name, diag.text);

@@ -13,9 +13,10 @@
 #include "store/eventlog.h"
 
 /* Exit statuses of the folding process. */
-enum { SAME, DIFFERS, BROKEN, UNREADABLE };
+enum { SAME, DIFFERS, BROKEN, UNREADABLE, DAMAGED };
 
-static int fold_up_to(struct view *view, struct reader *reader, uint64_t end, struct progress *progress)
+static int fold_up_to(struct view *view, struct reader *reader, uint64_t end, struct progress *progress,
+		      bool *ret_damaged)
 {
 	struct view *views[] = {view};
 	struct log_pos pos = {0};
@@ -31,7 +32,8 @@ static int fold_up_to(struct view *view, struct reader *reader, uint64_t end, st
 	do {
 		block.len = 0;
 		r = cursor_fill(&cursor, end, &block, &damage);
-		if (r == 0) {
+		*ret_damaged |= r > 0;
+		if (r == 0 && block.len > 0) {
 			fold_block(&fold, views, 1, &cursor.pos, block);
 			progress_add(progress, block.len);
 		}
@@ -49,18 +51,19 @@ static int compare(struct reader *reader, struct definition *def, const char *na
 	struct fold_mark mark = {0};
 	struct reducer *reducer;
 	struct view view;
+	bool damaged = false;
 	int result = BROKEN;
 
 	if (reducer_load(&reducer, def->kind, def->fd, NULL) < 0)
 		return BROKEN;
 	view_init(&view, 1, reducer, &start);
 	progress_begin(&progress, name, s->pos.off);
-	int r = fold_up_to(&view, reader, s->pos.off, &progress);
+	int r = fold_up_to(&view, reader, s->pos.off, &progress, &damaged);
 	progress_clear(&progress);
 	if (r < 0)
 		result = UNREADABLE;
 	else if (!view.error && view_write(&view, &mark, &state) == 0)
-		result = slice_eq(buf_slice(&state), s->state) ? SAME : DIFFERS;
+		result = slice_eq(buf_slice(&state), s->state) ? SAME : damaged ? DAMAGED : DIFFERS;
 	view_deinit(&view);
 	return result;
 }
@@ -96,6 +99,9 @@ static enum verify_result judge(int status, struct diag *diag)
 		return VERIFY_SAME;
 	case DIFFERS:
 		return VERIFY_DIFFERS;
+	case DAMAGED:
+		diag_set(diag, 0, "the log before it is damaged");
+		return VERIFY_OTHER;
 	case BROKEN:
 		diag_set(diag, 0, "its reducer is broken");
 		return VERIFY_OTHER;

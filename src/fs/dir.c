@@ -46,7 +46,7 @@ static void lookup_view(struct mount *m, fuse_req_t req, enum node_kind kind, st
 	memcpy(view_name, view.data, view.len);
 	views_refresh(m->views);
 	int r = views_status(m->views, view_name, &status);
-	if (r == 0 && kind == NODE_VIEW_ERROR && !status.broken)
+	if (r == 0 && kind == NODE_VIEW_ERROR && !status.why.text[0])
 		r = -ENOENT;
 	if (r < 0)
 		return reply_error(req, r);
@@ -137,7 +137,7 @@ static int add_view(struct file *f, fuse_req_t req, const struct view_status *st
 
 	for (enum node_kind kind = NODE_VIEW_JSON; r == 0 && kind < NODE_VIEW_END; kind++) {
 		char name[sizeof(status->name) + 16];
-		if (kind == NODE_VIEW_ERROR && !status->broken)
+		if (kind == NODE_VIEW_ERROR && !status->why.text[0])
 			continue;
 		snprintf(name, sizeof(name), "%s%s", status->name, node_suffix(kind));
 		r = add_entry(f, req, name, node_ino(kind, slice_of(status->name)), node_mode(kind));

@@ -109,7 +109,12 @@ static void add_view(struct buf *b, const struct view_status *v, uint64_t head, 
 	else
 		buf_add_str(b, "null");
 	add_u64(b, "snapshot_offset", v->snapshot_off);
-	add_str(b, "error", v->broken ? v->why.text : NULL);
+	add_bool(b, "broken", v->broken);
+	add_str(b, "error", v->why.text[0] ? v->why.text : NULL);
+	add_key(b, "missing");
+	holes_write_count(&v->holes, b);
+	add_key(b, "holes");
+	holes_write_list(&v->holes, b);
 	buf_add_char(b, '}');
 }
 

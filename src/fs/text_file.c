@@ -166,7 +166,7 @@ static int make_error(struct mount *m, const char *view, struct buf *b)
 	int r = views_status(m->views, view, &status);
 	if (r < 0)
 		return r;
-	if (!status.broken)
+	if (!status.why.text[0])
 		return -ENOENT;
 	buf_add_str(b, status.why.text);
 	buf_add_char(b, '\n');

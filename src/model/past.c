@@ -29,6 +29,8 @@ struct past {
 	struct disk *disk;
 	int views_fd;
 	struct worker_limits limits;
+	void (*report)(void *arg, const char *text);
+	void *report_arg;
 	pthread_t thread;
 	int stop_fd; /* an eventfd: what is being worked on is to be given up */
 
@@ -42,6 +44,7 @@ struct past {
 	struct reader *reader;
 	uint64_t generation, active_begin;
 	struct past_cache cache;
+	struct diag told; /* what was reported last */
 };
 
 static int refresh(struct past *p)
@@ -58,7 +61,8 @@ static int refresh(struct past *p)
 	return p->reader ? reader_update(p->reader, &files) : reader_new(&p->reader, p->disk, &files);
 }
 
-static int seek(struct past *p, uint64_t seq, struct log_pos *ret)
+/* -EBADMSG, here and below: damage is in the way; why is in the diag. */
+static int seek(struct past *p, uint64_t seq, struct log_pos *ret, struct diag *why)
 {
 	uint64_t head = eventlog_head(p->log).off;
 
@@ -66,7 +70,9 @@ static int seek(struct past *p, uint64_t seq, struct log_pos *ret)
 	int r = refresh(p);
 	if (r == 0 && seq > 0)
 		r = reader_seek_seq(p->reader, seq, head, ret);
-	return r > 0 ? -ENOENT : r == -EBADMSG ? -EIO : r;
+	if (r == -EBADMSG)
+		diag_set(why, r, "the log is damaged around event %llu", (unsigned long long)seq);
+	return r > 0 ? -ENOENT : r;
 }
 
 /* A cached state as a snapshot, which is what a worker begins with: a file, or an error. */
@@ -116,7 +122,7 @@ static int base_on_disk(struct past *p, const char *view, uint64_t reducer, uint
 	snapshot_file_name(view, name);
 	auto_close int fd = openat(p->views_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0 || read_text(fd, &text) != 0 || snapshot_parse(buf_slice(&text), &s, NULL) != 0 ||
-	    s.reducer != reducer || s.pos.seq > seq || s.incomplete)
+	    s.reducer != reducer || s.pos.seq > seq || s.holes.unreadable)
 		return -1;
 	*ret = s.pos;
 	return take_fd(&fd);
@@ -152,26 +158,25 @@ static uint64_t stop_on_the_way(uint64_t from, uint64_t to)
 }
 
 static int travel(struct past *p, const struct request *q, const struct definition *def,
-		  const struct log_pos *to, struct rendering **ret)
+		  const struct log_pos *to, struct rendering **ret, struct diag *why)
 {
 	struct past_run run = {.stop_fd = p->stop_fd};
 	struct log_pos from, between;
-	struct diag why = {0};
 
 	auto_close int base = find_base(p, q, def, &from);
-	int r = past_run_begin(&run, &p->limits, p->log, def, base, from.off, &why);
+	int r = past_run_begin(&run, &p->limits, p->log, def, base, from.off, why);
 	if (r < 0)
 		return r;
 	uint64_t stop = stop_on_the_way(from.seq, to->seq);
-	if (stop && seek(p, stop, &between) == 0) {
+	if (stop && seek(p, stop, &between, NULL) == 0) {
 		struct rendering *kept = NULL;
-		r = past_run_to(&run, &between, &kept, &why);
+		r = past_run_to(&run, &between, &kept, why);
 		if (r == 0)
 			past_cache_add(&p->cache, def->identity, kept);
 		rendering_unref(kept);
 	}
 	if (r == 0)
-		r = past_run_to(&run, to, ret, &why);
+		r = past_run_to(&run, to, ret, why);
 	if (r == 0)
 		past_cache_add(&p->cache, def->identity, *ret);
 	past_run_end(&run);
@@ -179,7 +184,7 @@ static int travel(struct past *p, const struct request *q, const struct definiti
 }
 
 static int find_state(struct past *p, const struct request *q, const struct log_pos *to,
-		      struct rendering **ret)
+		      struct rendering **ret, struct diag *why)
 {
 	struct definition *def;
 
@@ -192,18 +197,35 @@ static int find_state(struct past *p, const struct request *q, const struct log_
 	else if (cached && cached->pos.seq == q->seq)
 		*ret = rendering_ref(cached);
 	else
-		r = travel(p, q, def, to, ret);
+		r = travel(p, q, def, to, ret, why);
 	definition_unref(def);
 	return r;
+}
+
+/* For the daemon's log, once and not with each look. */
+static void tell(struct past *p, const struct request *q, const struct diag *why)
+{
+	struct diag text;
+
+	diag_set(&text, 0, "the past of the view %s behind %llu events can't be told: %s", q->view,
+		 (unsigned long long)q->seq, why->text);
+	if (strcmp(text.text, p->told.text) != 0 && p->report)
+		p->report(p->report_arg, text.text);
+	p->told = text;
 }
 
 static struct views_answer work(struct past *p, const struct request *q)
 {
 	struct views_answer a = {0};
+	struct diag why = {0};
 
-	a.error = seek(p, q->seq, &a.pos);
+	a.error = seek(p, q->seq, &a.pos, &why);
 	if (a.error == 0)
-		a.error = find_state(p, q, &a.pos, &a.rendering);
+		a.error = find_state(p, q, &a.pos, &a.rendering, &why);
+	if (a.error == -EBADMSG) {
+		tell(p, q, &why);
+		a.error = -EIO;
+	}
 	return a;
 }
 
@@ -261,6 +283,8 @@ int past_start(struct past **ret, struct views *views, struct eventlog *log, str
 	    .timeout_ms = options->reduce_timeout_ms,
 	    .quiet = options->quiet,
 	};
+	p->report = options->report;
+	p->report_arg = options->arg;
 	p->last = &p->first;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->wake, NULL);

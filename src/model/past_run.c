@@ -31,11 +31,25 @@ int past_run_begin(struct past_run *run, const struct worker_limits *limits, str
 	return 0;
 }
 
+static int explain(const struct holes *holes, struct diag *diag)
+{
+	auto_buf struct buf text = {0};
+
+	holes_explain(holes, &text);
+	return diag_set(diag, -EBADMSG, "%.*s", (int)text.len, text.data ? text.data : "");
+}
+
 /* One message; 1: it is not what is waited for. */
 static int handle(struct packet *p, const struct log_pos *pos, struct rendering **ret, struct diag *diag)
 {
 	const struct message *m = &p->message;
 
+	/* A state of the past is told as a fact, with nothing beside it that could say what it lacks. */
+	if (m->type == MSG_HOLES && p->text.len == sizeof(struct holes) &&
+	    ((const struct holes *)p->text.data)->unreadable)
+		return explain((const struct holes *)p->text.data, diag);
+	if (m->type == MSG_STALLED)
+		return diag_set(diag, -EIO, "%.*s", (int)min(p->text.len, (size_t)400), p->text.data);
 	if (m->type == MSG_BROKEN)
 		return diag_set(diag, -EIO, "event %llu: %.*s", (unsigned long long)m->seq,
 				(int)min(p->text.len, (size_t)400), p->text.data);

@@ -20,6 +20,7 @@ void slot_write(struct slot *s, const struct slot_value *v)
 	atomic_store_explicit(&s->version, v->version, memory_order_release);
 	atomic_store_explicit(&s->folded, v->folded, memory_order_release);
 	atomic_store_explicit(&s->rate, v->rate, memory_order_release);
+	atomic_store_explicit(&s->holes, v->holes, memory_order_release);
 	atomic_store_explicit(&s->turn, turn + 1, memory_order_release);
 }
 
@@ -34,6 +35,7 @@ bool slot_read(struct slot *s, struct slot_value *ret)
 		ret->version = atomic_load_explicit(&s->version, memory_order_acquire);
 		ret->folded = atomic_load_explicit(&s->folded, memory_order_acquire);
 		ret->rate = atomic_load_explicit(&s->rate, memory_order_acquire);
+		ret->holes = atomic_load_explicit(&s->holes, memory_order_acquire);
 		if ((turn & 1) == 0 && atomic_load_explicit(&s->turn, memory_order_acquire) == turn)
 			return true;
 	}

@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "model/fold.h"
+#include "model/holes.h"
 #include "store/log.h"
 
 #define PROTO_INLINE                                                                                         \
@@ -38,9 +39,12 @@ enum message_type {
 	MSG_RENDERED, /* the same and its rendering, with a newline: the text, or a memfd with `size` bytes */
 	MSG_CHANGED,  /* look at the slots */
 	MSG_BROKEN,   /* view, seq and off (0: on no event), text: why */
-	MSG_ADDED,    /* view, pos: it goes on from there, its snapshot's place or the start */
+	MSG_ADDED, /* view, pos: it goes on from there, its snapshot's place or the start; the rest as for MSG_HOLES */
 	MSG_LAGS, /* view: it has no snapshot that will do, or is too far behind; the worker does not have it */
 	MSG_REPORT, /* text for the daemon's log */
+	MSG_HOLES,  /* view, size: which change of its holes this is, as in its slot; text: struct holes */
+	MSG_STALLED, /* view, off, text: why. The log could not be read for a while; the worker goes on trying, */
+	MSG_RESUMED, /* view: until this */
 };
 
 enum message_flags {
@@ -50,7 +54,6 @@ enum message_flags {
 	MSG_MUST_RESTORE = 8, /* ADD: not from the start */
 	MSG_TRUSTED = 16,     /* ADD: the snapshot comes from another worker, not from the disk */
 	MSG_APART = 32,       /* HELLO: others have to go first */
-	MSG_INCOMPLETE = 64,  /* AT, RENDERED: a part of history could not be read */
 };
 
 struct message {
@@ -76,13 +79,14 @@ struct slot {
 	_Atomic uint64_t version;
 	_Atomic uint64_t folded; /* events, by this worker */
 	_Atomic uint64_t rate;
-	uint64_t padding;
+	_Atomic uint64_t
+	    holes; /* so often its holes have changed: the daemon has to know of that before it believes the rest */
 };
 
 struct slot_value {
 	uint32_t view;
 	struct log_pos pos;
-	uint64_t version, folded, rate;
+	uint64_t version, folded, rate, holes;
 };
 
 void slot_write(struct slot *s, const struct slot_value *value);

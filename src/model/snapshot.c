@@ -33,8 +33,10 @@ int snapshot_write(const struct snapshot *s, struct buf *out)
 	buf_printf(out, ",\"position\":%llu,\"events\":%llu", (unsigned long long)s->pos.off,
 		   (unsigned long long)s->pos.seq);
 	add_hash(out, ",\"checksum\":\"", s->checksum);
-	if (s->incomplete)
-		buf_add_str(out, ",\"incomplete\":true");
+	if (s->holes.n > 0) {
+		buf_add_str(out, ",\"incomplete\":true,\"missing\":");
+		holes_write(&s->holes, out);
+	}
 	buf_add_char(out, '}');
 	if (!out->failed)
 		add_hash(out, SUM_KEY, log_hash((struct slice){out->data + begin, out->len - begin}));
@@ -133,12 +135,12 @@ int snapshot_parse(struct slice text, struct snapshot *ret, struct diag *diag)
 	struct members m = find_members(text);
 	if (!get_number(m.eventfold, "/version", &version) || version != 1)
 		return diag_set(diag, 1, "it was written by another version of this program");
-	struct slice incomplete;
-	*ret = (struct snapshot){
-	    .state = m.state,
-	    .incomplete =
-		json_find(m.eventfold, "/incomplete", &incomplete) && slice_eq(incomplete, SLICE("true")),
-	};
+	*ret = (struct snapshot){.state = m.state};
+	struct slice incomplete, missing;
+	/* An earlier version did not say what is missing. */
+	if (json_find(m.eventfold, "/incomplete", &incomplete) &&
+	    !(json_find(m.eventfold, "/missing", &missing) && holes_read(missing, &ret->holes)))
+		return diag_set(diag, 1, "a part of the log could not be read when it was made");
 	if (!m.state.data || !json_to_uint64(m.offset, &ret->offset) ||
 	    !get_number(m.eventfold, "/position", &ret->pos.off) ||
 	    !get_number(m.eventfold, "/events", &ret->pos.seq) ||

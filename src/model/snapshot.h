@@ -4,13 +4,14 @@
  *      "checksum":"16 hex"},"sum":"16 hex"}\n
  *
  * state, offset (into app.jsonl) and hash (of the last folded line) are the crate's. `reducer` identifies the reducer's content,
- * `position` and `events` are the place in the whole history, a last "incomplete":true says that part of it could not be read,
+ * `position` and `events` are the place in the whole history, "incomplete":true and "missing" (holes.h) say that part of it was damaged when it was folded,
  * `checksum` is xxh64 over app.jsonl up to `offset`, and `sum`
  * xxh64 over all bytes of the file before `,"sum"`. */
 #pragma once
 
 #include "base/buf.h"
 #include "base/diag.h"
+#include "model/holes.h"
 #include "store/disk.h"
 #include "store/log.h"
 #include "store/reader.h"
@@ -20,7 +21,7 @@ struct snapshot {
 	uint64_t offset;    /* into the active log */
 	uint64_t checksum;  /* over the active log up to there */
 	uint64_t reducer;   /* identity: xxh64 of the reducer's kind and content */
-	bool incomplete;    /* a part of history could not be read when it was folded */
+	struct holes holes; /* what of history was damaged when it was folded */
 	struct slice state; /* points into the text it was parsed from */
 };
 

@@ -99,6 +99,7 @@ void entry_break(struct views *v, struct entry *e, const char *why)
 {
 	entry_detach(v, e);
 	e->broken = true;
+	e->stalled = false;
 	e->added = true;
 	e->saving = SAVE_NONE;
 	diag_set(&e->why, 0, "%s", why);
@@ -125,7 +126,8 @@ void entry_renew(struct views *v, struct entry *e, struct definition *def, bool 
 	e->apart = v->started; /* at the start the main worker takes what has a snapshot */
 	e->proven = e->settled = false;
 	e->suspicions = 0;
-	e->broken = false;
+	e->broken = e->stalled = false;
+	e->holes = (struct holes){0};
 	e->added = true;
 	if (e->def->why.text[0])
 		entry_break(v, e, e->def->why.text);
@@ -257,6 +259,18 @@ void views_head_moved(struct views *v)
 	}
 }
 
+static void explain(const struct entry *e, struct diag *ret)
+{
+	auto_buf struct buf text = {0};
+
+	if (e->broken || e->stalled) {
+		*ret = e->why;
+	} else if (e->holes.n > 0) {
+		holes_explain(&e->holes, &text);
+		diag_set(ret, 0, "%.*s", (int)text.len, text.data ? text.data : "");
+	}
+}
+
 static void fill_status(const struct entry *e, struct view_status *ret)
 {
 	*ret = (struct view_status){
@@ -264,7 +278,8 @@ static void fill_status(const struct entry *e, struct view_status *ret)
 	    .pos = e->pos,
 	    .version = e->version,
 	    .apart = !e->broken && e->apart,
-	    .broken = e->broken,
+	    .broken = e->broken || e->stalled,
+	    .holes = e->holes,
 	    .folded = e->folded_before + e->folded,
 	    .rate = e->rate,
 	    .state_bytes = e->state_bytes,
@@ -273,8 +288,7 @@ static void fill_status(const struct entry *e, struct view_status *ret)
 	};
 	memcpy(ret->name, e->name, sizeof(ret->name));
 	memcpy(ret->file, e->def->file, sizeof(ret->file));
-	if (e->broken)
-		ret->why = e->why;
+	explain(e, &ret->why);
 }
 
 int views_status(struct views *v, const char *name, struct view_status *ret)
@@ -340,6 +354,8 @@ int views_rebuild(struct views *v, const char *name)
 		entry_renew(v, e, NULL, true);
 	}
 	pthread_mutex_unlock(&v->lock);
+	/* Whoever rebuilds may have restored the log. */
+	eventlog_look_again(v->log);
 	views_kick(v);
 	return any ? 0 : -ENOENT;
 }

@@ -9,6 +9,7 @@
 
 #include "base/diag.h"
 #include "base/limits.h"
+#include "model/holes.h"
 #include "store/eventlog.h"
 
 struct views;
@@ -65,10 +66,12 @@ struct view_status {
 	char file[LIMIT_NAME + 8]; /* in DATA/reducers */
 	struct log_pos pos;        /* as last heard of */
 	uint64_t version;
-	bool apart; /* it is being rebuilt: not with the others yet */
-	bool broken;
+	bool apart;  /* it is being rebuilt: not with the others yet */
+	bool broken; /* it can't be read */
 	struct diag
-	    why; /* one line, for NAME.error: names the event's number and offset where there is one */
+	    why; /* one line, for NAME.error: names the event's number and offset where there is one. Also of a view that can be
+		  * read, but lacks events; else empty */
+	struct holes holes;     /* what it lacks */
 	uint64_t folded;        /* events folded since the mount */
 	uint64_t rate;          /* events a second of the last long fold; 0: none yet */
 	uint64_t state_bytes;   /* of the last rendering */

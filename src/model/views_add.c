@@ -100,6 +100,7 @@ static void note_added(struct views *v, struct worker_handle *h, const struct ad
 		e->worker = worker_handle_ref(h);
 		e->slot = a->m.slot;
 		e->snapshot_off = e->snapshot_time = 0;
+		e->holes_turn = 0;
 		e->resend = true;
 	} else {
 		views_forget(v, (struct gone){worker_handle_ref(h), a->m.view, a->m.slot, -1});

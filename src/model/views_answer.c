@@ -18,6 +18,9 @@ void entry_sync(struct entry *e)
 
 	if (!e->worker || !slot_read(&e->worker->shared->slots[e->slot], &value) || value.view != e->id)
 		return;
+	/* It has come past a hole: first the message that says so. */
+	if (value.holes != e->holes_turn)
+		return;
 	note(e, &value.pos, value.version);
 	e->folded = value.folded;
 	e->rate = value.rate;
@@ -120,10 +123,10 @@ static bool enter(struct views *v, const char *name, struct waiter *w, struct wo
 {
 	struct entry *e = views_find(v, name);
 
-	w->answer = (struct views_answer){.error = v->stopping ? -ESHUTDOWN
-						   : !e        ? -ENOENT
-						   : e->broken ? -EIO
-							       : 0};
+	w->answer = (struct views_answer){.error = v->stopping               ? -ESHUTDOWN
+						   : !e                      ? -ENOENT
+						   : e->broken || e->stalled ? -EIO
+									     : 0};
 	if (w->answer.error < 0)
 		return true;
 	entry_sync(e);
@@ -284,8 +287,55 @@ static void handle_changed(struct views *v, struct worker_handle *h)
 	pthread_mutex_unlock(&v->lock);
 }
 
+/* Under the lock: what the message says of the view's holes. Believes nothing that could hurt. */
+static void take_holes(struct entry *e, const struct packet *p)
+{
+	struct holes holes = {0};
+
+	if (p->text.len == sizeof(holes))
+		memcpy(&holes, p->text.data, sizeof(holes));
+	e->added |= (e->holes.n > 0) != (holes.n > 0) || e->holes.events != holes.events;
+	e->holes = holes;
+	e->holes_turn = p->message.size;
+}
+
+static void handle_holes(struct views *v, struct worker_handle *h, const struct packet *p)
+{
+	pthread_mutex_lock(&v->lock);
+	struct entry *e = views_find_id(v, p->message.view);
+	if (e && e->worker == h && !e->broken) {
+		take_holes(e, p);
+		entry_sync(e);
+		entry_answer(v, e);
+	}
+	pthread_mutex_unlock(&v->lock);
+}
+
+/* The log can't be read now, or can again: whoever waits for the view is not to wait for that. */
+static void handle_stalled(struct views *v, struct worker_handle *h, const struct packet *p, bool stalled)
+{
+	char name[LIMIT_NAME + 1];
+
+	pthread_mutex_lock(&v->lock);
+	struct entry *e = views_find_id(v, p->message.view);
+	bool known = e && e->worker == h && !e->broken && e->stalled != stalled;
+	if (known) {
+		memcpy(name, e->name, sizeof(name));
+		e->stalled = stalled;
+		e->added = true;
+		diag_set(&e->why, 0, "%.*s", (int)min(p->text.len, (size_t)400), p->text.data);
+		if (stalled)
+			entry_fail(v, e, -EIO);
+	}
+	pthread_mutex_unlock(&v->lock);
+	if (known && stalled)
+		views_report(v, "the view %s: %.*s", name, (int)min(p->text.len, (size_t)400), p->text.data);
+	else if (known)
+		views_report(v, "the view %s goes on: the log can be read again", name);
+}
+
 /* The heir has the state: from now on it is the view's worker. */
-static void inherit(struct views *v, struct entry *e)
+static void inherit(struct views *v, struct entry *e, const struct packet *p)
 {
 	entry_sync(e);
 	e->folded_before += e->folded;
@@ -298,16 +348,21 @@ static void inherit(struct views *v, struct entry *e)
 	if (e->saving == SAVE_ASKED)
 		e->saving = SAVE_NONE;
 	e->resend = true;
+	e->stalled = false;
+	take_holes(e, p);
 	entry_sync(e);
 }
 
-static void handle_added(struct views *v, struct worker_handle *h, const struct message *m)
+static void handle_added(struct views *v, struct worker_handle *h, const struct packet *p)
 {
+	const struct message *m = &p->message;
+
 	pthread_mutex_lock(&v->lock);
 	struct entry *e = views_find_id(v, m->view);
 	if (e && e->heir == h) {
-		inherit(v, e);
+		inherit(v, e, p);
 	} else if (e && e->worker == h) {
+		take_holes(e, p);
 		e->proven |= h == v->workers[MAIN];
 		if (m->pos.off > 0) {
 			e->snapshot_off = m->pos.off;
@@ -344,9 +399,14 @@ void views_handle(struct views *v, struct worker_handle *h, struct packet *p)
 	case MSG_BROKEN:
 		return handle_broken(v, h, p);
 	case MSG_ADDED:
-		return handle_added(v, h, &p->message);
+		return handle_added(v, h, p);
 	case MSG_LAGS:
 		return handle_lags(v, h, &p->message);
+	case MSG_HOLES:
+		return handle_holes(v, h, p);
+	case MSG_STALLED:
+	case MSG_RESUMED:
+		return handle_stalled(v, h, p, p->message.type == MSG_STALLED);
 	case MSG_REPORT:
 		return views_report(v, "%.*s", (int)min(p->text.len, (size_t)700), p->text.data);
 	default:

@@ -35,6 +35,7 @@ static void leave(struct views *v, struct entry *e)
 		e->saving = SAVE_NONE;
 	entry_keep(v, e);
 	e->deaths++;
+	e->stalled = false;
 	worker_handle_unref(take_ptr(e->worker));
 }
 

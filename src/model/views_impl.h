@@ -27,8 +27,11 @@ struct entry {
 	struct definition *def;
 	uint32_t id; /* of this life of the view: another definition or a rebuild begins another one */
 	bool broken;
+	bool stalled; /* its worker can't read the log, and goes on trying */
 	struct diag why;
-	bool added; /* somebody has to be told of it: a change */
+	struct holes holes;  /* what its state lacks, */
+	uint64_t holes_turn; /* as of this change of them */
+	bool added;          /* somebody has to be told of it: a change */
 
 	struct worker_handle *worker; /* that has it; NULL: none yet */
 	uint32_t slot;
@@ -85,7 +88,7 @@ struct save_job {
 	uint64_t version;
 	unsigned deaths;
 	uint64_t offset, checksum;
-	bool incomplete;
+	struct holes holes;
 	bool save;     /* on the disk */
 	bool handover; /* for the main worker */
 };

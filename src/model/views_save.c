@@ -71,7 +71,7 @@ void views_save(struct views *v, struct entry *e, const struct message *m)
 	    .deaths = e->deaths,
 	    .offset = m->offset,
 	    .checksum = m->checksum,
-	    .incomplete = m->flags & MSG_INCOMPLETE,
+	    .holes = holes_before(&e->holes, m->pos.off),
 	    .save = save,
 	    .handover = handover,
 	};
@@ -149,7 +149,7 @@ static void save(struct views *v, struct save_job *job)
 	    .offset = job->offset,
 	    .checksum = job->checksum,
 	    .reducer = job->identity,
-	    .incomplete = job->incomplete,
+	    .holes = job->holes,
 	    .state = {json.data, json.len - 1}, /* without its newline */
 	};
 

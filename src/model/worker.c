@@ -137,6 +137,16 @@ static int handle_messages(struct worker *w)
 	return 0;
 }
 
+/* Until the log is to be tried again, in ms; -1: that is not so. */
+static int retry_timeout(const struct worker *w)
+{
+	uint64_t time = worker_retry_time(w), now = clock_ns();
+
+	if (time == UINT64_MAX)
+		return -1;
+	return time > now ? (int)((time - now) / 1000000) + 1 : 0;
+}
+
 /* Until a message comes or a child ends; not at all where the head has moved since `seen`. */
 static void wait_for_work(struct worker *w, uint64_t seen)
 {
@@ -153,7 +163,7 @@ static void wait_for_work(struct worker *w, uint64_t seen)
 	}
 	atomic_store(&w->shared->sleeping, 1);
 	if (atomic_load(&w->shared->head) == seen)
-		poll(fds, n, -1);
+		poll(fds, n, retry_timeout(w));
 	atomic_store(&w->shared->sleeping, 0);
 }
 

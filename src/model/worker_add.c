@@ -46,6 +46,36 @@ static int read_file(int fd, struct buf *ret)
 	return r;
 }
 
+/* Can it be read now, and is it an event? */
+static bool is_filled(struct worker *w, const struct hole *hole)
+{
+	struct log_pos pos = {.off = hole->off, .seq = hole->seq};
+	struct log_damage damage;
+	struct json_error error;
+	struct event ev = {0};
+	struct cursor c;
+	struct slice block;
+
+	cursor_init(&c, w->reader, &pos);
+	int r = cursor_fill(&c, min(hole->end, (uint64_t)atomic_load(&w->shared->head)), &block, &damage);
+	bool filled = r <= 0; /* what can't be read just now is looked at when it is folded */
+	if (r == 0 && block.len > 0) {
+		size_t len = (size_t)((const char *)memchr(block.data, '\n', block.len) - block.data);
+		filled = event_scan(&ev, (struct slice){block.data, len}, &error);
+	}
+	event_deinit(&ev);
+	cursor_deinit(&c);
+	return filled;
+}
+
+static bool is_mended(struct worker *w, const struct holes *holes)
+{
+	for (size_t i = 0; i < holes_listed(holes); i++)
+		if (is_filled(w, &holes->hole[i]))
+			return true;
+	return false;
+}
+
 /* False: it can't be used, with the reason (none where that is nothing to talk about). */
 static bool open_snapshot(struct worker *w, struct addition *a, int fd, struct diag *why)
 {
@@ -58,9 +88,9 @@ static bool open_snapshot(struct worker *w, struct addition *a, int fd, struct d
 	r = snapshot_parse(buf_slice(&a->text), &a->snapshot, why);
 	if (r == 0 && a->snapshot.reducer != a->m->identity)
 		return false; /* the reducer has been changed */
-	/* Perhaps it can be read by now: a state is made of all that can. */
-	if (r == 0 && a->snapshot.incomplete && !(a->m->flags & MSG_TRUSTED))
-		r = diag_set(why, 1, "a part of the log could not be read when it was made");
+	/* A state is made of all that can be read. */
+	if (r == 0 && !(a->m->flags & MSG_TRUSTED) && is_mended(w, &a->snapshot.holes))
+		r = diag_set(why, 1, "a part of the log that was damaged when it was made can be read now");
 	if (r == 0 && !(a->m->flags & MSG_TRUSTED))
 		r = snapshot_check(&a->snapshot, w->reader, atomic_load(&w->shared->head), why);
 	if (r < 0)
@@ -117,7 +147,10 @@ static int begin(struct worker *w, struct worker_view *v, struct addition *a, in
 	view_init(&v->view, v->view.id, v->view.reducer,
 		  a->restores ? &a->snapshot.pos : &(struct log_pos){0});
 	v->begin = v->view.pos;
-	v->incomplete = a->restores && a->snapshot.incomplete;
+	if (a->restores && a->snapshot.holes.n > 0) {
+		v->holes = a->snapshot.holes;
+		v->holes_turn = v->holes_told = 1; /* told with MSG_ADDED */
+	}
 	return 0;
 }
 
@@ -161,7 +194,8 @@ void worker_add(struct worker *w, struct packet *p)
 	if (r == 0)
 		worker_view_publish(w, v);
 	struct message answer = worker_view_message(v, r == 0 ? MSG_ADDED : MSG_LAGS);
-	worker_send(w, &answer, (struct slice){0}, NULL, 0);
+	answer.size = v->holes_turn;
+	worker_send(w, &answer, r == 0 ? worker_view_holes(v) : (struct slice){0}, NULL, 0);
 	if (r == 1)
 		worker_remove(w, p->message.view);
 }

@@ -10,17 +10,37 @@
 #define SLOW_NS_PER_BYTE 1000  /* a view that takes more is slow */
 #define LONG_FOLD (1u << 20)   /* worth measuring */
 #define DAMAGE_REPORTS 100
+#define RETRY_NS                                                                                             \
+	10000000ull /* after the first failure to read the log; twice as long after each further one, */
+#define RETRY_MAX_NS 20000000000ull
+#define STALLED 6 /* failures in a row that the daemon is told of: until then those who look wait */
 
-static bool folds(const struct worker_view *v)
+static bool folds(const struct worker *w, const struct worker_view *v)
 {
-	return !v->broken;
+	return !v->broken && (v->failures == 0 || v->retry_ns <= w->now);
+}
+
+static void add_hole(struct worker_view *v, const struct hole *hole)
+{
+	holes_add(&v->holes, hole);
+	v->holes_turn++;
 }
 
 void worker_damaged(void *arg, const struct log_pos *before, struct slice line,
 		    const struct json_error *error)
 {
+	const struct hole hole = {
+	    .off = before->off,
+	    .end = before->off + line.len + 1,
+	    .seq = before->seq,
+	    .events = 1,
+	    .no_event = true,
+	};
 	struct worker *w = arg;
 
+	for (size_t i = 0; i < w->n_pass; i++)
+		if (!w->pass[i]->error)
+			add_hole(container_of(w->pass[i], struct worker_view, view), &hole);
 	/* Each pass over the same line meets it again. */
 	if (before->off < w->damage_off)
 		return;
@@ -40,7 +60,7 @@ static bool find_place(struct worker *w, uint64_t head, bool highest, struct log
 
 	for (struct worker_view *v = w->views; v; v = v->next) {
 		uint64_t off = v->view.pos.off;
-		if (!folds(v) || off >= head || (highest && v->pace == PACE_SLOW))
+		if (!folds(w, v) || off >= head || (highest && v->pace == PACE_SLOW))
 			continue;
 		if (!found || (highest ? off > ret->off : off < ret->off))
 			*ret = v->view.pos;
@@ -52,7 +72,7 @@ static bool find_place(struct worker *w, uint64_t head, bool highest, struct log
 static bool is_slow_at(const struct worker *w, uint64_t off)
 {
 	for (const struct worker_view *v = w->views; v; v = v->next)
-		if (folds(v) && v->pace == PACE_SLOW && v->view.pos.off == off)
+		if (folds(w, v) && v->pace == PACE_SLOW && v->view.pos.off == off)
 			return true;
 	return false;
 }
@@ -65,11 +85,11 @@ static size_t gather(struct worker *w, uint64_t off, uint64_t head, enum pace pa
 	size_t n = 0;
 
 	for (struct worker_view *v = w->views; v; v = v->next)
-		if (folds(v) && v->view.pos.off == off && v->pace >= pace)
+		if (folds(w, v) && v->view.pos.off == off && v->pace >= pace)
 			found = min(found, v->pace);
 	*ret_limit = head;
 	for (struct worker_view *v = w->views; v; v = v->next) {
-		if (!folds(v))
+		if (!folds(w, v))
 			continue;
 		/* Which of them is slow shows when they go one by one. */
 		if (v->view.pos.off == off && v->pace == found && !(found == PACE_UNKNOWN && n > 0))
@@ -121,6 +141,14 @@ static void after_pass(struct worker *w, size_t n, uint64_t head)
 
 static void move_pass(struct worker *w, size_t n, const struct log_damage *damage, const struct log_pos *pos)
 {
+	const struct hole hole = {
+	    .off = damage->off,
+	    .end = damage->off + damage->len,
+	    .seq = damage->seq,
+	    .events = damage->events,
+	    .uncounted = !damage->counted,
+	};
+
 	if (damage->off >= w->damage_off) {
 		w->damage_off = damage->off + 1;
 		worker_report(w, "%llu bytes of the log at offset %llu are skipped: %s",
@@ -128,18 +156,53 @@ static void move_pass(struct worker *w, size_t n, const struct log_damage *damag
 	}
 	for (size_t i = 0; i < n; i++) {
 		w->pass[i]->pos = *pos;
-		container_of(w->pass[i], struct worker_view, view)->incomplete = true;
+		add_hole(container_of(w->pass[i], struct worker_view, view), &hole);
 	}
 }
 
-static void fail_pass(struct worker *w, size_t n, uint64_t off, int error)
+static void stall(struct worker *w, struct worker_view *v, int error)
 {
+	struct message m = {.type = MSG_STALLED, .view = v->view.id, .off = v->view.pos.off};
 	struct diag why;
 
-	diag_set(&why, error, "the log can't be read at offset %llu: %s", (unsigned long long)off,
-		 strerror(-error));
-	for (size_t i = 0; i < n; i++)
-		worker_break(w, container_of(w->pass[i], struct worker_view, view), 0, 0, why.text);
+	diag_set(&why, error, "the log can't be read at offset %llu: %s; it is tried again",
+		 (unsigned long long)m.off, strerror(-error));
+	worker_send(w, &m, slice_of(why.text), NULL, 0);
+}
+
+/* It could not be read just now. That says nothing about the log: it is tried again, and nothing is left out. */
+static void fail_pass(struct worker *w, size_t n, int error)
+{
+	uint64_t now = clock_ns();
+
+	for (size_t i = 0; i < n; i++) {
+		struct worker_view *v = container_of(w->pass[i], struct worker_view, view);
+		unsigned doubled = min(v->failures, 20u);
+		v->retry_ns = now + min(RETRY_NS << doubled, RETRY_MAX_NS);
+		if (++v->failures == STALLED)
+			stall(w, v, error);
+	}
+}
+
+static void succeed_pass(struct worker *w, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct worker_view *v = container_of(w->pass[i], struct worker_view, view);
+		struct message m = {.type = MSG_RESUMED, .view = v->view.id};
+		if (v->failures >= STALLED)
+			worker_send(w, &m, (struct slice){0}, NULL, 0);
+		v->failures = 0;
+	}
+}
+
+uint64_t worker_retry_time(const struct worker *w)
+{
+	uint64_t time = UINT64_MAX;
+
+	for (const struct worker_view *v = w->views; v; v = v->next)
+		if (!v->broken && v->failures > 0)
+			time = min(time, v->retry_ns);
+	return time;
 }
 
 /* A slow view must not hold up those that stand at the same place. */
@@ -185,8 +248,11 @@ static void fold_pass(struct worker *w, struct cursor *c, const struct log_pos *
 		measure(w, container_of(w->pass[i], struct worker_view, view), head);
 	c->pos = *place;
 	int r = cursor_fill(c, limit, &block, &damage);
+	/* A head without a line before it: the file is not what it was. */
 	if (r < 0 || (r == 0 && block.len == 0))
-		return fail_pass(w, n, place->off, r < 0 ? r : -EIO);
+		return fail_pass(w, n, r < 0 ? r : -EIO);
+	succeed_pass(w, n);
+	w->n_pass = n;
 	if (r == 1)
 		move_pass(w, n, &damage, &c->pos);
 	else

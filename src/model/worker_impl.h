@@ -27,9 +27,13 @@ enum pace { PACE_QUICK, PACE_UNKNOWN, PACE_SLOW };
 struct worker_view {
 	struct worker_view *next;
 	struct view view;
-	bool broken;     /* and the daemon knows; or it is to be removed */
-	bool incomplete; /* a part of history could not be read */
-	int fd;          /* its reducer's content: stays open, since the loader knows an object by its path */
+	bool broken; /* and the daemon knows; or it is to be removed */
+	struct holes holes;
+	uint64_t holes_turn,
+	    holes_told;    /* changes of them, and how many of these the daemon has been told of */
+	unsigned failures; /* to read the log, in a row; */
+	uint64_t retry_ns; /* then it is not tried again before this time */
+	int fd; /* its reducer's content: stays open, since the loader knows an object by its path */
 	uint32_t slot;
 	enum pace pace;
 	uint64_t version_base; /* the first version of this worker: versions grow over the death of workers */
@@ -60,7 +64,8 @@ struct worker {
 	struct cursor near, far; /* of the views at the head, and of those that lag */
 	struct worker_view *views;
 	size_t n_views;
-	struct view **pass;  /* room for all views */
+	struct view **pass; /* room for all views; the first n_pass are being folded */
+	size_t n_pass;
 	uint64_t damage_off; /* damage before this has been reported */
 	unsigned damage_count;
 	bool far_due; /* the next turn is for those who lag */
@@ -76,6 +81,8 @@ void worker_report(struct worker *w, const char *fmt, ...) printf_like(2, 3);
 
 /* worker_fold.c: folds for a bounded time. True: there is more to do. */
 bool worker_fold_turn(struct worker *w, uint64_t head);
+/* When the log is to be tried again for a view for which it could not be read: UINT64_MAX: for none. */
+uint64_t worker_retry_time(const struct worker *w);
 void worker_damaged(void *arg, const struct log_pos *before, struct slice line,
 		    const struct json_error *error);
 
@@ -88,10 +95,12 @@ struct worker_view *worker_find(struct worker *w, uint32_t id);
 void worker_view_free(struct worker_view *v);
 /* Breaks it and tells the daemon why. */
 void worker_break(struct worker *w, struct worker_view *v, uint64_t seq, uint64_t off, const char *why);
-/* Tells the slot how it stands. */
+/* Tells the slot how it stands; and before, the daemon what it lacks. */
 void worker_view_publish(struct worker *w, struct worker_view *v);
 uint64_t worker_view_version(const struct worker_view *v);
 struct message worker_view_message(const struct worker_view *v, enum message_type type);
+/* Its holes, as the text of a message. */
+struct slice worker_view_holes(const struct worker_view *v);
 
 /* worker_render.c */
 void worker_want(struct worker *w, struct worker_view *v, const struct message *m);

@@ -13,20 +13,30 @@ struct message worker_view_message(const struct worker_view *v, enum message_typ
 	return (struct message){
 	    .type = type,
 	    .view = v->view.id,
-	    .flags = v->incomplete ? MSG_INCOMPLETE : 0,
 	    .pos = v->view.pos,
 	    .version = worker_view_version(v),
 	};
 }
 
+struct slice worker_view_holes(const struct worker_view *v)
+{
+	return (struct slice){(const char *)&v->holes, sizeof(v->holes)};
+}
+
 void worker_view_publish(struct worker *w, struct worker_view *v)
 {
+	if (v->holes_told != v->holes_turn) {
+		struct message m = {.type = MSG_HOLES, .view = v->view.id, .size = v->holes_turn};
+		v->holes_told = v->holes_turn;
+		worker_send(w, &m, worker_view_holes(v), NULL, 0);
+	}
 	struct slot_value value = {
 	    .view = v->view.id,
 	    .pos = v->view.pos,
 	    .version = worker_view_version(v),
 	    .folded = v->view.pos.seq - v->begin.seq,
 	    .rate = v->rate,
+	    .holes = v->holes_turn,
 	};
 
 	slot_write(&w->shared->slots[v->slot], &value);

@@ -43,8 +43,8 @@ void eventlog_set_layout(struct eventlog *log, struct layout *layout, uint64_t f
 {
 	pthread_mutex_lock(&log->lock);
 	struct layout *old = log->layout;
-	layout->files.generation = old ? old->files.generation + 1 : 1;
 	log->layout = layout;
+	log->generation++;
 	log->frames = frames;
 	pthread_mutex_unlock(&log->lock);
 	layout_unref(old);
@@ -199,9 +199,13 @@ int eventlog_sync(struct eventlog *log)
 
 int eventlog_files(struct eventlog *log, struct log_files *ret)
 {
-	struct layout *l = eventlog_layout(log);
+	pthread_mutex_lock(&log->lock);
+	struct layout *l = log->layout;
+	l->refs++;
+	uint64_t generation = log->generation;
+	pthread_mutex_unlock(&log->lock);
 	int r = log_files_dup(&l->files, ret);
-
+	ret->generation = generation;
 	layout_unref(l);
 	return r;
 }
@@ -209,9 +213,16 @@ int eventlog_files(struct eventlog *log, struct log_files *ret)
 uint64_t eventlog_generation(struct eventlog *log)
 {
 	pthread_mutex_lock(&log->lock);
-	uint64_t generation = log->layout->files.generation;
+	uint64_t generation = log->generation;
 	pthread_mutex_unlock(&log->lock);
 	return generation;
+}
+
+void eventlog_look_again(struct eventlog *log)
+{
+	pthread_mutex_lock(&log->lock);
+	log->generation++;
+	pthread_mutex_unlock(&log->lock);
 }
 
 void eventlog_stats(struct eventlog *log, struct eventlog_stats *ret)

@@ -59,6 +59,8 @@ int must_check eventlog_archive(struct eventlog *log, struct diag *diag);
 int must_check eventlog_files(struct eventlog *log, struct log_files *ret);
 /* Its generation only: cheap, to see whether it has changed. */
 uint64_t eventlog_generation(struct eventlog *log);
+/* Damage may have been mended in place: a new generation of the same layout, so that whoever reads looks anew. Any thread. */
+void eventlog_look_again(struct eventlog *log);
 
 struct eventlog_stats {
 	struct log_pos head;

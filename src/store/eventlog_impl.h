@@ -39,6 +39,7 @@ struct eventlog {
 	bool end_missing;     /* the archive is complete but for its END */
 	pthread_mutex_t lock; /* for all below; never held across a system call */
 	struct layout *layout;
+	uint64_t generation; /* of the layout, as others are told it */
 	struct log_pos
 	    head; /* head.off is the active file's begin plus active_size, but for a moment while appending */
 	uint64_t frames; /* in the archive, as far as it counts; changed by whoever has set `busy` */
@@ -51,7 +52,7 @@ struct eventlog {
 
 /* The layout now, as a reference of the caller's. */
 struct layout *eventlog_layout(struct eventlog *log);
-/* Replaces the layout; the generation is set here. */
+/* Replaces the layout, by the next generation. */
 void eventlog_set_layout(struct eventlog *log, struct layout *layout, uint64_t frames);
 /* From now on nothing is written any more. Returns -EIO; `error` goes into the reason. */
 int eventlog_fail(struct eventlog *log, int error, const char *what);
