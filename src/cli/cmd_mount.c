@@ -15,6 +15,7 @@
 #include "cli/commands.h"
 #include "cli/mount_args.h"
 #include "fs/session.h"
+#include "model/sandbox.h"
 
 /* How long a daemon that is leaving (its mount is gone) may take to save what it has. */
 #define LEAVING_MS 15000
@@ -257,6 +258,7 @@ static int run(struct daemon *d)
 	sigaddset(&stop, SIGTERM);
 	sigaddset(&stop, SIGINT);
 	sigaddset(&stop, SIGHUP);
+	sandbox_shield();
 	sigprocmask(SIG_BLOCK, &stop, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	auto_close int signal_fd = signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);

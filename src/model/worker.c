@@ -11,7 +11,6 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
-#include "model/sandbox.h"
 #include "model/worker_impl.h"
 
 #define APART_NICE 10
@@ -37,8 +36,6 @@ void worker_report(struct worker *w, const char *fmt, ...)
 
 static int hello(struct worker *w, struct packet *p)
 {
-	struct diag why = {0};
-
 	if (p->n_fds != 1 || w->shared)
 		return -EPROTO;
 	void *map = mmap(NULL, sizeof(*w->shared), PROT_READ | PROT_WRITE, MAP_SHARED, p->fds[0], 0);
@@ -51,8 +48,8 @@ static int hello(struct worker *w, struct packet *p)
 	w->fold.arg = w;
 	if (p->message.flags & MSG_APART)
 		setpriority(PRIO_PROCESS, 0, APART_NICE);
-	if (sandbox_enter(p->message.size, &why) < 0)
-		worker_report(w, "a fold worker keeps rights that it does not need: %s", why.text);
+	if (sandbox_enter(&w->sandbox, p->message.size, &w->unconfined) < 0)
+		worker_report(w, "a fold worker runs no reducer: %s", w->unconfined.text);
 	return 0;
 }
 
@@ -193,7 +190,8 @@ static void turn(struct worker *w)
 static void prepare(void)
 {
 	/* What is sent to a terminal's or a service's whole group is the daemon's to handle. */
-	static const int ignored[] = {SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGPIPE, SIGTSTP};
+	static const int ignored[] = {SIGINT,  SIGTERM, SIGQUIT, SIGHUP, SIGPIPE,
+				      SIGTSTP, SIGTTIN, SIGTTOU, SIGXFSZ};
 
 	for (size_t i = 0; i < countof(ignored); i++)
 		signal(ignored[i], SIG_IGN);

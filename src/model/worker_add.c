@@ -186,6 +186,8 @@ void worker_add(struct worker *w, struct packet *p)
 		struct message broken = {.type = MSG_BROKEN, .view = p->message.view};
 		return worker_send(w, &broken, SLICE("the worker has no memory for it"), NULL, 0);
 	}
+	if (w->unconfined.text[0])
+		return worker_break(w, v, 0, 0, w->unconfined.text);
 	snprintf(a.name, sizeof(a.name), "%.*s", (int)p->text.len, p->text.data);
 	int r = begin(w, v, &a, p->n_fds > 1 ? p->fds[1] : -1, &why);
 	buf_deinit(&a.text);

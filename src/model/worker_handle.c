@@ -60,7 +60,8 @@ static int spawn(const char *path, int socket, bool quiet, pid_t *ret)
 	if (r == 0) {
 		sigemptyset(&none);
 		posix_spawnattr_setsigmask(&attr, &none);
-		posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+		/* A group of its own (pgroup 0): whoever it leaves behind is found by that, and can't get out of it. */
+		posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
 		r = fill_actions(&actions, socket, quiet);
 		if (r == 0)
 			r = posix_spawn(ret, path, &actions, &attr, argv, environ);
@@ -270,7 +271,7 @@ void worker_handle_kill(struct worker_handle *h, const char *why)
 	if (h->killed.text[0])
 		return;
 	diag_set(&h->killed, 0, "%s", why);
-	kill(h->pid, SIGKILL);
+	kill(-h->pid, SIGKILL);
 }
 
 void worker_handle_watch(struct worker_handle *h, uint64_t now_ms)
@@ -347,6 +348,10 @@ void worker_handle_reap(struct worker_handle *h, struct worker_end *ret)
 	int status = 0;
 	pid_t pid;
 
+	/* Its children with it; its number can't be anybody else's before it has been waited for. */
+	while (waitid(P_PID, (id_t)h->pid, &(siginfo_t){0}, WEXITED | WNOWAIT) < 0 && errno == EINTR)
+		;
+	kill(-h->pid, SIGKILL);
 	do
 		pid = wait4(h->pid, &status, 0, &usage);
 	while (pid < 0 && errno == EINTR);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "model/proto.h"
+#include "model/sandbox.h"
 #include "store/cursor.h"
 
 #define WORKER_JOBS 8 /* children at the same time */
@@ -54,6 +55,8 @@ struct worker_view {
 struct worker {
 	int socket;
 	bool stop;
+	struct sandbox sandbox;
+	struct diag unconfined; /* why it could not give up its rights: then it runs no reducer */
 	uint32_t received; /* messages */
 	struct worker_shared *shared;
 	unsigned timeout_ms;

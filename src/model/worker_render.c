@@ -29,9 +29,9 @@ void worker_want(struct worker *w, struct worker_view *v, const struct message *
 		v->eager = EAGER_COUNT;
 }
 
-static int memfd_of(struct slice text)
+static int memfd_of(const struct worker *w, struct slice text)
 {
-	auto_close int fd = proto_memfd("rendering");
+	auto_close int fd = sandbox_memfd(&w->sandbox, "rendering");
 	size_t done;
 
 	if (fd < 0)
@@ -51,7 +51,7 @@ static void send_rendering(struct worker *w, struct worker_view *v, struct messa
 	v->told_off = m->pos.off;
 	if (text.len <= PROTO_INLINE)
 		return worker_send(w, m, text, NULL, 0);
-	auto_close int fd = memfd_of(text);
+	auto_close int fd = memfd_of(w, text);
 	if (fd < 0)
 		return worker_break(w, v, 0, 0, "its state could not be handed over: no memory");
 	worker_send(w, m, (struct slice){0}, &fd, 1);
@@ -81,7 +81,7 @@ static _Noreturn void render_in_child(struct worker *w, struct worker_view *v, i
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGALRM, SIG_DFL);
-	alarm(w->timeout_ms ? max(w->timeout_ms / 100, 10u) : 0);
+	sandbox_alarm(&w->sandbox, w->timeout_ms ? max(w->timeout_ms / 100, 10u) : 0);
 	int r = view_write(&v->view, &mark, &out);
 	if (r < 0) {
 		struct slice why = slice_of(v->view.why.text);
@@ -103,10 +103,10 @@ static bool render_apart(struct worker *w, struct worker_view *v, const struct m
 		jobs += other->job.pid != 0;
 	if (jobs >= WORKER_JOBS)
 		return false;
-	auto_close int memfd = proto_memfd("rendering");
+	auto_close int memfd = sandbox_memfd(&w->sandbox, "rendering");
 	if (memfd < 0)
 		return false;
-	pid_t pid = fork();
+	pid_t pid = sandbox_fork(&w->sandbox);
 	if (pid == 0)
 		render_in_child(w, v, memfd);
 	if (pid < 0)

@@ -2,13 +2,16 @@
  * of the bad ones. */
 #include "check.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "model/event.h"
@@ -457,9 +460,62 @@ static void test_escape(struct fixture *f)
 	start(f);
 	append_n(f, 1, EVENT);
 	check_state(f, "escape", "[]\n");
-	CHECK(!reported(f, "keeps rights"));
+	CHECK(!reported(f, "runs no reducer"));
 	stop(f);
 #endif
+}
+
+/* Whoever starts it may have set limits that can't be raised: they are no reason to leave the doors open. */
+static void test_hard_limit(struct fixture *f)
+{
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+	const struct rlimit limit = {1u << 30, 1u << 30};
+	int status;
+
+	pid_t pid = fork();
+	if (pid == 0) {
+		CHECK_INT(setrlimit(RLIMIT_AS, &limit), 0);
+		copy(f, bad, "bad_escape", "escape.so");
+		start_with(f, &(struct views_options){.reduce_memory = 2u << 30});
+		append_n(f, 1, EVENT);
+		check_state(f, "escape", "[]\n");
+		stop(f);
+		_exit(0);
+	}
+	CHECK(pid > 0 && waitpid(pid, &status, 0) == pid);
+	CHECK_INT(status, 0);
+#endif
+}
+
+/* Processes that run the worker's program. */
+static unsigned count_workers(void)
+{
+	DIR *proc = opendir("/proc");
+	unsigned n = 0;
+
+	CHECK(proc);
+	for (struct dirent *d; (d = readdir(proc));) {
+		char path[300], target[4096];
+		snprintf(path, sizeof(path), "/proc/%s/exe", d->d_name);
+		ssize_t len = readlink(path, target, sizeof(target));
+		n += len > 0 && (size_t)len == strlen(worker) && memcmp(target, worker, (size_t)len) == 0;
+	}
+	closedir(proc);
+	return n;
+}
+
+/* Whatever it has started, nothing is left when the views are gone. */
+static void test_children(struct fixture *f)
+{
+	copy(f, bad, "bad_children", "children.so");
+	start(f);
+	append_n(f, 1, EVENT);
+	check_state(f, "children", "true\n");
+	stop(f);
+	uint64_t begin = now_ms();
+	while (count_workers() > 0 && now_ms() - begin < PATIENCE_S * 1000)
+		usleep(1000);
+	CHECK_INT(count_workers(), 0);
 }
 
 /* What the daemon maps, nobody may change or shorten, whatever a worker says. */
@@ -771,11 +827,23 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*run)(struct fixture *f);
 	} tests[] = {
-	    {"states", test_states},     {"live", test_live},           {"crash", test_crash},
-	    {"abort", test_abort},       {"loop", test_loop},           {"hog", test_hog},
-	    {"flood", test_flood},       {"rendering", test_rendering}, {"leave", test_leave},
-	    {"escape", test_escape},     {"killed", test_killed},       {"snapshots", test_snapshots},
-	    {"rotation", test_rotation}, {"apart", test_apart},         {"cancel", test_cancel},
+	    {"states", test_states},
+	    {"live", test_live},
+	    {"crash", test_crash},
+	    {"abort", test_abort},
+	    {"loop", test_loop},
+	    {"hog", test_hog},
+	    {"flood", test_flood},
+	    {"rendering", test_rendering},
+	    {"leave", test_leave},
+	    {"escape", test_escape},
+	    {"hard_limit", test_hard_limit},
+	    {"children", test_children},
+	    {"killed", test_killed},
+	    {"snapshots", test_snapshots},
+	    {"rotation", test_rotation},
+	    {"apart", test_apart},
+	    {"cancel", test_cancel},
 	    {"load", test_load},
 	};
 
