@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "fs/node_ops.h"
 #include "fs/reply.h"
 
@@ -29,11 +30,19 @@ static const struct entry fixed_entries[] = {
 
 static void reply_node(struct mount *m, fuse_req_t req, enum node_kind kind, struct slice name)
 {
-	struct node *node = nodes_get(&m->nodes, kind, name);
+	pid_t tid = fuse_req_ctx(req)->pid;
+	struct node *node = nodes_get(&m->nodes, kind, name), *reserved;
 
 	if (!node)
 		return reply_error(req, -ENOMEM);
-	reply_entry(req, m, node, reply_size_hint(m, kind));
+	reserved = reservations_look(&m->reservations, node, tid, clock_us());
+	if (reserved) {
+		nodes_forget(&m->nodes, node->ino, 1);
+		node = reserved;
+	}
+	uint64_t size = reply_size_hint(m, node);
+	looked_up_note(&m->looked_up, tid, node->ino, size);
+	reply_entry(req, m, node, size);
 }
 
 /* `view`: of it; `name`: of the node, if it is not named like the view. */

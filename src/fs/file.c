@@ -1,5 +1,7 @@
 #include "fs/file.h"
 
+#include "base/clock.h"
+
 struct file *file_new(struct mount *m, struct node *node, fuse_req_t req, const struct fuse_file_info *fi)
 {
 	struct file *f = calloc(1, sizeof(*f));
@@ -8,10 +10,13 @@ struct file *file_new(struct mount *m, struct node *node, fuse_req_t req, const 
 		return NULL;
 	f->refs = 1;
 	f->mount = m;
-	f->node = node;
+	f->node = nodes_ref(&m->nodes, node);
 	f->pid = f->opener.thread = fuse_req_ctx(req)->pid;
 	f->flags = fi->flags;
 	f->notice = notice_is_its(m, f->pid);
+	f->looked_up = looked_up_take(&m->looked_up, f->pid, node->ino, &f->size_told);
+	f->told = reservations_end(&m->reservations, node, f->pid, clock_us());
+	f->just_opened = (fi->flags & O_ACCMODE) != O_RDONLY;
 	follower_init(f);
 	pthread_mutex_lock(&m->lock);
 	f->next = node->files;
@@ -47,20 +52,21 @@ void file_unref(struct file *f)
 	m->open_files -= !f->notice;
 	follower_deinit(f);
 	pthread_mutex_unlock(&m->lock);
+	nodes_unref(&m->nodes, f->node);
 	text_unref(f->text);
+	text_unref(f->cached);
 	writer_deinit(&f->writer);
 	buf_deinit(&f->entries);
 	free(f);
 }
 
-struct text *file_held(struct mount *m, struct node *node, pid_t pid)
+struct file *file_just_opened(struct mount *m, struct node *node, pid_t pid)
 {
-	struct text *t = NULL;
+	struct file *f;
 
 	pthread_mutex_lock(&m->lock);
-	for (struct file *f = node->files; f && !t; f = f->next)
-		if (f->pid == pid && f->text)
-			t = text_ref(f->text);
+	for (f = node->files; f && (f->pid != pid || !f->just_opened); f = f->next)
+		;
 	pthread_mutex_unlock(&m->lock);
-	return t;
+	return f;
 }

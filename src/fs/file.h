@@ -10,12 +10,22 @@ struct file {
 	struct node *node;
 	struct file *next, **prevp; /* in node->files; under the mount's lock */
 	unsigned refs; /* the kernel's, and one for each request under way; under the mount's lock */
-	pid_t pid;     /* the thread that opened it: its fstat is answered by what it holds */
+	pid_t pid;     /* the thread that opened it: its fstat is answered by what it holds. 0: unknown */
 	int flags;     /* of open(2) */
+
+	/* How it came to be opened: by a name that this thread had just looked up, and been told this size of; after the thread had
+	 * been told ESTALE. */
+	bool looked_up, told;
+	uint64_t size_told;
+	/* For writing, and nothing has been done with it: its open may go on to truncate. fuse thread */
+	bool just_opened;
 
 	/* Text files and views. */
 	struct text *text; /* under the mount's lock; what reads are answered from */
 	bool started;      /* something has been read: offset 0 takes a fresh text. fuse thread */
+	/* Under the mount's lock: see held.h. */
+	struct text *cached;    /* what fills the page cache; NULL: not open yet, or no such file */
+	bool filled, refreshed; /* that has been read; another text has been read since */
 
 	struct follower follower;
 	bool notice; /* opened to raise inotify and for nothing else (notice.h) */
@@ -45,5 +55,12 @@ static inline struct file *file_of(const struct fuse_file_info *fi)
 	return (struct file *)(uintptr_t)fi->fh;
 }
 
-/* The text that the thread `pid` has open on the node, with a reference; NULL: none. */
-struct text *file_held(struct mount *m, struct node *node, pid_t pid);
+/* The file that the thread `pid` has just opened on the node for writing; NULL: none. On the fuse thread. */
+struct file *file_just_opened(struct mount *m, struct node *node, pid_t pid);
+
+/* Is a read of it one of the kernel's own, which fills its page cache for sendfile, splice or a mapping? Then it is no one's who could be
+ * named, and how far the program has come is not known. */
+static inline bool file_is_fill(const struct fuse_file_info *fi)
+{
+	return fi->lock_owner == 0;
+}

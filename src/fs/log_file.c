@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "fs/held.h"
 #include "fs/node_ops.h"
 #include "fs/reply.h"
 
@@ -22,19 +23,38 @@ void log_file_getattr(struct mount *m, fuse_req_t req, struct node *node)
 	reply_attr(req, m, node, eventlog_head(m->log).off);
 }
 
+/* While the kernel truncates, what it is told of a node's size is lost, and others would read less than they were told. So whoever
+ * may go on to truncate does that to a node that nobody reads; those who append don't. */
+static bool must_write_elsewhere(const struct file *f)
+{
+	struct mount *m = f->mount;
+	bool may_truncate = (f->flags & O_ACCMODE) != O_RDONLY && !(f->flags & O_APPEND) && !f->notice;
+
+	return may_truncate && f->node->kind == NODE_EVENTS_APP && !f->node->main && held_may_ask_again(f) &&
+	       reservations_make(&m->reservations, f->node, m->writers, f->pid, clock_us());
+}
+
 void log_file_open(struct mount *m, fuse_req_t req, struct node *node, struct fuse_file_info *fi)
 {
 	struct file *f = file_new(m, node, req, fi);
 
 	if (!f)
 		return reply_error(req, -ENOMEM);
-	if (fi->flags & O_TRUNC && !(fi->flags & O_APPEND) && node->kind == NODE_EVENTS_APP)
-		f->writer.guard.state = GUARD_WATCH;
+	if (must_write_elsewhere(f)) {
+		file_unref(f);
+		return reply_error(req, -ESTALE);
+	}
 	if (node->kind == NODE_EVENTS_APP_AT && !node_parse_head(node->name, &f->expect)) {
 		file_unref(f);
 		return reply_error(req, -ENOENT);
 	}
 	reply_open(req, fi, f);
+}
+
+void log_file_truncated(struct file *f)
+{
+	if (!(f->flags & O_APPEND) && f->node->kind == NODE_EVENTS_APP)
+		f->writer.guard.state = GUARD_WATCH;
 }
 
 /* Reading */

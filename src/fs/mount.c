@@ -205,6 +205,9 @@ static int open_all(struct mount *m, struct diag *diag)
 		m->reducers = NULL;
 		return diag_set(diag, -ENOMEM, "out of memory");
 	}
+	m->writers = nodes_another(&m->nodes, &m->nodes.fixed[NODE_EVENTS_APP]);
+	if (!m->writers)
+		return diag_set(diag, -ENOMEM, "out of memory");
 	int r = open_data(m, diag);
 	if (r != 0)
 		return r;
@@ -227,6 +230,7 @@ int mount_open(struct mount **ret, const struct mount_options *options, struct d
 	m->uid = geteuid();
 	m->gid = getegid();
 	nodes_init(&m->nodes);
+	reservations_init(&m->reservations, &m->nodes);
 	rejected_init(&m->rejected);
 	pthread_mutex_init(&m->lock, NULL);
 
@@ -273,7 +277,9 @@ void mount_close(struct mount *m)
 		eventlog_close(m->log);
 	if (m->data_fd >= 0)
 		disk_posix.close(&disk_posix, m->data_fd);
+	nodes_end(&m->nodes);
 	nodes_each(&m->nodes, free_files);
+	reservations_deinit(&m->reservations);
 	nodes_deinit(&m->nodes);
 	event_deinit(&m->scanner);
 	rejected_deinit(&m->rejected);

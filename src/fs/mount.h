@@ -17,6 +17,7 @@
 #include "fs/history.h"
 #include "fs/node.h"
 #include "fs/rejected.h"
+#include "fs/reservation.h"
 #include "fs/writer.h"
 #include "model/past.h"
 #include "model/views.h"
@@ -54,8 +55,12 @@ struct mount {
 	gid_t gid;
 	char *reducers; /* where the symbolic link points */
 
+	struct reservations reservations;
+	struct node *writers; /* events/app for those who may truncate it */
+
 	/* The fuse thread's own. */
-	struct nodes nodes;
+	struct nodes nodes; /* references are taken on any thread */
+	struct looked_up looked_up;
 	struct event scanner;
 
 	/* The commit thread adds to it. */

@@ -7,6 +7,7 @@
 void nodes_init(struct nodes *t)
 {
 	memset(t, 0, sizeof(*t));
+	pthread_mutex_init(&t->lock, NULL);
 	for (uint64_t i = 1; i < NODE_FIXED_END; i++) {
 		t->fixed[i].ino = i;
 		t->fixed[i].kind = (enum node_kind)i;
@@ -18,6 +19,12 @@ void nodes_deinit(struct nodes *t)
 {
 	tdestroy(t->named, free);
 	t->named = NULL;
+	pthread_mutex_destroy(&t->lock);
+}
+
+void nodes_end(struct nodes *t)
+{
+	t->ending = true;
 }
 
 static void visit(const void *tree_node, VISIT which, void *each)
@@ -40,14 +47,47 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-struct node *nodes_find(struct nodes *t, uint64_t ino)
+/* Nodes other than a main one have the highest bit set, then its kind, the upper 40 bits of its name's hash (0 for a fixed one), and a
+ * serial number. */
+#define OTHER (UINT64_C(1) << 63)
+#define SERIAL_BITS 16
+#define SERIALS (UINT64_C(1) << SERIAL_BITS)
+
+/* Any number that differs only in the serial's bits will do. */
+static int compare_file(const void *a, const void *b)
+{
+	uint64_t x = ((const struct node *)a)->ino >> SERIAL_BITS;
+	uint64_t y = ((const struct node *)b)->ino >> SERIAL_BITS;
+
+	return x < y ? -1 : x > y;
+}
+
+static struct node *find_with(struct nodes *t, uint64_t ino, int (*by)(const void *, const void *))
 {
 	struct node key = {.ino = ino};
+	void *found = tfind(&key, &t->named, by);
 
+	return found ? *(struct node **)found : NULL;
+}
+
+/* Under the lock. */
+static struct node *find(struct nodes *t, uint64_t ino)
+{
 	if (ino < NODE_FIXED_END)
 		return ino ? &t->fixed[ino] : NULL;
-	void *found = tfind(&key, &t->named, compare);
-	return found ? *(struct node **)found : NULL;
+	return find_with(t, ino, compare);
+}
+
+struct node *nodes_find(struct nodes *t, uint64_t ino)
+{
+	pthread_mutex_lock(&t->lock);
+	struct node *n = find(t, ino);
+	if (!n && ino & OTHER) {
+		uint64_t kind = (ino & ~OTHER) >> 56;
+		n = kind < NODE_FIXED_END ? find(t, kind) : find_with(t, ino & ~OTHER, compare_file);
+	}
+	pthread_mutex_unlock(&t->lock);
+	return n;
 }
 
 /* The kind in the upper byte, 56 bits of the name's hash below: two names of one mount meet with a chance of 2^-56. */
@@ -56,41 +96,112 @@ uint64_t node_ino(enum node_kind kind, struct slice name)
 	return kind < NODE_FIXED_END ? kind : (uint64_t)kind << 56 | XXH64(name.data, name.len, 0) >> 8;
 }
 
+/* Under the lock; NULL: no memory. */
+static struct node *add(struct nodes *t, uint64_t ino, enum node_kind kind, struct slice name)
+{
+	struct node *n = calloc(1, sizeof(*n));
+
+	if (!n)
+		return NULL;
+	n->ino = ino;
+	n->kind = kind;
+	assert(name.len <= NODE_NAME);
+	if (name.len > 0)
+		memcpy(n->name, name.data, name.len);
+	clock_gettime(CLOCK_REALTIME, &n->changed);
+	if (!tsearch(n, &t->named, compare)) {
+		free(n);
+		return NULL;
+	}
+	return n;
+}
+
+/* Under the lock: frees what nobody knows any more, and then perhaps its main node. */
+static void drop(struct nodes *t, struct node *n)
+{
+	while (n && n->ino >= NODE_FIXED_END && n->lookups == 0 && n->refs == 0 && !t->ending) {
+		struct node *main = n->main;
+		tdelete(n, &t->named, compare);
+		free(n);
+		if (main)
+			main->refs--;
+		n = main;
+	}
+}
+
 struct node *nodes_get(struct nodes *t, enum node_kind kind, struct slice name)
 {
 	uint64_t ino = node_ino(kind, name);
-	struct node *n = nodes_find(t, ino);
 
-	if (!n) {
-		n = calloc(1, sizeof(*n));
-		if (!n)
-			return NULL;
-		n->ino = ino;
-		n->kind = kind;
-		assert(name.len <= NODE_NAME);
-		if (name.len > 0)
-			memcpy(n->name, name.data, name.len);
-		clock_gettime(CLOCK_REALTIME, &n->changed);
-		if (!tsearch(n, &t->named, compare)) {
-			free(n);
-			return NULL;
-		}
-	}
-	n->lookups++;
+	pthread_mutex_lock(&t->lock);
+	struct node *n = find(t, ino);
+	if (!n)
+		n = add(t, ino, kind, name);
+	if (n)
+		n->lookups++;
+	pthread_mutex_unlock(&t->lock);
 	return n;
+}
+
+struct node *nodes_another(struct nodes *t, struct node *main)
+{
+	uint64_t hash = main->ino < NODE_FIXED_END ? 0 : main->ino & (UINT64_MAX >> 8);
+	uint64_t base = OTHER | (uint64_t)main->kind << 56 | (hash & ~(SERIALS - 1));
+	struct node *n = NULL;
+
+	assert(!main->main);
+	pthread_mutex_lock(&t->lock);
+	for (uint64_t i = 0; i < SERIALS && !n; i++) {
+		uint64_t ino = base | ++t->serial;
+		if (find(t, ino))
+			continue;
+		n = add(t, ino, main->kind, slice_of(main->name));
+		if (!n)
+			break;
+		n->main = main;
+		n->refs = 1;
+		main->refs++;
+	}
+	pthread_mutex_unlock(&t->lock);
+	return n;
+}
+
+void nodes_look(struct nodes *t, struct node *node)
+{
+	pthread_mutex_lock(&t->lock);
+	node->lookups++;
+	pthread_mutex_unlock(&t->lock);
+}
+
+struct node *nodes_ref(struct nodes *t, struct node *node)
+{
+	if (!node)
+		return NULL;
+	pthread_mutex_lock(&t->lock);
+	node->refs++;
+	pthread_mutex_unlock(&t->lock);
+	return node;
+}
+
+void nodes_unref(struct nodes *t, struct node *node)
+{
+	if (!node)
+		return;
+	pthread_mutex_lock(&t->lock);
+	node->refs--;
+	drop(t, node);
+	pthread_mutex_unlock(&t->lock);
 }
 
 void nodes_forget(struct nodes *t, uint64_t ino, uint64_t lookups)
 {
-	struct node *n = nodes_find(t, ino);
-
-	if (!n || ino < NODE_FIXED_END)
-		return;
-	n->lookups -= min(lookups, n->lookups);
-	if (n->lookups == 0) {
-		tdelete(n, &t->named, compare);
-		free(n);
+	pthread_mutex_lock(&t->lock);
+	struct node *n = find(t, ino);
+	if (n) {
+		n->lookups -= min(lookups, n->lookups);
+		drop(t, n);
 	}
+	pthread_mutex_unlock(&t->lock);
 }
 
 static const char *const suffixes[] = {

@@ -1,9 +1,13 @@
 /* What the inode numbers of the mount name.
  *
- * A node's number is fixed by what it names (its kind, and for a view its name), so that it is the same in every life of the
- * daemon. Nodes of views exist while the kernel knows them (its look-up count); the fixed ones always.
+ * A main node's number is fixed by what it names (its kind, and for a view its name), so that it is the same in every life of the
+ * daemon. A file may have more nodes than that, each with a page cache, a size and a lock of its own in the kernel: their numbers are of a
+ * kind of their own, and lead to the main one's. Who looks the file up gets its main node, unless another was reserved for
+ * him (reservation.h); st_ino is the main node's for all.
  *
- * Threads: node_get() and node_forget() on the fuse thread only; a node lives as long as the kernel may name it. */
+ * A node that is not fixed lives as long as the kernel knows it (its look-up count) or somebody in here holds it (references).
+ *
+ * Threads: what the kernel's requests name is looked up, made and forgotten on the fuse thread; references are taken and given back on any. */
 #pragma once
 
 #include <pthread.h>
@@ -55,26 +59,41 @@ struct node {
 	uint64_t ino;
 	enum node_kind kind;
 	char name[NODE_NAME + 1]; /* of which view; of the others that are not fixed, its own */
-	uint64_t lookups;         /* the kernel's references */
-	struct file *files;       /* open ones, newest first; under the mount's files lock */
-	/* Under the mount's files lock: when its content was last seen to change. */
+	struct node *main;        /* of the same file, with a reference; NULL: it is that itself */
+	/* Under the nodes' lock. */
+	uint64_t lookups;   /* the kernel's references */
+	unsigned refs;      /* and ours */
+	struct file *files; /* open ones, newest first; under the mount's files lock */
+	/* Under the mount's files lock, of main nodes: when its content was last seen to change. */
 	uint64_t version;
 	struct timespec changed;
 };
 
 struct nodes {
 	struct node fixed[NODE_FIXED_END];
-	void *named; /* tsearch() tree of struct node, by ino */
+	pthread_mutex_t lock;
+	void *named;     /* tsearch() tree of struct node, by ino */
+	uint16_t serial; /* of the last node that is not a main one */
+	bool ending;     /* none is freed any more, but all at once */
 };
 
 void nodes_init(struct nodes *t);
 void nodes_deinit(struct nodes *t);
 
-/* The node with this number; NULL: the kernel should not know it. */
+/* The node with this number; a number that is no main node's and that is not known is its file's main node. NULL: the kernel should not know
+ * it. */
 struct node *nodes_find(struct nodes *t, uint64_t ino);
 /* The node of a kind, for one more look-up of the kernel's; NULL: no memory. `name` is for the kinds that are not fixed:
  * NODE_NAME bytes at most. */
 struct node *nodes_get(struct nodes *t, enum node_kind kind, struct slice name);
+/* Another node of the same file, with a reference; NULL: no memory, or there are too many. */
+struct node *nodes_another(struct nodes *t, struct node *main);
+/* One more look-up of the kernel's. */
+void nodes_look(struct nodes *t, struct node *node);
+/* References. Any thread; NULL is fine. */
+struct node *nodes_ref(struct nodes *t, struct node *node);
+void nodes_unref(struct nodes *t, struct node *node);
+
 /* "app@OFFSET": the offset. */
 bool node_parse_offset(const char *name, uint64_t *ret_off);
 /* "N", or "N/NAME": the number, and behind the slash the view's name (else NULL). */
@@ -82,6 +101,8 @@ bool node_parse_at(const char *name, uint64_t *ret_seq, const char **ret_view);
 /* "app@OFFSET:HASH", as head/app says it behind the '@'. */
 bool node_parse_head(const char *name, struct log_pos *ret_head);
 
+/* From here to nodes_deinit() no node is freed. */
+void nodes_end(struct nodes *t);
 /* Calls `each` for every node that there is. */
 void nodes_each(struct nodes *t, void (*each)(struct node *node));
 void nodes_forget(struct nodes *t, uint64_t ino, uint64_t lookups);
@@ -92,6 +113,12 @@ enum node_kind node_parse_view(const char *name, struct slice *ret_view);
 uint64_t node_ino(enum node_kind kind, struct slice name);
 /* The ending of a view's file: ".json". */
 const char *node_suffix(enum node_kind kind);
+
+/* The one that the file's number and times are those of. */
+static inline const struct node *node_main(const struct node *node)
+{
+	return node->main ? node->main : node;
+}
 
 mode_t node_mode(enum node_kind kind);
 static inline bool node_is_view(enum node_kind kind)

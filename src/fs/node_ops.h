@@ -12,11 +12,14 @@ void dir_read(fuse_req_t req, struct file *f, off_t off, size_t size);
 /* Files whose text is made at open: views, head/app, status.json, rejected.jsonl (text_file.c). */
 void text_file_getattr(struct mount *m, fuse_req_t req, struct node *node);
 void text_file_open(struct mount *m, fuse_req_t req, struct node *node, struct fuse_file_info *fi);
-void text_file_read(fuse_req_t req, struct file *f, off_t off, size_t size);
+/* `fill`: for the page cache, not a read(2). */
+void text_file_read(fuse_req_t req, struct file *f, off_t off, size_t size, bool fill);
 
 /* events/app (log_file.c). */
 void log_file_getattr(struct mount *m, fuse_req_t req, struct node *node);
 void log_file_open(struct mount *m, fuse_req_t req, struct node *node, struct fuse_file_info *fi);
+/* The file's open was one with O_TRUNC: nothing has been cut. */
+void log_file_truncated(struct file *f);
 void log_file_read(fuse_req_t req, struct file *f, off_t off, size_t size);
 /* `table`: of descriptors, that it came through (opener.h). */
 void log_file_write(fuse_req_t req, struct file *f, struct slice data, uint64_t table);

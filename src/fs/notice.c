@@ -188,7 +188,7 @@ uint64_t notice_next(const struct mount *m)
 
 bool notice_is_its(const struct mount *m, pid_t tid)
 {
-	return tid == m->notice.tid;
+	return tid != 0 && tid == m->notice.tid;
 }
 
 void notice_init(struct mount *m, const char *mnt)

@@ -4,6 +4,7 @@
 #include <sys/statvfs.h>
 
 #include "fs/ctl_file.h"
+#include "fs/held.h"
 #include "fs/node_ops.h"
 #include "fs/past_file.h"
 #include "fs/reply.h"
@@ -25,7 +26,8 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	struct mount *m = userdata;
 
 	conn->max_write = LIMIT_WRITE;
-	conn->want |= conn->capable & FUSE_CAP_ATOMIC_O_TRUNC;
+	/* With it the kernel would take an open with O_TRUNC for done, and cut what others have mapped. Without, it asks: op_setattr(). */
+	conn->want &= ~(unsigned)FUSE_CAP_ATOMIC_O_TRUNC;
 	conn->want &= ~(unsigned)(FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_SPLICE_READ |
 				  FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
 	if (m->options.ready)
@@ -34,7 +36,11 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 
 static void run_lookup(const struct deferred_call *c)
 {
-	dir_lookup(mount_of(c->req), c->req, node_of(c->req, c->ino), c->name);
+	struct node *dir = node_of(c->req, c->ino);
+
+	if (!dir)
+		return reply_error(c->req, -ESTALE);
+	dir_lookup(mount_of(c->req), c->req, dir, c->name);
 }
 
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -68,6 +74,8 @@ static void run_getattr(const struct deferred_call *c)
 	struct node *node = node_of(c->req, c->ino);
 	fuse_req_t req = c->req;
 
+	if (!node)
+		return reply_error(req, -ESTALE);
 	switch (node->kind) {
 	case NODE_EVENTS_APP:
 	case NODE_EVENTS_APP_AT:
@@ -88,6 +96,19 @@ static void run_getattr(const struct deferred_call *c)
 	}
 }
 
+/* Who has a text open wants to know how long that is: fstat(2) names no file, and is known by its thread; lseek(2) to the end does. */
+static bool answer_held(fuse_req_t req, struct node *node, const struct fuse_file_info *fi)
+{
+	struct mount *m = mount_of(req);
+	struct text *text = fi ? held_in(file_of(fi)) : held_by(m, node, fuse_req_ctx(req)->pid);
+
+	if (!text)
+		return false;
+	reply_attr(req, m, node, held_size(m, node, text->body.len));
+	text_unref(text);
+	return true;
+}
+
 static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct node *node = node_of(req, ino);
@@ -95,6 +116,8 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 
 	if (!node)
 		return reply_error(req, -ESTALE);
+	if (answer_held(req, node, fi))
+		return;
 	if (!node_tells_head(node->kind) || !deferred_until_committed(mount_of(req), &call))
 		run_getattr(&call);
 }
@@ -120,18 +143,40 @@ static void refuse_setattr(fuse_req_t req, const struct node *node, int to_set,
 	reply_error(req, -EPERM);
 }
 
+/* An open with O_TRUNC comes in two steps: the open, and on the same thread, before anybody can have done anything with the new file, a cut
+ * to 0 that names no file. truncate(2) looks the name up first. */
+static bool is_truncating_open(fuse_req_t req, struct node *node, const struct stat *attr, int to_set,
+			       const struct fuse_file_info *fi)
+{
+	pid_t tid = fuse_req_ctx(req)->pid;
+
+	if (fi || !node || !(to_set & FUSE_SET_ATTR_SIZE) || attr->st_size != 0 ||
+	    to_set & (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
+		return false;
+	struct file *f = file_just_opened(mount_of(req), node, tid);
+	if (!f)
+		return false;
+	f->just_opened = false;
+	if (node_is_log(node->kind))
+		log_file_truncated(f);
+	return true;
+}
+
 static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 		       struct fuse_file_info *fi)
 {
 	struct node *node = node_of(req, ino);
 
+	/* What is told is the size as it was: so the kernel cuts nothing. */
+	if (is_truncating_open(req, node, attr, to_set, fi))
+		return op_getattr(req, ino, NULL);
 	/* Times may be set, to no effect (touch, cp -p, and the daemon's own notices). */
 	if (to_set & (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID | FUSE_SET_ATTR_SIZE) ||
 	    !is_owner(req))
 		return refuse_setattr(req, node, to_set, fi);
 	/* A notice waits for no rendering: the kernel asks again before it tells anybody the size. */
 	if (node && notice_is_its(mount_of(req), fuse_req_ctx(req)->pid))
-		return reply_attr(req, mount_of(req), node, reply_size_hint(mount_of(req), node->kind));
+		return reply_attr(req, mount_of(req), node, reply_size_hint(mount_of(req), node));
 	op_getattr(req, ino, fi);
 }
 
@@ -147,6 +192,8 @@ static void run_open(const struct deferred_call *c)
 	struct fuse_file_info fi_now = c->fi, *fi = &fi_now;
 	fuse_req_t req = c->req;
 
+	if (!node)
+		return reply_error(req, -ESTALE);
 	if (node_is_log(node->kind))
 		log_file_open(m, req, node, fi);
 	else if (node_is_tail(node->kind))
@@ -184,17 +231,18 @@ static void run_read(const struct deferred_call *c)
 	size_t size = c->size;
 	off_t off = c->off;
 	fuse_req_t req = c->req;
+	bool fill = file_is_fill(&c->fi);
 
 	if (node_is_log(kind))
 		log_file_read(req, f, off, size);
 	else if (node_is_tail(kind))
 		tail_file_read(req, f, size, c->fi.flags & O_NONBLOCK);
 	else if (kind == NODE_AT_APP || kind == NODE_AT_VIEW)
-		past_file_read(req, f, off, size);
+		past_file_read(req, f, off, size, fill);
 	else if (kind == NODE_CTL || f->notice)
 		reply_data(req, (struct slice){0});
 	else
-		text_file_read(req, f, off, size);
+		text_file_read(req, f, off, size, fill);
 }
 
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
@@ -204,7 +252,7 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, stru
 	struct deferred_call call = {.req = req, .fi = *fi, .size = size, .off = off, .run = run_read};
 	/* Of the log, only what is beyond the head as it is now; of texts, only the beginning is ever made anew. */
 	bool waits = node_is_log(node->kind) ? (uint64_t)off + size > eventlog_head(m->log).off
-					     : node_tells_head(node->kind) && off == 0;
+					     : node_tells_head(node->kind) && off == 0 && !file_is_fill(fi);
 
 	if (!waits || !deferred_until_committed(m, &call))
 		run_read(&call);
@@ -216,6 +264,7 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 	struct file *f = file_of(fi);
 	struct slice slice = {data, size};
 
+	f->just_opened = false;
 	/* The offset is what the kernel believes: appending is all there is. */
 	if (node_is_log(f->node->kind))
 		log_file_write(req, f, slice, fi->lock_owner);
@@ -244,6 +293,7 @@ static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct file *f = file_of(fi);
 
+	f->just_opened = false;
 	if (node_is_log(f->node->kind))
 		log_file_flush(req, f, fi->lock_owner);
 	else

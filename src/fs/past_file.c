@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "fs/held.h"
 #include "fs/reply.h"
 
 /* A place or state in the past on its way: for an open, or for its size. */
@@ -14,6 +15,18 @@ struct trip {
 	struct fuse_file_info fi;
 };
 
+/* Takes the text; NULL: the log's, which has none. */
+static void arrive_open(struct trip *t, struct text *text)
+{
+	int r = text ? held_open(t->file, text) : 0;
+
+	text_unref(text);
+	if (r == 0)
+		return reply_open(t->req, &t->fi, t->file);
+	file_unref(t->file);
+	reply_error(t->req, r);
+}
+
 /* The way out for every trip: the log's with its end, a view's with its text (taken). */
 static void arrive(struct trip *t, int error, uint64_t end, struct text *text)
 {
@@ -25,12 +38,12 @@ static void arrive(struct trip *t, int error, uint64_t end, struct text *text)
 			file_unref(t->file);
 		reply_error(t->req, error);
 	} else if (!t->file) {
-		reply_attr(t->req, t->mount, t->node, text ? text->body.len : end);
+		reply_attr(t->req, t->mount, t->node,
+			   text ? held_size(t->mount, t->node, text->body.len) : end);
 		text_unref(text);
 	} else {
 		t->file->end = end;
-		t->file->text = text;
-		reply_open(t->req, &t->fi, t->file);
+		arrive_open(t, text);
 	}
 	free(t);
 }
@@ -114,12 +127,12 @@ static void read_done(struct history_read *read, int error, struct slice data)
 	free(r);
 }
 
-void past_file_read(fuse_req_t req, struct file *f, off_t off, size_t size)
+void past_file_read(fuse_req_t req, struct file *f, off_t off, size_t size, bool fill)
 {
 	struct past_read *r;
 
 	if (f->text)
-		return reply_part(req, f->text->body, off, size);
+		return reply_part(req, (fill ? f->cached : f->text)->body, off, size);
 	if ((uint64_t)off >= f->end)
 		return reply_data(req, (struct slice){0});
 	r = malloc(sizeof(*r));

@@ -3,11 +3,13 @@
 #include <assert.h>
 #include <errno.h>
 
-uint64_t reply_size_hint(struct mount *m, enum node_kind kind)
+#include "fs/held.h"
+
+uint64_t reply_size_hint(struct mount *m, struct node *node)
 {
-	if (node_is_log(kind))
+	if (node_is_log(node->kind))
 		return eventlog_head(m->log).off;
-	return S_ISREG(node_mode(kind)) ? UINT64_C(1) << 40 : 0;
+	return S_ISREG(node_mode(node->kind)) ? held_size_hint(m, node) : 0;
 }
 
 void reply_error(fuse_req_t req, int error)
@@ -19,10 +21,10 @@ void reply_error(fuse_req_t req, int error)
 static struct stat stat_of(struct mount *m, const struct node *node, uint64_t size)
 {
 	pthread_mutex_lock(&m->lock);
-	struct timespec changed = node->changed;
+	struct timespec changed = node_main(node)->changed;
 	pthread_mutex_unlock(&m->lock);
 	return (struct stat){
-	    .st_ino = node->ino,
+	    .st_ino = node_main(node)->ino,
 	    .st_mode = node_mode(node->kind),
 	    .st_nlink = S_ISDIR(node_mode(node->kind)) ? 2 : 1,
 	    .st_uid = m->uid,

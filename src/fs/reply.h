@@ -10,7 +10,7 @@
 /* The size that is told where nobody has asked for it, at a look-up. A stat(2) is followed by a getattr, which has the exact
  * one; but an open is not, and sendfile and private mappings then go by this. They stop at a short read, so too much does no harm,
  * while too little cuts the text off. A text is made at open, and neither a look-up nor a notice waits for a fold. */
-uint64_t reply_size_hint(struct mount *m, enum node_kind kind);
+uint64_t reply_size_hint(struct mount *m, struct node *node);
 
 void reply_error(fuse_req_t req, int error);
 void reply_attr(fuse_req_t req, struct mount *m, const struct node *node, uint64_t size);

@@ -25,6 +25,11 @@ struct text *text_of_buf(struct buf *b)
 	return t;
 }
 
+bool text_eq(const struct text *a, const struct text *b)
+{
+	return a == b || (a->rendering && a->rendering == b->rendering) || slice_eq(a->body, b->body);
+}
+
 struct text *text_ref(struct text *t)
 {
 	t->refs++;

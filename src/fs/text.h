@@ -14,5 +14,6 @@ struct text {
 struct text *text_of_rendering(struct rendering *r);
 struct text *text_of_buf(struct buf *b);
 
+bool text_eq(const struct text *a, const struct text *b);
 struct text *text_ref(struct text *t);
 void text_unref(struct text *t); /* NULL is fine */

@@ -1,11 +1,11 @@
 #include <errno.h>
 
+#include "fs/held.h"
 #include "fs/node_ops.h"
 #include "fs/reply.h"
 #include "fs/status.h"
 
-/* A text on its way: wanted by an open, by a read at offset 0, or for its size by a getattr. The node lives on, since the kernel
- * holds it while its request is not answered. */
+/* A text on its way: wanted by an open, by a read at offset 0, or for its size by a getattr. */
 struct fetch {
 	struct mount *mount;
 	fuse_req_t req;
@@ -18,8 +18,9 @@ struct fetch {
 };
 
 /* A new version of the content is a new modification time. */
-static void note_version(struct mount *m, struct node *node, uint64_t version)
+static void note_version(struct mount *m, struct node *some_node, uint64_t version)
 {
+	struct node *node = some_node->main ? some_node->main : some_node;
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
@@ -41,6 +42,19 @@ static void note_broken(struct file *f, int error)
 	pthread_mutex_unlock(&f->mount->lock);
 }
 
+static void answer_open(struct fetch *f, struct text *text)
+{
+	struct file *file = f->file;
+
+	file->follower.seen = f->seen; /* nobody else knows the file yet */
+	int r = held_open(file, text);
+	text_unref(text);
+	if (r == 0)
+		return reply_open(f->req, &f->fi, file);
+	file_unref(file);
+	reply_error(f->req, r);
+}
+
 /* The one way out for every fetch. Takes the text. */
 static void answer(struct fetch *f, int error, struct text *text)
 {
@@ -57,21 +71,21 @@ static void answer(struct fetch *f, int error, struct text *text)
 		return reply_error(f->req, error);
 	}
 	if (!f->file) {
-		reply_attr(f->req, f->mount, f->node, text->body.len);
+		reply_attr(f->req, f->mount, f->node, held_size(f->mount, f->node, text->body.len));
 		text_unref(text);
 		return;
 	}
+	if (f->opening)
+		return answer_open(f, text);
 	pthread_mutex_lock(&f->mount->lock);
 	old = f->file->text;
 	f->file->text = text_ref(text);
+	f->file->refreshed = true;
 	f->file->follower.seen = f->seen;
-	f->file->follower.seen.something = !f->opening;
+	f->file->follower.seen.something = true;
 	pthread_mutex_unlock(&f->mount->lock);
 	text_unref(old);
-	if (f->opening)
-		reply_open(f->req, &f->fi, f->file);
-	else
-		reply_part(f->req, text->body, 0, f->size);
+	reply_part(f->req, text->body, 0, f->size);
 	text_unref(text);
 }
 
@@ -222,13 +236,6 @@ static void fetch(const struct fetch *f)
 
 void text_file_getattr(struct mount *m, fuse_req_t req, struct node *node)
 {
-	struct text *held = file_held(m, node, fuse_req_ctx(req)->pid);
-
-	if (held) {
-		reply_attr(req, m, node, held->body.len);
-		text_unref(held);
-		return;
-	}
 	fetch(&(struct fetch){.mount = m, .req = req, .node = node});
 }
 
@@ -246,10 +253,20 @@ void text_file_open(struct mount *m, fuse_req_t req, struct node *node, struct f
 	fetch(&(struct fetch){.mount = m, .req = req, .node = node, .file = f, .opening = true, .fi = *fi});
 }
 
-void text_file_read(fuse_req_t req, struct file *f, off_t off, size_t size)
+static void fill_cache(fuse_req_t req, struct file *f, off_t off, size_t size)
+{
+	pthread_mutex_lock(&f->mount->lock);
+	f->filled = true;
+	pthread_mutex_unlock(&f->mount->lock);
+	reply_part(req, f->cached->body, off, size);
+}
+
+void text_file_read(fuse_req_t req, struct file *f, off_t off, size_t size, bool fill)
 {
 	struct mount *m = f->mount;
 
+	if (fill)
+		return fill_cache(req, f, off, size);
 	/* As on sysfs: whoever comes back to the beginning wants to know how it is now. */
 	if (off == 0 && f->started)
 		return fetch(

@@ -68,6 +68,7 @@ static void refused_lines(void)
 						     .why = "w\"",
 						     .column = 3,
 						     .pid = 9,
+						     .bytes = 3,
 						     .line = SLICE("a\n\xff")});
 	CHECK_INT(rejected_count(&r), LIMIT_REJECTED + 3);
 	rejected_text(&r, &text);

@@ -241,22 +241,43 @@ uint64_t kernel_send_open(struct kernel *k, uint64_t ino, int flags)
 	return kernel_send(k, FUSE_OPEN, ino, &in, sizeof(in), NULL, 0);
 }
 
+static int cut(struct kernel *k, uint64_t ino)
+{
+	struct fuse_setattr_in in = {.valid = FATTR_SIZE};
+
+	return end(kernel_wait(k, kernel_send(k, FUSE_SETATTR, ino, &in, sizeof(in), NULL, 0)), 0);
+}
+
 int kernel_open(struct kernel *k, uint64_t ino, int flags, uint64_t *ret_fh)
 {
-	struct reply *r = kernel_wait(k, kernel_send_open(k, ino, flags));
+	struct reply *r = kernel_wait(k, kernel_send_open(k, ino, flags & ~O_TRUNC));
 	struct fuse_open_out out;
 
+	if (r->error == -ESTALE) {
+		free(r);
+		r = kernel_wait(k, kernel_send_open(k, ino, flags & ~O_TRUNC));
+	}
 	if (r->error)
 		return end(r, 0);
 	memcpy(&out, r->body, sizeof(out));
 	CHECK(out.open_flags & FOPEN_DIRECT_IO);
 	*ret_fh = out.fh;
-	return end(r, 0);
+	free(r);
+	int error = flags & O_TRUNC ? cut(k, ino) : 0;
+	if (error < 0)
+		kernel_release(k, ino, out.fh);
+	return error;
 }
 
 int kernel_read(struct kernel *k, uint64_t ino, uint64_t fh, uint64_t off, char *data, size_t size)
 {
-	struct fuse_read_in in = {.fh = fh, .offset = off, .size = (uint32_t)size};
+	struct fuse_read_in in = {
+	    .fh = fh,
+	    .offset = off,
+	    .size = (uint32_t)size,
+	    .read_flags = FUSE_READ_LOCKOWNER,
+	    .lock_owner = k->pid,
+	};
 	struct reply *r = kernel_wait(k, kernel_send(k, FUSE_READ, ino, &in, sizeof(in), NULL, 0));
 
 	if (!r->error)

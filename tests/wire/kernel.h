@@ -45,7 +45,9 @@ struct reply *kernel_poll(struct kernel *k, uint64_t unique, int ms);
 /* The usual ones, each waited for. Results: negative errno, or what is asked for. */
 int64_t kernel_lookup(struct kernel *k, const char *path); /* the inode number */
 int64_t kernel_size(struct kernel *k, uint64_t ino);
+/* As an open that looks no name up: where the answer is ESTALE, the same comes again. And one with O_TRUNC is followed by a cut to 0. */
 int kernel_open(struct kernel *k, uint64_t ino, int flags, uint64_t *ret_fh);
+/* As read(2): the kernel names whoever asks, but where it fills its own cache. */
 int kernel_read(struct kernel *k, uint64_t ino, uint64_t fh, uint64_t off, char *data, size_t size);
 int kernel_write(struct kernel *k, uint64_t ino, uint64_t fh, const char *data, size_t size);
 int kernel_flush(struct kernel *k, uint64_t ino, uint64_t fh);

@@ -1,0 +1,170 @@
+#include "fs/reservation.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+void reservations_init(struct reservations *r, struct nodes *nodes)
+{
+	*r = (struct reservations){.nodes = nodes};
+	pthread_mutex_init(&r->lock, NULL);
+}
+
+static void release_node(struct reservations *r, struct reservation *v)
+{
+	nodes_unref(r->nodes, v->node);
+	v->node = NULL;
+	v->fresh = false;
+}
+
+/* Under the lock. */
+static void remove_at(struct reservations *r, struct reservation **p)
+{
+	struct reservation *v = *p;
+
+	*p = v->next;
+	r->n--;
+	release_node(r, v);
+	nodes_unref(r->nodes, v->main);
+	free(v);
+}
+
+void reservations_deinit(struct reservations *r)
+{
+	while (r->first)
+		remove_at(r, &r->first);
+	pthread_mutex_destroy(&r->lock);
+}
+
+/* Under the lock: lets go of what nobody has come for in time. The newest are in front. */
+static void expire(struct reservations *r, uint64_t now)
+{
+	struct reservation **p = &r->first;
+	size_t kept = 0;
+
+	while (*p) {
+		uint64_t age = now - (*p)->since;
+		if (age >= RESERVATION_US)
+			release_node(r, *p);
+		if (age >= RESERVATION_TOLD_US || (kept >= RESERVATIONS_MAX / 2 && age >= RESERVATION_US)) {
+			remove_at(r, p);
+		} else {
+			p = &(*p)->next;
+			kept++;
+		}
+	}
+}
+
+/* Under the lock. */
+static struct reservation **find(struct reservations *r, pid_t tid)
+{
+	struct reservation **p = &r->first;
+
+	while (*p && (*p)->tid != tid)
+		p = &(*p)->next;
+	return p;
+}
+
+bool reservations_make(struct reservations *r, struct node *main, struct node *node, pid_t tid, uint64_t now)
+{
+	struct reservation *v = calloc(1, sizeof(*v));
+
+	if (!v)
+		return false;
+	*v = (struct reservation){.tid = tid,
+				  .fresh = !node,
+				  .main = nodes_ref(r->nodes, main),
+				  .node = nodes_ref(r->nodes, node),
+				  .since = now};
+	pthread_mutex_lock(&r->lock);
+	expire(r, now);
+	struct reservation **old = find(r, tid);
+	if (*old)
+		remove_at(r, old);
+	bool room = r->n < RESERVATIONS_MAX;
+	v->next = r->first;
+	r->first = v;
+	r->n++;
+	if (!room)
+		remove_at(r, &r->first);
+	pthread_mutex_unlock(&r->lock);
+	return room;
+}
+
+struct node *reservations_look(struct reservations *r, struct node *main, pid_t tid, uint64_t now)
+{
+	struct node *node = NULL;
+
+	if (r->n == 0)
+		return NULL;
+	pthread_mutex_lock(&r->lock);
+	expire(r, now);
+	struct reservation *v = *find(r, tid);
+	if (v && v->main == main) {
+		if (v->fresh && !v->node)
+			v->node = nodes_another(r->nodes, main);
+		node = v->node;
+		if (node)
+			nodes_look(r->nodes, node);
+	}
+	pthread_mutex_unlock(&r->lock);
+	return node;
+}
+
+bool reservations_end(struct reservations *r, struct node *node, pid_t tid, uint64_t now)
+{
+	bool told = false;
+
+	if (r->n == 0)
+		return false;
+	pthread_mutex_lock(&r->lock);
+	expire(r, now);
+	struct reservation **p = find(r, tid);
+	if (*p) {
+		told = (*p)->main == node || (*p)->main == node->main;
+		remove_at(r, p);
+	}
+	pthread_mutex_unlock(&r->lock);
+	return told;
+}
+
+static struct look *look_of(struct looked_up *l, pid_t tid)
+{
+	return &l->by[(unsigned)tid % LOOKED_UP];
+}
+
+void looked_up_note(struct looked_up *l, pid_t tid, uint64_t ino, uint64_t size)
+{
+	*look_of(l, tid) = (struct look){.tid = tid, .ino = ino, .size = size};
+}
+
+bool looked_up_take(struct looked_up *l, pid_t tid, uint64_t ino, uint64_t *ret_size)
+{
+	struct look *look = look_of(l, tid);
+	bool found = look->tid == tid && look->ino == ino;
+
+	if (found)
+		*ret_size = look->size;
+	if (look->tid == tid)
+		look->ino = 0;
+	return found;
+}
+
+#define PF_KTHREAD 0x00200000u /* of linux/sched.h, as proc(5) shows it */
+
+bool thread_is_kernels(pid_t tid)
+{
+	char path[32], text[512], *end;
+	unsigned flags = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)tid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	/* "ID (NAME) STATE PPID PGRP SESSION TTY TPGID FLAGS …", and a name may have anything in it. */
+	end = strrchr(text, ')');
+	return end && sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) == 1 && flags & PF_KTHREAD;
+}

@@ -1,0 +1,67 @@
+/* Nodes that are reserved for a thread of a client's, and what is known of such threads.
+ *
+ * An OPEN that is answered with ESTALE makes the kernel look the name up once more, on the same thread, and open what that look-up says.
+ * So a thread that must not share a file's main node with others is told ESTALE, and finds the node that was reserved for it. The kernel asks
+ * in any order (LOOKUP, FORGET, LOOKUP, OPEN): a reservation holds its node by itself. It ends with the thread's next open of
+ * any kind, or with the time; no look-up without one sees that node.
+ *
+ * Where no name is looked up (/proc/self/fd/N, /dev/stdout, a file that is mounted somewhere else) the same OPEN comes again. A
+ * thread is told ESTALE once at most until it has opened something: reservations_end() says whether it was.
+ *
+ * Threads: reservations are made on any thread, and asked for on the fuse thread. `now` is µs of CLOCK_MONOTONIC. */
+#pragma once
+
+#include "base/defs.h"
+#include "fs/node.h"
+
+/* How long a node is kept for a thread that does not come, and how long it is known to have been told. */
+#define RESERVATION_US 1000000
+#define RESERVATION_TOLD_US (60 * RESERVATION_US)
+#define RESERVATIONS_MAX 1024
+
+struct reservation {
+	struct reservation *next;
+	pid_t tid;
+	bool fresh;        /* a node that is made at the look-up, for this thread alone */
+	struct node *main; /* with a reference */
+	struct node *node; /* with a reference; NULL: not made yet, or it is too late */
+	uint64_t since;
+};
+
+struct reservations {
+	struct nodes *nodes;
+	pthread_mutex_t lock;
+	struct reservation *first; /* the newest */
+	_Atomic size_t n;
+};
+
+void reservations_init(struct reservations *r, struct nodes *nodes);
+void reservations_deinit(struct reservations *r);
+
+/* The thread's next look-up of the file gives this node; NULL: a new one. False: that can't be now, since memory is short or too many have
+ * one. */
+bool must_check reservations_make(struct reservations *r, struct node *main, struct node *node, pid_t tid,
+				  uint64_t now);
+/* The node reserved for a look-up of the file by this thread, with that look-up counted; NULL: none, so it is the main one. */
+struct node *reservations_look(struct reservations *r, struct node *main, pid_t tid, uint64_t now);
+/* The thread opens this node, whatever it is. True: it had been told to look this file up once more. */
+bool reservations_end(struct reservations *r, struct node *node, pid_t tid, uint64_t now);
+
+/* What each thread has looked up last, and the size that it was told: those who open a file by its name have just looked it up, and will do
+ * so again. A look-up that is forgotten here, for want of room, costs no more than that. On the fuse thread. */
+#define LOOKED_UP 1024
+
+struct looked_up {
+	struct look {
+		pid_t tid;
+		uint64_t ino; /* 0: nothing */
+		uint64_t size;
+	} by[LOOKED_UP];
+};
+
+void looked_up_note(struct looked_up *l, pid_t tid, uint64_t ino, uint64_t size);
+/* Is this what the thread has looked up last? It counts once. */
+bool looked_up_take(struct looked_up *l, pid_t tid, uint64_t ino, uint64_t *ret_size);
+
+/* Is it a thread of the kernel's (an NFS server's), which looks nothing up again? */
+bool thread_is_kernels(pid_t tid);

@@ -1,0 +1,137 @@
+"""What goes through the page cache (sendfile, splice, copy_file_range, private mappings) is the text that the handle had at its open."""
+
+import mmap
+import os
+import subprocess
+
+import pytest
+from harness import event
+
+VIEWS = ["views/todos.json", "views/todos.offset", "views/todos.hash", "views/todos.snapshot.json", "head/app", "rejected.jsonl", "status.json"]
+
+
+def by_read(fd, size):
+    return os.pread(fd, size, 1) if size > 1 else b""
+
+
+def by_sendfile(fd, size):
+    out = os.memfd_create("copy")
+    try:
+        offset = 0
+        while sent := os.sendfile(out, fd, offset, 1 << 20):
+            offset += sent
+        return os.pread(out, offset, 0)
+    finally:
+        os.close(out)
+
+
+def by_splice(fd, size):
+    ends = os.pipe()
+    got = b""
+    try:
+        while n := os.splice(fd, ends[1], 65536, offset_src=len(got)):
+            got += os.read(ends[0], n)
+        return got
+    finally:
+        os.close(ends[0])
+        os.close(ends[1])
+
+
+def by_copy(fd, size):
+    """As cp does where it can; the target is on the same kind of filesystem as a plain file."""
+    out = os.memfd_create("copy")
+    try:
+        offset = 0
+        while n := os.copy_file_range(fd, out, 1 << 20, offset_src=offset):
+            offset += n
+        return os.pread(out, offset, 0)
+    except OSError:
+        return None
+    finally:
+        os.close(out)
+
+
+def by_mapping(fd, size):
+    with mmap.mmap(fd, size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ) as map:
+        return map[:]
+
+
+def cached(fd, size):
+    found = [by_sendfile(fd, size), by_splice(fd, size), by_mapping(fd, size)]
+    copy = by_copy(fd, size)
+    return found + ([copy] if copy is not None else [])
+
+
+def change(m, i):
+    """A change of each of these files, and of its length."""
+    m.append(event(3 * i))
+    with pytest.raises(OSError):
+        m.append("x" * (i + 1))
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_overlapping_handles_keep_their_texts(m, name):
+    texts, fds, sizes = [], [], []
+    for i in range(6):
+        change(m, i)
+        fd = os.open(m.mnt / name, os.O_RDONLY)
+        fds.append(fd)
+        sizes.append(os.fstat(fd).st_size)
+        texts.append(os.pread(fd, sizes[-1] + 100, 0))
+        assert len(texts[-1]) == sizes[-1]
+    assert len(set(texts)) == 6
+    for _ in range(2):
+        for fd, text, size in zip(fds, texts, sizes):
+            assert cached(fd, size) == [text] * len(cached(fd, size))
+            assert os.fstat(fd).st_size == len(text)
+            assert by_read(fd, size) == text[1:]
+        # In the other order, and with others that look at the file.
+        fds, texts, sizes = fds[::-1], texts[::-1], sizes[::-1]
+        os.stat(m.mnt / name)
+        (m.mnt / name).read_bytes()
+    # read(2) at offset 0 takes a fresh text, for itself alone.
+    change(m, 7)
+    for fd, text, size in zip(fds, texts, sizes):
+        fresh = os.pread(fd, 1 << 20, 0)
+        assert fresh != text
+        assert cached(fd, size)[0] == text
+    assert len({os.fstat(fd).st_ino for fd in fds} | {os.stat(m.mnt / name).st_ino}) == 1
+    for fd in fds:
+        os.close(fd)
+
+
+def test_a_view_that_shrinks_leaves_mappings_whole(m):
+    """A size that somebody else is told cuts nothing off."""
+    m.append(*[{"type": "a"}] * 30)
+    (m.data / "reducers/shrinks.jq").write_text('if $event.type == "cut" then "" else (. // "") + "0123456789" * 500 end')
+    path = m.mnt / "views/shrinks.json"
+    before = path.read_bytes()
+    assert len(before) > 100_000
+    fd = os.open(path, os.O_RDONLY)
+    size = os.fstat(fd).st_size
+    with mmap.mmap(fd, size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ) as map:
+        assert map[0:10] == before[0:10]
+        m.append({"type": "cut"})
+        os.stat(path)
+        path.read_bytes()
+        assert by_sendfile(fd, size) == before
+        # In a process of its own, for if there is less, it ends by SIGBUS.
+        child = os.fork()
+        if child == 0:
+            os._exit(map[:] != before)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    os.close(fd)
+    assert path.stat().st_size == len(path.read_bytes()) == 3
+
+
+def test_a_reader_that_comes_back_holds_up_no_sizes(m):
+    """A handle that is read again and again, as one that polls, doesn't keep others from the size as it is."""
+    (m.data / "reducers/shrinks.jq").write_text('if $event.type == "cut" then "" else (. // "") + "0123456789" end')
+    m.append(*[{"type": "a"}] * 50)
+    path = m.mnt / "views/shrinks.json"
+    fd = os.open(path, os.O_RDONLY)
+    assert len(os.pread(fd, 1 << 20, 0)) == 503
+    m.append({"type": "cut"})
+    assert os.pread(fd, 1 << 20, 0) == b'""\n'
+    assert subprocess.run(["stat", "-c", "%s", path], stdout=subprocess.PIPE).stdout == b"3\n"
+    os.close(fd)
