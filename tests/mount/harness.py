@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SLOW = os.environ.get("EVENTFOLD_SLOW") == "1"  # a sanitized build: fewer of everything
 FULL = os.environ.get("EVENTFOLD_FULL") == "1"  # as many as the project promises
-LIMIT = int(os.environ.get("EVENTFOLD_LIMIT", 90 if SLOW else 30))  # seconds that anything at all may take
+LIMIT = int(os.environ.get("EVENTFOLD_LIMIT", 120))  # seconds that anything at all may take: a hang, not a slow machine, runs into it
 
 SUSPICIOUS = ("Sanitizer", "runtime error:", "leak", "Assertion", "assert", "double free", "stack smashing")
 
@@ -42,6 +42,16 @@ def reducer(name):
 def scaled(full, slow=None):
     """How many: less under sanitizers."""
     return (slow if slow is not None else max(1, full // 10)) if SLOW else full
+
+
+def bound(seconds):
+    """What a promise of so many seconds comes to here and now: three times as much, and more where this machine takes longer than a
+    quiet one for what it does most, to start a process and see it end."""
+    n, quiet = 20, 0.002
+    begin = time.monotonic()
+    for _ in range(n):
+        subprocess.run(["true"], check=True)
+    return seconds * (15 if SLOW else 3) * max(1, (time.monotonic() - begin) / n / quiet)
 
 
 def sh(command, cwd=None, check=True, timeout=LIMIT, **kwargs):
