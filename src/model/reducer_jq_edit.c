@@ -1,7 +1,5 @@
 #include "model/reducer_jq_edit.h"
 
-#include <float.h>
-#include <math.h>
 #include <stdbool.h>
 
 static int length(jv array)
@@ -129,15 +127,6 @@ static jv put_at(jv value, jv path, int i, int n, jv part)
 
 jv reducer_jq_put(jv value, jv path, jv part)
 {
-	/* A number that JSON has no text for is stored as what it is written as, so that a state read back is the same. */
-	if (jv_get_kind(part) == JV_KIND_NUMBER) {
-		double number = jv_number_value(part);
-
-		if (isnan(number))
-			part = jv_null();
-		else if (isinf(number))
-			part = jv_number(number > 0 ? DBL_MAX : -DBL_MAX);
-	}
 	return put_at(value, path, 0, length(path), part);
 }
 

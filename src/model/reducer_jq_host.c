@@ -2,15 +2,12 @@
 
 #include "model/reducer_jq_edit.h"
 
-/* Instead of libjq's own. The paths and values are collected first: what a generator keeps in case it is asked for more
- * would hold the state too. And once the first part of a call is handed over nothing may fail before its last one is: what an
- * error left behind would be taken for parts of the next call. */
+/* Instead of libjq's own, for programs of the common forms (reducer_jq_form.h): all their values are single. The paths are collected
+ * first: what a generator keeps in case it is asked for more would hold the state too. And once the first part of a call is
+ * handed over nothing may fail before its last one is: what an error left behind would be taken for parts of the next call. */
 #define ASSIGNMENTS                                                                                          \
-	"def _assign(paths; value): [value][] as $v | ([path(paths)] | debug) as $x | ($v | debug) as $x"    \
+	"def _assign(paths; value): value as $v | ([path(paths)] | debug) as $x | ($v | debug) as $x"        \
 	" | debug | _input;"                                                                                 \
-	" def setpath(p; v): [v][] as $v | [p][] as $p | ([$p] | debug) as $x | ($v | debug) as $x"          \
-	" | debug | _input;"                                                                                 \
-	" def delpaths(ps): [ps][] as $p | (true | debug) as $x | ($p | debug) as $x | debug | _input;"      \
 	" def del(f): [path(f)] as $p | (true | debug) as $x | ($p | debug) as $x | debug | _input;"
 
 /* Where the update is an operator (+= and the like) there is one value. */
@@ -22,8 +19,7 @@ static const char one_value[] =
 static const char any_values[] = ASSIGNMENTS
     " def _modify(paths; update): ([path(paths)] | debug | _input) as $ts"
     " | reduce ($ts[] | debug) as $t (.; debug | _input | update | ($t | debug) as $x | debug | _input | .[])"
-    " | (null | debug) as $x | ($ts[0] | debug) as $x | debug | _input;"
-    " def map_values(f): .[] |= f;";
+    " | (null | debug) as $x | ($ts[0] | debug) as $x | debug | _input;";
 
 const char *jq_host_prelude(bool may_empty)
 {
@@ -36,7 +32,7 @@ static void give_up_kept(struct jq_host *h, jv state)
 {
 	jv_kind kind = jv_get_kind(state);
 
-	if (h->keep || (kind != JV_KIND_OBJECT && kind != JV_KIND_ARRAY) || jv_get_refcnt(state) != 2)
+	if ((kind != JV_KIND_OBJECT && kind != JV_KIND_ARRAY) || jv_get_refcnt(state) != 2)
 		return;
 	if (!jv_is_valid(h->kept) || !jv_identical(jv_copy(state), jv_copy(h->kept)))
 		return;

@@ -25,7 +25,6 @@ struct jq_update {
 struct jq_host {
 	jv event;
 	jv kept;        /* the state as it was before the event; invalid: given up */
-	bool keep;      /* … which must not happen */
 	bool may_empty; /* updates may give none or several values, and say how they ended */
 
 	jv args[3];

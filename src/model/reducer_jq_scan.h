@@ -1,19 +1,13 @@
-/* What can be told about a jq program from its text, so that folding with it is cheap. The parts of the jq host only.
+/* Whether a jq program is one of the common forms, for which the host has a way that costs the same however large the state
+ * is. The parts of the jq host only.
  *
- * None of it changes what a program means. Where the text leaves a doubt the answer is the careful one. */
+ * A form is recognised whole or not at all: each token must have a place in it. What is not recognised is run as libjq runs
+ * it, on a copy of the state. So a mistake on this side costs time and never a value. */
 #pragma once
 
 #include <stdbool.h>
 
 #include "base/buf.h"
-
-/* How the state may be given to the program. In place costs the same however large the state is; but a program that
- * gives no output leaves the state as it was, so the old one must not be lost before that is out of the question. */
-enum jq_hold {
-	JQ_HOLD_ALWAYS, /* it may change the state and then drop it: the old one is kept to the end */
-	JQ_HOLD_WRITE, /* once it changes the state there will be an output: the old one is kept until then */
-	JQ_HOLD_NEVER, /* there will be an output */
-};
 
 /* The members of $event that it reads. */
 enum {
@@ -27,16 +21,20 @@ enum {
 };
 
 struct jq_scan {
-	enum jq_hold hold;
 	unsigned need;
+	bool
+	    in_place; /* it is a form that may change the state in place: there is never an end without output after a change */
+	bool
+	    sure; /* … and there is an output in any case, made from the state itself: nobody else need hold that */
 	bool updates;       /* has a general update, which may give none or several values: |= */
-	bool env;           /* uses $ENV */
+	bool env;           /* uses $ENV, and binds no variable of that name */
+	bool catches;       /* may look at the text of an error */
+	bool infinite;      /* may make infinity or NaN, other than by calculating */
 	bool empty;         /* nothing but white space and comments */
 	const char *module; /* begins with this directive: "import", "include", "module"; or NULL */
 };
 
-/* `collected` is left empty, or gets the program in a form that costs less. The left side of `//`, and the like, waits
- * to be asked for more values, and while it waits it holds its input: the state, which then can't be changed in place.
- * Collected, as in `[. // {}][] | …`, it is asked for all its values at once. (A program that is not well-formed may get
- * one that is not either.) */
-int must_check reducer_jq_scan(struct jq_scan *ret, struct slice program, struct buf *collected);
+/* `form` gets the program as it may be run in place, if it may. The left side of `//`, and the like, waits to be asked for more
+ * values, and while it waits it holds its input: the state, which then can't be changed in place. So it is collected, as in
+ * `[. // {}][] | …`: there is one value at most. (A program that is not well-formed may get a form that is not either.) */
+int must_check reducer_jq_scan(struct jq_scan *ret, struct slice program, struct buf *form);

@@ -123,3 +123,33 @@ int reducer_jq_text(struct buf *out, jv value)
 
 	return err ? err : buf_error(out);
 }
+
+static bool is_json(jv value, int level)
+{
+	bool good = true;
+
+	if (jv_get_kind(value) == JV_KIND_NUMBER)
+		return isfinite(jv_number_value(value));
+	if (level > JQ_DEPTH)
+		return true;
+	if (jv_get_kind(value) == JV_KIND_ARRAY) {
+		jv_array_foreach(value, i, member)
+		{
+			good = good && is_json(member, level + 1);
+			jv_free(member);
+		}
+	} else if (jv_get_kind(value) == JV_KIND_OBJECT) {
+		jv_object_foreach(value, key, member)
+		{
+			good = good && is_json(member, level + 1);
+			jv_free(key);
+			jv_free(member);
+		}
+	}
+	return good;
+}
+
+bool reducer_jq_is_json(jv value)
+{
+	return is_json(value, 0);
+}

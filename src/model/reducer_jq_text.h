@@ -2,6 +2,7 @@
 #pragma once
 
 #include <jv.h>
+#include <stdbool.h>
 
 #include "base/buf.h"
 
@@ -10,3 +11,6 @@
 
 /* Borrows the value. 0, -ENOMEM, or -E2BIG where it is nested deeper than JQ_DEPTH. */
 int must_check reducer_jq_text(struct buf *out, jv value);
+
+/* Is it what its text reads back as? Infinity and NaN are not. Borrows the value. */
+bool reducer_jq_is_json(jv value);

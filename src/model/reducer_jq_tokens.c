@@ -44,6 +44,26 @@ static const char *word_end(const char *p, const char *end)
 	}
 }
 
+/* Digits with a point among them or around, and an exponent. What follows may be a word: `3then`. */
+static const char *number_end(const char *p, const char *end)
+{
+	const char *exponent;
+	bool point = false;
+
+	for (; p < end && (digit(*p) || (*p == '.' && !point)); p++)
+		point |= *p == '.';
+	if (p == end || (*p != 'e' && *p != 'E'))
+		return p;
+	exponent = p + 1;
+	if (exponent < end && (*exponent == '+' || *exponent == '-'))
+		exponent++;
+	if (exponent == end || !digit(*exponent))
+		return p;
+	for (p = exponent; p < end && digit(*p);)
+		p++;
+	return p;
+}
+
 /* Behind the string's end or its next "\(". */
 static const char *string_part(const char *p, const char *end, bool *ret_interpolates)
 {
@@ -91,8 +111,12 @@ static int must_check plain_token(struct tokens *t, const char **p, const char *
 			(*p)++;
 		return add(t, TOKEN_FIELD, from + 1, *p);
 	}
-	if (digit(*from) || (*from == '.' && from + 1 < end && digit(from[1])) || *from == '@') {
-		for (*p = from + 1; *p < end && (letter(**p) || digit(**p) || **p == '.');)
+	if (digit(*from) || (*from == '.' && from + 1 < end && digit(from[1]))) {
+		*p = number_end(from, end);
+		return add(t, TOKEN_OTHER, from, *p);
+	}
+	if (*from == '@') {
+		for (*p = from + 1; *p < end && (letter(**p) || digit(**p));)
 			(*p)++;
 		return add(t, TOKEN_OTHER, from, *p);
 	}

@@ -1,0 +1,51 @@
+#include "model/reducer_jq_guard.h"
+
+#include <assert.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Where to go on, while libjq runs. It is the process's, as __assert_fail() is. */
+static sigjmp_buf *where;
+static struct diag *why;
+
+/* Instead of the C library's. The dynamic linker gives it to libjq because the program has it. */
+__attribute__((visibility("default"))) void __assert_fail(const char *assertion, const char *file,
+							  unsigned int line, const char *function)
+{
+	sigjmp_buf *to = where;
+
+	if (to) {
+		where = NULL;
+		diag_set(why, 0, "jq gave up: %s: Assertion `%s' failed", function, assertion);
+		siglongjmp(*to, 1);
+	}
+	fprintf(stderr, "%s:%u: %s: Assertion `%s' failed.\n", file, line, function, assertion);
+	abort();
+}
+
+bool reducer_jq_next(jq_state *jq, jv *ret, struct diag *diag)
+{
+	sigjmp_buf here;
+
+	if (sigsetjmp(here, 0))
+		return false;
+	why = diag;
+	where = &here;
+	*ret = jq_next(jq);
+	where = NULL;
+	return true;
+}
+
+bool reducer_jq_compile(jq_state *jq, const char *text, bool *ret, struct diag *diag)
+{
+	sigjmp_buf here;
+
+	if (sigsetjmp(here, 0))
+		return false;
+	why = diag;
+	where = &here;
+	*ret = jq_compile(jq, text);
+	where = NULL;
+	return true;
+}
