@@ -23,12 +23,12 @@ static inline uint64_t clock_ms(void)
 	return clock_ns() / 1000000;
 }
 
-/* Seconds since 1970. Not time(2), which lags by up to a tick behind the clock that others read: an event's `ts` would lie
+/* Seconds since 1970; 0 where the clock is set to before. Not time(2), which lags by up to a tick behind the clock that others read: an event's `ts` would lie
  * before the moment at which its writer began. */
 static inline uint64_t clock_unix(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec;
+	return now.tv_sec < 0 ? 0 : (uint64_t)now.tv_sec;
 }

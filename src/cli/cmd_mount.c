@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <syslog.h>
 
+#include "base/plain.h"
 #include "cli/commands.h"
 #include "cli/mount_args.h"
 #include "fs/session.h"
@@ -48,11 +49,14 @@ struct daemon {
 static void report(void *arg, const char *text)
 {
 	struct daemon *d = arg;
+	char line[1024];
 
+	/* It may have names of files in it, and been cut anywhere. */
+	plain_text(line, sizeof(line), slice_of(text), false);
 	if (d->args.foreground)
-		fprintf(stderr, "eventfold: %s\n", text);
+		fprintf(stderr, "eventfold: %s\n", line);
 	else
-		syslog(LOG_NOTICE, "%s: %s", d->data, text);
+		syslog(LOG_NOTICE, "%s: %s", d->data, line);
 }
 
 /* The mount answers: the parent may go, and the terminal is let go. */

@@ -48,7 +48,7 @@ static void wait_for_work(struct archiver *a, bool failed)
 		pthread_cond_wait(&a->wake, &a->lock);
 		return;
 	}
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += RETRY_SECONDS;
 	if (pthread_cond_timedwait(&a->wake, &a->lock, &until) == ETIMEDOUT)
 		a->kicked = true;
@@ -88,7 +88,12 @@ int archiver_start(struct archiver **ret, struct eventlog *log, const struct arc
 	a->log = log;
 	a->options = *options;
 	pthread_mutex_init(&a->lock, NULL);
-	pthread_cond_init(&a->wake, NULL);
+	/* A clock that is set back would put the next try off, one before 1970 would never wait. */
+	pthread_condattr_t monotonic;
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&a->wake, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	int r = pthread_create(&a->thread, NULL, archiver_thread, a);
 	if (r != 0) {
 		free(a);

@@ -51,8 +51,8 @@ static int handle(struct packet *p, const struct log_pos *pos, struct rendering 
 	if (m->type == MSG_STALLED)
 		return diag_set(diag, -EIO, "%.*s", (int)min(p->text.len, (size_t)400), p->text.data);
 	if (m->type == MSG_BROKEN)
-		return diag_set(diag, -EIO, "event %llu: %.*s", (unsigned long long)m->seq,
-				(int)min(p->text.len, (size_t)400), p->text.data);
+		return diag_set(diag, -EIO, "event %llu: %.*s", (unsigned long long)m->seq, (int)p->text.len,
+				p->text.data);
 	if (m->type != MSG_RENDERED || m->pos.off != pos->off)
 		return 1;
 	*ret = rendering_of_packet(p);

@@ -93,14 +93,12 @@ const cJSON *eventfold_data(const struct eventfold_event *ev)
 
 int eventfold_fail(const struct eventfold_event *ev, const char *format, ...)
 {
-	struct diag *diag = whole(ev)->fail;
-	char text[sizeof(diag->text)];
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	diag_setv(whole(ev)->fail, -1, format, args);
 	va_end(args);
-	return diag_set(diag, -1, "%s", text);
+	return -1;
 }
 
 struct eventfold_iter eventfold_iterate(struct eventfold_slice raw)

@@ -187,9 +187,11 @@ static int set_error(struct diag *diag, jv message)
 	int err = -EINVAL;
 
 	if (jv_get_kind(value) == JV_KIND_STRING)
-		diag_set(diag, 0, "%s", jv_string_value(value));
+		diag_set_text(
+		    diag, 0,
+		    (struct slice){jv_string_value(value), (size_t)jv_string_length_bytes(jv_copy(value))});
 	else if (reducer_jq_text(&text, value) == 0)
-		diag_set(diag, 0, "%.*s", (int)text.len, text.data);
+		diag_set_text(diag, 0, buf_slice(&text));
 	else
 		diag_set(diag, 0, "jq gave up");
 	jv_free(value);

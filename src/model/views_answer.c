@@ -250,13 +250,13 @@ static void handle_broken(struct views *v, struct worker_handle *h, const struct
 {
 	const struct message *m = &p->message;
 	struct diag why = {0};
-	int len = (int)min(p->text.len, (size_t)400);
+	int len = (int)p->text.len;
 
 	if (m->seq)
 		diag_set(&why, 0, "event %llu at offset %llu: %.*s", (unsigned long long)m->seq,
 			 (unsigned long long)m->off, len, p->text.data);
 	else
-		diag_set(&why, 0, "%.*s", len, p->text.data);
+		diag_set_text(&why, 0, p->text);
 	pthread_mutex_lock(&v->lock);
 	struct entry *e = views_find_id(v, m->view);
 	bool known = e && e->worker == h;

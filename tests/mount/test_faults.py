@@ -120,3 +120,54 @@ def test_all_at_once(new_mount, compile_reducer):
         assert "500" in broken(m, name)
     assert m.view("todos") == oracle.fold("todos", m.events())
     assert m.status()["pid"] == m.pid
+
+
+MESSAGES = {
+    "long": ('error("\u20ac" * 400)', None),
+    "longer": ('error("x" + "\u20ac" * 4000)', None),
+    "zero": ('error("before\\u0000after")', "before\\u0000after"),
+    "escape": ('error("\\u001b[31mred\\u001b]0;title\\u0007\\u007f")', "\\u001b[31mred\\u001b]0;title\\u0007\\u007f"),
+    "c1": ('error("\\u009b31m")', "\\u009b31m"),
+    "lines": ('error("a\\nb\\r\\nc\\td\\u2028e")', "a b  c d\\u2028e"),
+    "turned": ('error("\\u202etxt.exe")', "\\u202etxt.exe"),
+    "object": ('error({a: "\\u0000\\u001b"})', '{"a":"\\u0000\\u001b"}'),
+    "source": ('. + \u001b1', None),
+}
+
+
+def test_error_texts_are_plain(new_mount):
+    """Whatever a reducer says: one line, whole characters, nothing that acts on a terminal; in the daemon's log as well."""
+    m = new_mount(reducers=[])
+    for name, (program, _) in MESSAGES.items():
+        (m.data / "reducers" / f"{name}.jq").write_text(program)
+    m.append(event(0))
+    for name, (_, want) in MESSAGES.items():
+        text = broken(m, name)  # is UTF-8, or read_text() fails
+        assert text.endswith("\n") and text[:-1].isprintable(), (name, text)
+        if want:
+            assert text == f"event 1 at offset 0: {want}\n"
+        assert m.status()["views"][name]["error"] == text[:-1]
+    for name, character in ("long", "\u20ac"), ("longer", "\u20ac"):
+        text = broken(m, name)
+        assert text.endswith("\u2026\n") and text.count(character) > 150
+        assert set(text.split(": ")[1].lstrip("x")) == {character, "\u2026", "\n"}
+    said = m.log.read_bytes().decode()
+    assert all(line.isprintable() for line in said.split("\n")) and "[31mred" in said
+
+
+def test_a_text_from_c_is_plain(new_mount, compile_reducer, tmp_path):
+    source = tmp_path / "raw.c"
+    source.write_text(
+        """#include <eventfold/reducer.h>
+static int reduce(cJSON **state, const struct eventfold_event *ev)
+{
+	return eventfold_fail(ev, "not UTF-8: \\xff\\xc3( and a bell \\a");
+}
+EVENTFOLD_REDUCER = {.abi = EVENTFOLD_ABI, .reduce = reduce};
+"""
+    )
+    m = new_mount.prepare(reducers=[])
+    m.enable(compile_reducer(source))
+    m.start()
+    m.append(event(0))
+    assert broken(m, "raw") == "event 1 at offset 0: not UTF-8: \ufffd\ufffd( and a bell \\u0007\n"
