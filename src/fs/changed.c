@@ -3,15 +3,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-void changed_add(struct changed **list, const char *name)
+bool changed_add(struct changed **list, const char *name)
 {
 	while (*list && strcmp((*list)->name, name) != 0)
 		list = &(*list)->next;
 	if (*list)
-		return;
+		return true;
 	*list = calloc(1, sizeof(**list));
-	if (*list)
-		memcpy((*list)->name, name, strlen(name) + 1);
+	if (!*list)
+		return false;
+	memcpy((*list)->name, name, strlen(name) + 1);
+	return true;
 }
 
 bool changed_take(struct changed **list, char *ret_name)

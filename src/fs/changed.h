@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 
+#include "base/defs.h"
 #include "base/limits.h"
 
 struct changed {
@@ -10,8 +11,8 @@ struct changed {
 	char name[LIMIT_NAME + 1];
 };
 
-/* No memory: it is not in there. */
-void changed_add(struct changed **list, const char *name);
+/* False: no memory, and it is not in there. */
+bool must_check changed_add(struct changed **list, const char *name);
 /* The first one's name, which is no more in there. False: there is none. */
 bool changed_take(struct changed **list, char *ret_name);
 void changed_free(struct changed **list);

@@ -12,90 +12,65 @@
 #define TELL_FEW 10
 #define TELL_PAUSE_US 400
 
-/* What is to be done for the followers of one thing that has changed, collected under the lock and done without it. */
-struct due {
-	struct fuse_pollhandle **polls;
-	struct due_read {
-		struct file *file; /* with a reference */
-		struct tail_wait *wait;
-	} * reads;
-	size_t n_polls, n_reads;
-};
-
-static void collect(struct file *f, struct due *due)
+/* Under the lock, which is released in between. */
+static void tell_reader(struct mount *m, struct file *f)
 {
-	struct follower *w = &f->follower;
-
-	if (w->first && !w->reading) {
-		w->reading = true;
-		f->refs++;
-		due->reads[due->n_reads++] = (struct due_read){f, follower_take(f)};
-	}
-	if (w->poll)
-		due->polls[due->n_polls++] = follower_take_poll(f);
+	f->follower.reading = true;
+	f->refs++;
+	struct tail_wait *wait = follower_take(f);
+	pthread_mutex_unlock(&m->lock);
+	tail_file_answer(f, wait);
+	pthread_mutex_lock(&m->lock);
 }
 
-static void serve_due(struct mount *m, struct due *due)
+static void tell_poll(struct mount *m, struct fuse_pollhandle *ph)
 {
-	for (size_t i = 0; i < due->n_reads; i++)
-		tail_file_answer(due->reads[i].file, due->reads[i].wait);
-	for (size_t i = 0; i < due->n_polls; i++) {
-		fuse_lowlevel_notify_poll(due->polls[i]);
-		fuse_pollhandle_destroy(due->polls[i]);
-	}
-	free(due->polls);
-	free(due->reads);
-	*due = (struct due){0};
+	pthread_mutex_unlock(&m->lock);
+	fuse_lowlevel_notify_poll(ph);
+	fuse_pollhandle_destroy(ph);
+	pthread_mutex_lock(&m->lock);
 }
 
-/* Room for all who may be due; false: no memory, and nobody is told this time. */
-static bool make_room(struct mount *m, struct due *due)
+/* Tells those who follow this, and have not read or heard of it as it is; how many that are. One after the other, so that there is nothing
+ * that memory could be short for. */
+static size_t tell(struct mount *m, enum topic topic, const char *view)
 {
-	size_t n = m->follow.waiting + 1;
-
-	due->polls = calloc(n, sizeof(*due->polls));
-	due->reads = calloc(n, sizeof(*due->reads));
-	if (due->polls && due->reads)
-		return true;
-	free(due->polls);
-	free(due->reads);
-	return false;
-}
-
-/* Tells those who follow the log (view NULL) or one view, and have not read what there is; how many that are. */
-static size_t tell(struct mount *m, const char *view)
-{
-	struct seen now = follower_state(m, view);
-	struct due due = {0};
+	struct seen now = follower_state(m, topic, view);
+	struct file *f;
+	size_t n = 0;
 
 	pthread_mutex_lock(&m->lock);
-	bool room = make_room(m, &due);
-	for (struct file *f = m->follow.files, *next; f && room; f = next) {
-		next = f->follower.next;
-		if (follower_is_due(f, view, &now))
-			collect(f, &due);
+	for (follower_begin(m); (f = follower_next(m));) {
+		struct fuse_pollhandle *ph = NULL;
+		bool read = follower_must_read(f, topic, view, &now);
+		if (follower_must_poll(f, topic, view, &now))
+			ph = follower_take_poll(f, topic, &now);
+		n += read + (ph != NULL);
+		if (read)
+			tell_reader(m, f);
+		if (ph)
+			tell_poll(m, ph);
 	}
 	pthread_mutex_unlock(&m->lock);
-	size_t n = due.n_polls + due.n_reads;
-	if (room)
-		serve_due(m, &due);
 	return n;
 }
 
-/* At the end, and when the mount is detached: everybody who waits, for whatever. Who has nothing to read waits again. */
+/* At the end, when the mount is detached, and where memory is short: everybody who waits, for whatever. Who has nothing to read waits
+ * again. */
 static void tell_all(struct mount *m)
 {
-	struct due due = {0};
+	struct file *f;
 
 	pthread_mutex_lock(&m->lock);
-	bool room = make_room(m, &due);
-	for (struct file *f = m->follow.files, *next; f && room; f = next) {
-		next = f->follower.next;
-		collect(f, &due);
+	for (follower_begin(m); (f = follower_next(m));) {
+		bool read = f->follower.first && !f->follower.reading;
+		struct fuse_pollhandle *ph = follower_take_poll(f, TOPICS, NULL);
+		if (read)
+			tell_reader(m, f);
+		if (ph)
+			tell_poll(m, ph);
 	}
 	pthread_mutex_unlock(&m->lock);
-	if (room)
-		serve_due(m, &due);
 }
 
 static bool take_flag(bool *flag)
@@ -117,29 +92,40 @@ static void sleep_until(struct mount *m, uint64_t us)
 		pthread_cond_timedwait(&m->follow.wake, &m->lock, &t);
 }
 
-/* Tells the followers of the log and of one view, in turn; under the lock, which is released in between. False: there is nobody to be
- * told. */
+/* Tells the followers of all that has changed, but of one view only, each in turn; under the lock, which is released in between. False:
+ * there is nobody to be told now. */
 static bool tell_changes(struct mount *m)
 {
 	struct follow *follow = &m->follow;
+	bool *changed = follow->changed, due[TOPICS] = {0};
 	char view[LIMIT_NAME + 1];
 	size_t n = 0;
 
-	if (!follow->log_changed && !follow->views)
+	due[TOPIC_STATUS] = follow->status_polls && status_clock_left(&m->status) == 0;
+	if (!changed[TOPIC_LOG] && !changed[TOPIC_REJECTED] && !follow->views && !due[TOPIC_STATUS])
 		return false;
 	if (clock_us() < follow->next_tell) {
 		sleep_until(m, follow->next_tell);
 		return true;
 	}
-	bool log = take_flag(&follow->log_changed), any = changed_take(&follow->views, view);
+	due[TOPIC_LOG] = take_flag(&changed[TOPIC_LOG]);
+	due[TOPIC_REJECTED] = take_flag(&changed[TOPIC_REJECTED]);
+	due[TOPIC_VIEW] = changed_take(&follow->views, view);
 	pthread_mutex_unlock(&m->lock);
-	if (log)
-		n += tell(m, NULL);
-	if (any)
-		n += tell(m, view);
+	for (enum topic topic = 0; topic < TOPICS; topic++)
+		if (due[topic])
+			n += tell(m, topic, view);
 	pthread_mutex_lock(&m->lock);
 	follow->next_tell = n > TELL_FEW ? clock_us() + n * TELL_PAUSE_US : 0;
 	return true;
+}
+
+/* When those who wait for status.json have to be told, if there is nothing else: µs of CLOCK_MONOTONIC. */
+static uint64_t status_next(const struct mount *m)
+{
+	uint64_t left = m->follow.status_polls ? status_clock_left(&m->status) : UINT64_MAX;
+
+	return left == UINT64_MAX ? UINT64_MAX : clock_us() + left;
 }
 
 static void *follow_thread(void *arg)
@@ -157,38 +143,46 @@ static void *follow_thread(void *arg)
 		}
 		bool told = tell_changes(m);
 		if (!notice_go(m) && !told)
-			sleep_until(m, notice_next(m));
+			sleep_until(m, min(notice_next(m), status_next(m)));
 	}
 	pthread_mutex_unlock(&m->lock);
 	tell_all(m);
 	notice_stop(m);
-	if (eventfd_write(follow->done_fd, 1) < 0)
-		abort(); /* an eventfd that counts to one */
+	(void)!eventfd_write(follow->done_fd, 1); /* fails only where it counts very far already */
 	return NULL;
 }
 
-/* The thread is left alone where it has nothing new to do: each time that it wakes up, for every event, is taken from whoever reads
- * what has changed. Who begins to wait looks for himself. */
-static void log_changed(struct mount *m, bool notice)
+/* Under the lock. The thread is left alone where it has nothing new to do: each time that it wakes up, for every event, is taken from
+ * whoever reads what has changed. Who begins to wait looks for himself. */
+static bool somebody_waits(const struct mount *m)
+{
+	return m->follow.files || m->follow.round;
+}
+
+static void log_changed(struct mount *m, bool news)
 {
 	pthread_mutex_lock(&m->lock);
-	bool wake = m->follow.files;
-	m->follow.log_changed |= wake;
-	if (notice)
+	bool wake = somebody_waits(m);
+	m->follow.changed[TOPIC_LOG] |= wake;
+	if (news) {
+		status_clock_news(&m->status);
 		wake |= notice_want_log(m);
+	}
 	pthread_mutex_unlock(&m->lock);
 	if (wake)
 		follow_wake(m);
 }
 
-static void view_changed(struct mount *m, const char *view, bool notice)
+static void view_changed(struct mount *m, const char *view, bool news)
 {
 	pthread_mutex_lock(&m->lock);
-	bool wake = m->follow.files;
-	if (wake)
-		changed_add(&m->follow.views, view);
-	if (notice)
+	bool wake = somebody_waits(m);
+	if (wake && !changed_add(&m->follow.views, view))
+		m->follow.tell_all = true;
+	if (news) {
+		status_clock_news(&m->status);
 		wake |= notice_want_view(m, view);
+	}
 	pthread_mutex_unlock(&m->lock);
 	if (wake)
 		follow_wake(m);
@@ -202,6 +196,17 @@ void follow_log_changed(struct mount *m)
 void follow_view_changed(struct mount *m, const char *view)
 {
 	view_changed(m, view, true);
+}
+
+void follow_rejected_changed(struct mount *m)
+{
+	pthread_mutex_lock(&m->lock);
+	bool wake = somebody_waits(m);
+	m->follow.changed[TOPIC_REJECTED] |= wake;
+	status_clock_news(&m->status);
+	pthread_mutex_unlock(&m->lock);
+	if (wake)
+		follow_wake(m);
 }
 
 void follow_recheck(struct mount *m, struct file *f)

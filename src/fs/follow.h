@@ -13,12 +13,14 @@ struct follow {
 
 	/* Under the mount's lock. */
 	pthread_cond_t wake;
-	struct file *files; /* with someone waiting */
-	uint64_t waiting;   /* blocked reads and polls */
+	struct file *files;    /* with someone waiting */
+	struct file *round;    /* those of them that are still to be looked at; the thread's */
+	uint64_t waiting;      /* blocked reads and polls */
+	uint64_t status_polls; /* of them, polls on status.json */
 	bool stop;
 	bool detached;         /* a lazy unmount: nobody can come in any more, and what blocks is to end */
 	bool tell_all;         /* all who wait are to look again */
-	bool log_changed;      /* its followers are to be told */
+	bool changed[TOPICS];  /* whose followers are to be told, but for views */
 	struct changed *views; /* whose followers are to be told */
 	uint64_t next_tell;    /* µs of CLOCK_MONOTONIC; not before that */
 };
@@ -38,6 +40,7 @@ void follow_free(struct mount *m);
 /* Something has changed. Any thread, no lock held; cheap. */
 void follow_log_changed(struct mount *m);
 void follow_view_changed(struct mount *m, const char *view);
+void follow_rejected_changed(struct mount *m);
 /* Looks again whether a file of tail/ that has come to wait just now has missed a change. */
 void follow_recheck(struct mount *m, struct file *f);
 /* Under the lock: the mount can't be reached any more. Who has nothing to read from a tail gets end-of-file. */

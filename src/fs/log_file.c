@@ -63,15 +63,8 @@ struct log_read {
 	struct history_read read;
 	struct file *file; /* the kernel keeps it open until the answer */
 	fuse_req_t req;
+	bool fill; /* see file_is_fill() */
 };
-
-/* What poll(2) compares the head with. */
-static void note_position(struct file *f, uint64_t pos)
-{
-	pthread_mutex_lock(&f->mount->lock);
-	f->follower.pos = pos;
-	pthread_mutex_unlock(&f->mount->lock);
-}
 
 static void read_done(struct history_read *read, int error, struct slice data)
 {
@@ -80,19 +73,22 @@ static void read_done(struct history_read *read, int error, struct slice data)
 	if (error < 0) {
 		reply_error(r->req, error);
 	} else {
-		note_position(r->file, read->off + data.len);
+		if (!r->fill)
+			follower_note_read(r->file, read->off, data.len, read->off + data.len);
 		reply_data(r->req, data);
 	}
 	free(r);
 }
 
-void log_file_read(fuse_req_t req, struct file *f, off_t off, size_t size)
+void log_file_read(fuse_req_t req, struct file *f, off_t off, size_t size, bool fill)
 {
 	struct mount *m = f->mount;
+	uint64_t head = eventlog_head(m->log).off;
 	struct log_read *r;
 
-	if ((uint64_t)off >= eventlog_head(m->log).off) {
-		note_position(f, (uint64_t)off);
+	if ((uint64_t)off >= head) {
+		if (!fill)
+			follower_note_read(f, (uint64_t)off, 0, head);
 		return reply_data(req, (struct slice){0});
 	}
 	r = malloc(sizeof(*r));
@@ -102,6 +98,7 @@ void log_file_read(fuse_req_t req, struct file *f, off_t off, size_t size)
 	    .read = {.off = (uint64_t)off, .size = size, .done = read_done},
 	    .file = f,
 	    .req = req,
+	    .fill = fill,
 	};
 	history_queue(m->history, &r->read);
 }
@@ -117,6 +114,12 @@ static struct writer_rules rules_now(struct mount *m)
 	};
 }
 
+static void note_rejection(struct mount *m, const struct rejection *rejection)
+{
+	rejected_add(&m->rejected, rejection);
+	follow_rejected_changed(m);
+}
+
 static void reject_line(struct file *f, pid_t pid, int error, const struct json_error *why, struct slice line)
 {
 	struct rejection rejection = {
@@ -129,7 +132,7 @@ static void reject_line(struct file *f, pid_t pid, int error, const struct json_
 	    .line = line,
 	};
 
-	rejected_add(&f->mount->rejected, &rejection);
+	note_rejection(f->mount, &rejection);
 }
 
 static void reject(struct file *f, pid_t pid, const struct refusal *r)
@@ -145,7 +148,7 @@ static void reject(struct file *f, pid_t pid, const struct refusal *r)
 	};
 
 	if (r->error)
-		rejected_add(&f->mount->rejected, &rejection);
+		note_rejection(f->mount, &rejection);
 }
 
 /* The error that a file owes for lines acknowledged earlier; it is told once. */

@@ -232,6 +232,7 @@ int mount_open(struct mount **ret, const struct mount_options *options, struct d
 	nodes_init(&m->nodes);
 	reservations_init(&m->reservations, &m->nodes);
 	rejected_init(&m->rejected);
+	clock_gettime(CLOCK_REALTIME, &m->status.changed);
 	pthread_mutex_init(&m->lock, NULL);
 
 	/* Signals are for whoever runs the session. */

@@ -18,6 +18,7 @@
 #include "fs/node.h"
 #include "fs/rejected.h"
 #include "fs/reservation.h"
+#include "fs/status_clock.h"
 #include "fs/writer.h"
 #include "model/past.h"
 #include "model/views.h"
@@ -73,6 +74,7 @@ struct mount {
 	bool closing; /* nothing may be given to the committer any more */
 	struct follow follow;
 	struct notice notice;
+	struct status_clock status;
 	struct deferred deferred;
 };
 

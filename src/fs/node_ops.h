@@ -20,7 +20,7 @@ void log_file_getattr(struct mount *m, fuse_req_t req, struct node *node);
 void log_file_open(struct mount *m, fuse_req_t req, struct node *node, struct fuse_file_info *fi);
 /* The file's open was one with O_TRUNC: nothing has been cut. */
 void log_file_truncated(struct file *f);
-void log_file_read(fuse_req_t req, struct file *f, off_t off, size_t size);
+void log_file_read(fuse_req_t req, struct file *f, off_t off, size_t size, bool fill);
 /* `table`: of descriptors, that it came through (opener.h). */
 void log_file_write(fuse_req_t req, struct file *f, struct slice data, uint64_t table);
 void log_file_flush(fuse_req_t req, struct file *f, uint64_t table);

@@ -158,7 +158,7 @@ bool notice_want_log(struct mount *m)
 
 bool notice_want_view(struct mount *m, const char *view)
 {
-	changed_add(&m->notice.views, view);
+	m->notice.all_views |= !changed_add(&m->notice.views, view);
 	return pace_want(&m->notice.views_pace);
 }
 

@@ -30,6 +30,7 @@ struct notice {
 	bool check_mounts; /* the table of mounts has changed */
 	struct pace log_pace, views_pace;
 	struct changed *views; /* for which it is wanted */
+	bool all_views;        /* or for all, since there was no memory for names */
 	bool raising;          /* the thread is at work, on the next two */
 	bool raise_log;
 	struct changed *raise_views;

@@ -234,7 +234,7 @@ static void run_read(const struct deferred_call *c)
 	bool fill = file_is_fill(&c->fi);
 
 	if (node_is_log(kind))
-		log_file_read(req, f, off, size);
+		log_file_read(req, f, off, size, fill);
 	else if (node_is_tail(kind))
 		tail_file_read(req, f, size, c->fi.flags & O_NONBLOCK);
 	else if (kind == NODE_AT_APP || kind == NODE_AT_VIEW)

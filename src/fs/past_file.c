@@ -32,7 +32,7 @@ static void arrive(struct trip *t, int error, uint64_t end, struct text *text)
 {
 	/* A broken view can't be read, but it is there, and can be listed. */
 	if (error == -EIO && t->node->kind == NODE_AT_VIEW && !t->file) {
-		reply_attr(t->req, t->mount, t->node, 0);
+		reply_attr(t->req, t->mount, t->node, REPLY_UNREADABLE);
 	} else if (error < 0) {
 		if (t->file)
 			file_unref(t->file);
@@ -113,13 +113,17 @@ void past_file_open(struct mount *m, fuse_req_t req, struct node *node, struct f
 
 struct past_read {
 	struct history_read read;
+	struct file *file; /* the kernel keeps it open until the answer */
 	fuse_req_t req;
+	bool fill; /* see file_is_fill() */
 };
 
 static void read_done(struct history_read *read, int error, struct slice data)
 {
 	struct past_read *r = container_of(read, struct past_read, read);
 
+	if (error == 0 && !r->fill)
+		follower_note_read(r->file, read->off, data.len, r->file->end);
 	if (error < 0)
 		reply_error(r->req, error);
 	else
@@ -129,18 +133,24 @@ static void read_done(struct history_read *read, int error, struct slice data)
 
 void past_file_read(fuse_req_t req, struct file *f, off_t off, size_t size, bool fill)
 {
+	uint64_t end = f->text ? f->text->body.len : f->end;
+	uint64_t left = (uint64_t)off < end ? end - (uint64_t)off : 0;
 	struct past_read *r;
 
+	if (!fill && (f->text || left == 0))
+		follower_note_read(f, (uint64_t)off, min(left, (uint64_t)size), end);
 	if (f->text)
 		return reply_part(req, (fill ? f->cached : f->text)->body, off, size);
-	if ((uint64_t)off >= f->end)
+	if (left == 0)
 		return reply_data(req, (struct slice){0});
 	r = malloc(sizeof(*r));
 	if (!r)
 		return reply_error(req, -ENOMEM);
 	*r = (struct past_read){
 	    .read = {.off = (uint64_t)off, .size = size, .limit = f->end, .done = read_done},
+	    .file = f,
 	    .req = req,
+	    .fill = fill,
 	};
 	history_queue(f->mount->history, &r->read);
 }

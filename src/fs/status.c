@@ -3,6 +3,26 @@
 #include "base/clock.h"
 #include "version.h"
 
+/* What it says changes without anything having happened: by the time, and by who looks. That is no news. */
+struct lasting {
+	uint64_t hash;
+	size_t from; /* what stands behind is not in there yet */
+};
+
+static void note_lasting(struct lasting *l, const struct buf *b)
+{
+	if (b->failed)
+		return;
+	l->hash = l->hash * 31 + log_hash((struct slice){b->data + l->from, b->len - l->from});
+	l->from = b->len;
+}
+
+/* All since the last call is none of it. */
+static void skip_passing(struct lasting *l, const struct buf *b)
+{
+	l->from = b->len;
+}
+
 static void add_key(struct buf *b, const char *key)
 {
 	if (b->len > 0 && b->data[b->len - 1] != '{')
@@ -89,7 +109,8 @@ static void add_log(struct buf *b, struct mount *m)
 	add_u64(b, "recovered", s.recovered);
 }
 
-static void add_view(struct buf *b, const struct view_status *v, uint64_t head, uint64_t now)
+static void add_view(struct buf *b, struct lasting *l, const struct view_status *v, uint64_t head,
+		     uint64_t now)
 {
 	add_key(b, v->name);
 	buf_add_char(b, '{');
@@ -103,11 +124,13 @@ static void add_view(struct buf *b, const struct view_status *v, uint64_t head, 
 	add_key(b, "progress");
 	buf_printf(b, "%.3f", head ? (double)v->pos.off / (double)head : 1.0);
 	add_u64(b, "state_bytes", v->state_bytes);
+	note_lasting(l, b);
 	add_key(b, "snapshot_age");
 	if (v->snapshot_time)
 		buf_add_u64(b, now > v->snapshot_time ? now - v->snapshot_time : 0);
 	else
 		buf_add_str(b, "null");
+	skip_passing(l, b);
 	add_u64(b, "snapshot_offset", v->snapshot_off);
 	add_bool(b, "broken", v->broken);
 	add_str(b, "error", v->why.text[0] ? v->why.text : NULL);
@@ -118,7 +141,7 @@ static void add_view(struct buf *b, const struct view_status *v, uint64_t head, 
 	buf_add_char(b, '}');
 }
 
-static void add_views(struct buf *b, struct mount *m)
+static void add_views(struct buf *b, struct lasting *l, struct mount *m)
 {
 	auto_free struct view_status *list = NULL;
 	struct views_worker_status worker = {0};
@@ -130,7 +153,7 @@ static void add_views(struct buf *b, struct mount *m)
 	if (views_list(m->views, &list, &n) < 0)
 		b->failed = true;
 	for (size_t i = 0; i < n; i++)
-		add_view(b, &list[i], head, clock_unix());
+		add_view(b, l, &list[i], head, clock_unix());
 	buf_add_char(b, '}');
 	views_worker_status(m->views, &worker);
 	add_key(b, "worker");
@@ -141,8 +164,15 @@ static void add_views(struct buf *b, struct mount *m)
 	buf_add_char(b, '}');
 }
 
-void status_text(struct mount *m, struct buf *b)
+uint64_t status_text(struct mount *m, struct buf *b)
 {
+	struct lasting lasting = {0};
+
+	/* Before it is made: what changes meanwhile is news. */
+	pthread_mutex_lock(&m->lock);
+	status_clock_settle(&m->status);
+	uint64_t version = m->status.version, open_files = m->open_files, waiting = m->follow.waiting;
+	pthread_mutex_unlock(&m->lock);
 	buf_add_char(b, '{');
 	add_str(b, "version", EVENTFOLD_VERSION);
 	add_u64(b, "pid", (uint64_t)getpid());
@@ -151,11 +181,15 @@ void status_text(struct mount *m, struct buf *b)
 	add_options(b, &m->options);
 	add_log(b, m);
 	add_u64(b, "rejected", rejected_count(&m->rejected));
-	pthread_mutex_lock(&m->lock);
-	uint64_t open_files = m->open_files, waiting = m->follow.waiting;
-	pthread_mutex_unlock(&m->lock);
+	note_lasting(&lasting, b);
 	add_u64(b, "open_files", open_files);
 	add_u64(b, "waiting", waiting);
-	add_views(b, m);
+	skip_passing(&lasting, b);
+	add_views(b, &lasting, m);
 	buf_add_str(b, "}\n");
+	note_lasting(&lasting, b);
+	pthread_mutex_lock(&m->lock);
+	status_clock_text(&m->status, lasting.hash);
+	pthread_mutex_unlock(&m->lock);
+	return version;
 }

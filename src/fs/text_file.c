@@ -32,13 +32,15 @@ static void note_version(struct mount *m, struct node *some_node, uint64_t versi
 	pthread_mutex_unlock(&m->lock);
 }
 
-/* That the view is broken, or gone, has been read: poll(2) waits for something else. */
-static void note_broken(struct file *f, int error)
+/* That the view is broken, or gone, has been read, and is an end: poll(2) waits for something else. */
+static void note_broken(struct file *f, int error, const struct seen *seen)
 {
 	if (error != -EIO && error != -ENOENT)
 		return;
 	pthread_mutex_lock(&f->mount->lock);
-	f->follower.seen = (struct seen){.broken = true, .something = true};
+	f->follower.seen = *seen;
+	f->follower.seen.broken = f->follower.seen.something = true;
+	f->follower.ended = true;
 	pthread_mutex_unlock(&f->mount->lock);
 }
 
@@ -55,6 +57,14 @@ static void answer_open(struct fetch *f, struct text *text)
 	reply_error(f->req, r);
 }
 
+/* What a read of the text gets, for poll(2). */
+static void note_read(struct file *f, const struct text *text, off_t off, size_t size)
+{
+	size_t from = min((size_t)off, text->body.len);
+
+	follower_note_read(f, (uint64_t)off, min(size, text->body.len - from), text->body.len);
+}
+
 /* The one way out for every fetch. Takes the text. */
 static void answer(struct fetch *f, int error, struct text *text)
 {
@@ -62,12 +72,12 @@ static void answer(struct fetch *f, int error, struct text *text)
 
 	/* A broken view can't be read, but it is there, and can be listed. */
 	if (error == -EIO && !f->file)
-		return reply_attr(f->req, f->mount, f->node, 0);
+		return reply_attr(f->req, f->mount, f->node, REPLY_UNREADABLE);
 	if (error < 0) {
 		if (f->opening)
 			file_unref(f->file);
 		else if (f->file)
-			note_broken(f->file, error);
+			note_broken(f->file, error, &f->seen);
 		return reply_error(f->req, error);
 	}
 	if (!f->file) {
@@ -82,9 +92,10 @@ static void answer(struct fetch *f, int error, struct text *text)
 	f->file->text = text_ref(text);
 	f->file->refreshed = true;
 	f->file->follower.seen = f->seen;
-	f->file->follower.seen.something = true;
+	f->file->follower.seen.something = false; /* not yet */
 	pthread_mutex_unlock(&f->mount->lock);
 	text_unref(old);
+	note_read(f->file, text, 0, f->size);
 	reply_part(f->req, text->body, 0, f->size);
 	text_unref(text);
 }
@@ -172,12 +183,13 @@ static void fetch_view(const struct fetch *template)
 		   f);
 }
 
-static int make_error(struct mount *m, const char *view, struct buf *b)
+static int make_error(struct mount *m, const char *view, struct buf *b, struct seen *ret_seen)
 {
-	struct view_status status;
+	struct view_status status = {0};
 
 	views_refresh(m->views);
 	int r = views_status(m->views, view, &status);
+	ret_seen->error = follower_error(status.why.text);
 	if (r < 0)
 		return r;
 	if (!status.why.text[0])
@@ -201,14 +213,14 @@ static int make_text(struct mount *m, const struct node *node, struct buf *b, st
 		buf_add_char(b, '\n');
 		break;
 	case NODE_STATUS:
-		status_text(m, b);
+		ret_seen->version = status_text(m, b);
 		break;
 	case NODE_REJECTED:
+		ret_seen->version = rejected_count(&m->rejected);
 		rejected_text(&m->rejected, b);
 		break;
 	default:
-		ret_seen->broken = true;
-		return make_error(m, node->name, b);
+		return make_error(m, node->name, b, ret_seen);
 	}
 	return 0;
 }
@@ -224,12 +236,12 @@ static void fetch(const struct fetch *f)
 	if (node_is_view(node->kind) && node->kind != NODE_VIEW_ERROR)
 		return fetch_view(f);
 	int r = make_text(m, node, &b, &seen);
+	now.seen = seen;
 	if (r < 0) {
 		buf_deinit(&b);
 		return answer(&now, r, NULL);
 	}
 	note_version(m, node, log_hash(buf_slice(&b)));
-	now.seen = seen;
 	struct text *text = text_of_buf(&b);
 	answer(&now, text ? 0 : -ENOMEM, text);
 }
@@ -273,9 +285,9 @@ void text_file_read(fuse_req_t req, struct file *f, off_t off, size_t size, bool
 		    &(struct fetch){.mount = m, .req = req, .node = f->node, .file = f, .size = size});
 	f->started = true;
 	pthread_mutex_lock(&m->lock);
-	f->follower.seen.something = true;
 	struct text *text = text_ref(f->text);
 	pthread_mutex_unlock(&m->lock);
+	note_read(f, text, off, size);
 	reply_part(req, text->body, off, size);
 	text_unref(text);
 }

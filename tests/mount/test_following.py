@@ -242,7 +242,9 @@ def test_many_processes(m):
     with opened(m.app) as fd:
 
         def wait(own):
-            assert ready(own or os.open(m.app, os.O_RDONLY), LIMIT)
+            own = own or os.open(m.app, os.O_RDONLY)
+            assert drain(own, "events/app") == b"", "the end of a plain file is there to be read"
+            assert ready(own, LIMIT)
 
         with contextlib.ExitStack() as stack:
             for i in range(10):
@@ -799,7 +801,9 @@ def test_followers_are_told_of_a_reducer_that_changes(new_mount):
     def told():
         assert poll.poll(LIMIT * 1000)
         try:
-            return os.pread(view, 1000, 0)
+            state = os.pread(view, 1000, 0)
+            assert os.pread(view, 1000, len(state)) == b""
+            return state
         except OSError as e:
             return e.errno
 

@@ -129,6 +129,20 @@ def test_archives_of_the_mount(filled):
     assert (filled.path / "todos").read_bytes() == cat(filled, "views/todos.json")
 
 
+@pytest.mark.parametrize("program", ["tar cf x.tar mnt/views mnt/at/2", "rsync -a mnt/views mnt/at/2 copy", "cp -r mnt/views mnt/at/2 copy"])
+def test_what_copies_a_broken_view_says_so(filled, program):
+    """And copies no empty file in its place; the others are copied."""
+    (filled.data / "reducers/broken.jq").write_text("(((")
+    (filled.path / "copy").mkdir()
+    done = filled.sh(program, check=False)
+    assert done.returncode != 0
+    for name in ("views/broken.json", "views/broken.snapshot.json", "2/broken.json"):
+        assert name.encode() in done.stderr, name
+    if "copy" in program:
+        assert [p for p in (filled.path / "copy").rglob("*") if p.stat().st_size == 0 and "json" in p.name] == []
+        assert list((filled.path / "copy").rglob("todos.json"))
+
+
 def test_diff_r_of_two_copies(filled):
     filled.sh("cp -r mnt/views a && cp -r mnt/views b && diff -r a b && diff -r mnt/views a")
 

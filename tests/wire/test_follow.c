@@ -14,7 +14,13 @@ static const char *const shipped[] = {"count", "todos", NULL};
 
 static uint64_t send_read(struct kernel *k, uint64_t ino, uint64_t fh, uint32_t size, int flags)
 {
-	struct fuse_read_in in = {.fh = fh, .size = size, .flags = (uint32_t)flags};
+	struct fuse_read_in in = {
+	    .fh = fh,
+	    .size = size,
+	    .flags = (uint32_t)flags,
+	    .read_flags = FUSE_READ_LOCKOWNER,
+	    .lock_owner = k->pid,
+	};
 
 	return kernel_send(k, FUSE_READ, ino, &in, sizeof(in), NULL, 0);
 }

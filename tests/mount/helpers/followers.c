@@ -136,14 +136,17 @@ static bool follow_log(struct follower *f, int fd, int waiter)
 {
 	struct all *a = f->all;
 	uint64_t pos = 0;
+	bool ended = false;
 	char *data = malloc(65536);
 
 	while (a->begin_off + pos < a->end_off) {
 		wait_for_change(f->how, waiter);
 		ssize_t n = read(fd, data, 65536);
-		/* The daemon learns of a seek by the next read. */
-		if ((n < 0 && errno == EAGAIN) || (n == 0 && pos == 0))
+		/* Of a plain file the end is told, too: once, since this one reads on. */
+		if ((n < 0 && errno == EAGAIN) || (n == 0 && !ended)) {
+			ended |= n == 0;
 			continue;
+		}
 		if (n <= 0)
 			die(f->kind->path);
 		if (!is_next(a, &pos, data, (size_t)n))

@@ -1,0 +1,28 @@
+/* When status.json has changed: the time that it is told to be of, and the number of its changes, for those who wait for the next. What it
+ * says may change with every event, so both move at most once a second; what lies between is told of at the end of that second.
+ *
+ * Under the mount's lock. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+struct mount;
+
+struct status_clock {
+	struct timespec changed; /* as told */
+	uint64_t version;        /* as told */
+	bool pending;            /* there is a change that is not told yet */
+	struct timespec news;    /* the last such one */
+	uint64_t text;           /* hash of what it said last, without what changes by itself */
+};
+
+/* Something that it tells of has changed just now. */
+void status_clock_news(struct status_clock *c);
+/* It was looked at, and says this. Of what changes without anybody saying so, this is where it is seen. */
+void status_clock_text(struct status_clock *c, uint64_t hash);
+/* Brings `changed` and `version` up to now. */
+void status_clock_settle(struct status_clock *c);
+/* How long until a pending change may be told: µs; 0: now. UINT64_MAX: there is none. */
+uint64_t status_clock_left(const struct status_clock *c);
