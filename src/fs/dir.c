@@ -40,6 +40,8 @@ static void reply_node(struct mount *m, fuse_req_t req, enum node_kind kind, str
 		nodes_forget(&m->nodes, node->ino, 1);
 		node = reserved;
 	}
+	if (kind == NODE_EVENTS_APP && !node->main)
+		log_file_used(m, tid);
 	uint64_t size = reply_size_hint(m, node);
 	looked_up_note(&m->looked_up, tid, node->ino, size);
 	reply_entry(req, m, node, size);

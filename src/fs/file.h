@@ -27,6 +27,7 @@ struct file {
 	struct text *cached;    /* what fills the page cache; NULL: not open yet, or no such file */
 	bool filled, refreshed; /* that has been read; another text has been read since */
 
+	struct flock_held flock;
 	struct follower follower;
 	bool notice; /* opened to raise inotify and for nothing else (notice.h) */
 

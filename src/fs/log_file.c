@@ -20,18 +20,42 @@ struct append {
 
 void log_file_getattr(struct mount *m, fuse_req_t req, struct node *node)
 {
+	if (!node->main)
+		log_file_used(m, fuse_req_ctx(req)->pid);
 	reply_attr(req, m, node, eventlog_head(m->log).off);
 }
 
-/* While the kernel truncates, what it is told of a node's size is lost, and others would read less than they were told. So whoever
- * may go on to truncate does that to a node that nobody reads; those who append don't. */
-static bool must_write_elsewhere(const struct file *f)
+/* Of sizes that the kernel is told for one node at the same time it may believe the shorter one; while it truncates it believes none. Whoever
+ * then goes by the size (sendfile, mappings) reads less than he was told. So whoever may go on to truncate does that to a
+ * node that nobody reads (those who append don't); and who reads while the log grows, and others use it, does so on a node that
+ * nobody else asks for. */
+#define LATELY_US 1000000
+
+static bool is_used_by_others(struct mount *m)
+{
+	uint64_t now = clock_us(), grew = m->grew;
+
+	return grew && now - grew < LATELY_US && m->log_use.others && now - m->log_use.others < LATELY_US;
+}
+
+static bool must_open_elsewhere(const struct file *f)
 {
 	struct mount *m = f->mount;
-	bool may_truncate = (f->flags & O_ACCMODE) != O_RDONLY && !(f->flags & O_APPEND) && !f->notice;
+	bool reads = (f->flags & O_ACCMODE) == O_RDONLY;
 
-	return may_truncate && f->node->kind == NODE_EVENTS_APP && !f->node->main && held_may_ask_again(f) &&
-	       reservations_make(&m->reservations, f->node, m->writers, f->pid, clock_us());
+	if (f->node->kind != NODE_EVENTS_APP || f->node->main || f->notice)
+		return false;
+	if (reads ? !is_used_by_others(m) : f->flags & O_APPEND)
+		return false;
+	return held_may_ask_again(f) &&
+	       reservations_make(&m->reservations, f->node, reads ? NULL : m->writers, f->pid, clock_us());
+}
+
+void log_file_used(struct mount *m, pid_t tid)
+{
+	if (tid == m->log_use.last || notice_is_its(m, tid))
+		return;
+	m->log_use = (struct log_use){.last = tid, .others = m->log_use.last ? clock_us() : 0};
 }
 
 void log_file_open(struct mount *m, fuse_req_t req, struct node *node, struct fuse_file_info *fi)
@@ -40,7 +64,7 @@ void log_file_open(struct mount *m, fuse_req_t req, struct node *node, struct fu
 
 	if (!f)
 		return reply_error(req, -ENOMEM);
-	if (must_write_elsewhere(f)) {
+	if (must_open_elsewhere(f)) {
 		file_unref(f);
 		return reply_error(req, -ESTALE);
 	}

@@ -34,6 +34,7 @@ static void head_moved(void *arg)
 	struct mount *m = arg;
 	struct timespec now;
 
+	m->grew = clock_us();
 	clock_gettime(CLOCK_REALTIME, &now);
 	pthread_mutex_lock(&m->lock);
 	m->nodes.fixed[NODE_EVENTS_APP].changed = now;
@@ -274,6 +275,7 @@ void mount_close(struct mount *m)
 		views_stop(m->views);
 	follow_free(m);
 	deferred_deinit(m);
+	flocks_end(m);
 	if (m->log)
 		eventlog_close(m->log);
 	if (m->data_fd >= 0)

@@ -13,6 +13,7 @@
 #include "fs/archiver.h"
 #include "fs/commit.h"
 #include "fs/deferred.h"
+#include "fs/flock.h"
 #include "fs/follow.h"
 #include "fs/history.h"
 #include "fs/node.h"
@@ -41,6 +42,12 @@ struct mount_options {
 	void *arg;
 };
 
+/* Who has used events/app lately. µs of CLOCK_MONOTONIC. */
+struct log_use {
+	pid_t last;      /* thread */
+	uint64_t others; /* when another than the one before did */
+};
+
 struct mount {
 	struct mount_options options;
 	int data_fd;
@@ -57,11 +64,14 @@ struct mount {
 	char *reducers; /* where the symbolic link points */
 
 	struct reservations reservations;
-	struct node *writers; /* events/app for those who may truncate it */
+	struct node *writers;  /* events/app for those who may truncate it */
+	_Atomic uint64_t grew; /* when the log did last: µs of CLOCK_MONOTONIC */
 
 	/* The fuse thread's own. */
 	struct nodes nodes; /* references are taken on any thread */
 	struct looked_up looked_up;
+	struct flocks flocks;
+	struct log_use log_use;
 	struct event scanner;
 
 	/* The commit thread adds to it. */

@@ -16,6 +16,8 @@ void text_file_open(struct mount *m, fuse_req_t req, struct node *node, struct f
 void text_file_read(fuse_req_t req, struct file *f, off_t off, size_t size, bool fill);
 
 /* events/app (log_file.c). */
+/* A thread is told the log's size. */
+void log_file_used(struct mount *m, pid_t tid);
 void log_file_getattr(struct mount *m, fuse_req_t req, struct node *node);
 void log_file_open(struct mount *m, fuse_req_t req, struct node *node, struct fuse_file_info *fi);
 /* The file's open was one with O_TRUNC: nothing has been cut. */

@@ -148,12 +148,16 @@ static void refuse_setattr(fuse_req_t req, const struct node *node, int to_set,
 static bool is_truncating_open(fuse_req_t req, struct node *node, const struct stat *attr, int to_set,
 			       const struct fuse_file_info *fi)
 {
+	struct mount *m = mount_of(req);
 	pid_t tid = fuse_req_ctx(req)->pid;
 
 	if (fi || !node || !(to_set & FUSE_SET_ATTR_SIZE) || attr->st_size != 0 ||
 	    to_set & (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
 		return false;
-	struct file *f = file_just_opened(mount_of(req), node, tid);
+	/* In another namespace of processes all threads have the id 0. */
+	if (tid != 0 && looked_up_is(&m->looked_up, tid, node->ino))
+		return false;
+	struct file *f = file_just_opened(m, node, tid);
 	if (!f)
 		return false;
 	f->just_opened = false;
@@ -314,10 +318,16 @@ static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 {
 	struct file *f = file_of(fi);
 
+	flock_release(f);
 	if (node_is_log(f->node->kind))
 		return log_file_release(req, f);
 	file_unref(f);
 	reply_error(req, 0);
+}
+
+static void op_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op)
+{
+	flock_request(req, file_of(fi), op);
 }
 
 static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -418,6 +428,7 @@ const struct fuse_lowlevel_ops mount_ops = {
     .flush = op_flush,
     .fsync = op_fsync,
     .release = op_release,
+    .flock = op_flock,
     .opendir = op_opendir,
     .readdir = op_readdir,
     .releasedir = op_releasedir,

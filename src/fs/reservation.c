@@ -138,10 +138,17 @@ void looked_up_note(struct looked_up *l, pid_t tid, uint64_t ino, uint64_t size)
 	*look_of(l, tid) = (struct look){.tid = tid, .ino = ino, .size = size};
 }
 
+bool looked_up_is(const struct looked_up *l, pid_t tid, uint64_t ino)
+{
+	const struct look *look = &l->by[(unsigned)tid % LOOKED_UP];
+
+	return look->tid == tid && look->ino == ino;
+}
+
 bool looked_up_take(struct looked_up *l, pid_t tid, uint64_t ino, uint64_t *ret_size)
 {
 	struct look *look = look_of(l, tid);
-	bool found = look->tid == tid && look->ino == ino;
+	bool found = looked_up_is(l, tid, ino);
 
 	if (found)
 		*ret_size = look->size;

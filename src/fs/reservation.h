@@ -60,7 +60,9 @@ struct looked_up {
 };
 
 void looked_up_note(struct looked_up *l, pid_t tid, uint64_t ino, uint64_t size);
-/* Is this what the thread has looked up last? It counts once. */
+/* Has the thread looked this up, and opened nothing since? */
+bool looked_up_is(const struct looked_up *l, pid_t tid, uint64_t ino);
+/* The same, where it opens something now. */
 bool looked_up_take(struct looked_up *l, pid_t tid, uint64_t ino, uint64_t *ret_size);
 
 /* Is it a thread of the kernel's (an NFS server's), which looks nothing up again? */

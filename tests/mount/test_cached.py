@@ -1,11 +1,14 @@
 """What goes through the page cache (sendfile, splice, copy_file_range, private mappings) is the text that the handle had at its open."""
 
+import fcntl
 import mmap
 import os
 import subprocess
+import threading
+from pathlib import Path
 
 import pytest
-from harness import event
+from harness import FULL, LIMIT, event, scaled
 
 VIEWS = ["views/todos.json", "views/todos.offset", "views/todos.hash", "views/todos.snapshot.json", "head/app", "rejected.jsonl", "status.json"]
 
@@ -135,3 +138,114 @@ def test_a_reader_that_comes_back_holds_up_no_sizes(m):
     assert os.pread(fd, 1 << 20, 0) == b'""\n'
     assert subprocess.run(["stat", "-c", "%s", path], stdout=subprocess.PIPE).stdout == b"3\n"
     os.close(fd)
+
+
+LINE = '{"type":"a","data":"' + "x" * 40 + '"}'
+
+
+def writers(m, how, count):
+    """Programs that append a line with every open, until they are told to stop."""
+    loop = f"while [ ! -e stop ]; do echo '{LINE}' {how} mnt/events/app || exit 1; done"
+    return [subprocess.Popen(["bash", "-c", loop], cwd=m.path) for _ in range(count)]
+
+
+def stop(m, processes):
+    (m.path / "stop").touch()
+    for p in processes:
+        assert p.wait(LIMIT) == 0
+
+
+@pytest.fixture(scope="session")
+def cached_reader(tmp_path_factory):
+    program = tmp_path_factory.mktemp("helpers") / "cached_reader"
+    source = Path(__file__).parent / "helpers/cached_reader.c"
+    subprocess.run(["cc", "-O1", "-Wall", "-o", program, source], check=True)
+    return program
+
+
+@pytest.mark.parametrize("how", [">", ">>"])
+def test_the_log_beside_writers(m, cached_reader, how):
+    """No SIGBUS, and never less than fstat has told."""
+    at_work = writers(m, how, 2)
+    rounds = 3000 if FULL else scaled(200)
+    readers = [subprocess.Popen([cached_reader, m.app, str(rounds)], stderr=subprocess.PIPE) for _ in range(2)]
+    for r in readers:
+        _, error = r.communicate(timeout=4 * LIMIT)
+        assert r.returncode == 0, error.decode()
+    stop(m, at_work)
+    lines = m.history().splitlines()
+    assert all(line.startswith(LINE[:-1].encode()) for line in lines)
+    assert len(lines) == m.status()["log"]["events"]
+
+
+def test_a_truncating_open_cuts_nothing_under_a_mapping(m):
+    """Neither by the name, nor where no name is looked up."""
+    m.append(*(event(i) for i in range(300)))
+    before = m.history()
+    fd = os.open(m.app, os.O_RDONLY)
+    with mmap.mmap(fd, len(before), flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ) as map:
+        keep = os.open(m.app, os.O_WRONLY | os.O_APPEND)
+        for path in (m.app, f"/proc/self/fd/{fd}", f"/proc/self/fd/{keep}"):
+            other = os.open(path, os.O_WRONLY | os.O_TRUNC)
+            assert os.fstat(other).st_size >= len(before)
+            child = os.fork()
+            if child == 0:
+                os._exit(map[:] != before)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+            assert by_sendfile(fd, 0)[: len(before)] == before
+            os.write(other, (LINE + "\n").encode())
+            os.close(other)
+        os.close(keep)
+    os.close(fd)
+    # What really cuts is refused as ever.
+    with pytest.raises(PermissionError):
+        os.truncate(m.app, 0)
+    with open(m.app, "ab") as f, pytest.raises(PermissionError):
+        os.truncate(m.app, 0)
+    with open(m.app, "ab") as f, pytest.raises(PermissionError):
+        f.truncate(0)
+    assert m.history()[: len(before)] == before and len(m.events()) == 303
+
+
+WAYS = [os.O_RDONLY, os.O_WRONLY | os.O_APPEND, os.O_WRONLY | os.O_TRUNC, os.O_RDWR]
+
+
+@pytest.mark.parametrize("name", ["events/app", "views/todos.json"])
+def test_flock_is_of_the_file_however_it_was_opened(m, name):
+    """Handles that the kernel has on different nodes exclude each other all the same."""
+    ways = WAYS if name == "events/app" else [os.O_RDONLY] * 3
+    fds = []
+    for i, flags in enumerate(ways):
+        fds.append(os.open(m.mnt / name, flags))
+        m.append(event(3 * i))
+    for holder in fds:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        for other in set(fds) - {holder}:
+            for kind in (fcntl.LOCK_SH, fcntl.LOCK_EX):
+                with pytest.raises(BlockingIOError):
+                    fcntl.flock(other, kind | fcntl.LOCK_NB)
+        got = []
+        waiter = threading.Thread(target=lambda: (fcntl.flock(other, fcntl.LOCK_SH), got.append(1)))
+        waiter.start()
+        waiter.join(0.05)
+        assert not got
+        fcntl.flock(holder, fcntl.LOCK_SH)  # down to shared: the one that waits has it, too
+        waiter.join(LIMIT)
+        assert got
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for fd in fds:
+            fcntl.flock(fd, fcntl.LOCK_UN)
+    # Closing lets go, and Ctrl-C ends the waiting.
+    fcntl.flock(fds[0], fcntl.LOCK_EX)
+    p = subprocess.Popen(["flock", m.mnt / name, "true"])
+    with pytest.raises(subprocess.TimeoutExpired):
+        p.wait(0.1)
+    p.terminate()
+    assert p.wait(LIMIT) != 0
+    p = subprocess.Popen(["flock", m.mnt / name, "true"])
+    with pytest.raises(subprocess.TimeoutExpired):
+        p.wait(0.1)
+    for fd in fds:
+        os.close(fd)
+    assert p.wait(LIMIT) == 0
