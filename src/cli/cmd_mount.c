@@ -34,7 +34,7 @@ static const char usage[] =
     "  -o sync=none             written is enough: data can be lost with the power\n"
     "  -o max_line=SIZE         longest event, 16M by default\n"
     "  -o rotate=SIZE|off       compress the log when it has grown to this, 64M by default\n"
-    "  -o reduce_timeout=TIME   a reducer that takes longer for one event is cut off, 1s by default\n"
+    "  -o reduce_timeout=TIME   processor's time a reducer may take for one event, 1s by default\n"
     "  -o reduce_memory=SIZE    memory of the process that runs the reducers, 2G by default\n"
     "  -o data_umask=MASK       permissions that files in DATA are created without, 077 by default\n"
     "  -o allow_other,ro,…      as for every FUSE mount\n";

@@ -281,6 +281,7 @@ int past_start(struct past **ret, struct views *views, struct eventlog *log, str
 	    .path = options->worker_path,
 	    .memory = options->reduce_memory,
 	    .timeout_ms = options->reduce_timeout_ms,
+	    .blocked_ms = options->reduce_blocked_ms,
 	    .quiet = options->quiet,
 	};
 	p->report = options->report;

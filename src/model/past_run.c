@@ -40,9 +40,13 @@ static int explain(const struct holes *holes, struct diag *diag)
 }
 
 /* One message; 1: it is not what is waited for. */
-static int handle(struct packet *p, const struct log_pos *pos, struct rendering **ret, struct diag *diag)
+static int handle(struct past_run *run, struct packet *p, const struct log_pos *pos, struct rendering **ret,
+		  struct diag *diag)
 {
 	const struct message *m = &p->message;
+
+	if (m->type == MSG_PONG)
+		worker_handle_pong(run->worker, m);
 
 	/* A state of the past is told as a fact, with nothing beside it that could say what it lacks. */
 	if (m->type == MSG_HOLES && p->text.len == sizeof(struct holes) &&
@@ -67,7 +71,7 @@ static int receive_all(struct past_run *run, const struct log_pos *pos, struct r
 		int r = proto_receive(run->worker->socket, &run->worker->in, &p);
 		if (r != 0)
 			return r;
-		r = handle(&p, pos, ret, diag);
+		r = handle(run, &p, pos, ret, diag);
 		packet_deinit(&p);
 		if (r <= 0)
 			return r;
@@ -106,7 +110,7 @@ int past_run_to(struct past_run *run, const struct log_pos *pos, struct renderin
 			r = -EPIPE;
 		else
 			r = 0;
-		worker_handle_watch(h, clock_ms());
+		worker_handle_watch(h);
 	}
 	return r;
 }
@@ -115,7 +119,7 @@ void past_run_end(struct past_run *run)
 {
 	struct worker_end end;
 
-	worker_handle_kill(run->worker, "it is done");
+	worker_handle_kill(run->worker, BLAME_OUTSIDE, "it is done");
 	worker_handle_reap(run->worker, &end);
 	worker_handle_unref(run->worker);
 	run->worker = NULL;

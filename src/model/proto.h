@@ -19,20 +19,21 @@
 #include "store/log.h"
 
 #define PROTO_INLINE                                                                                         \
-	(16u << 10) /* renderings up to this size travel in the message, larger ones as a sealed memfd */
-#define PROTO_FDS 3
+	(16u << 10)      /* renderings up to this size travel in the message, larger ones as a sealed memfd */
+#define PROTO_FDS 3      /* in one message */
 #define PROTO_SLOTS 1024 /* views that a worker can have */
 
 enum message_type {
 	/* To the worker. */
 	MSG_HELLO =
-	    1,   /* fds: shared memory; size: its memory limit; timeout_ms: for one event; flags: MSG_APART */
+	    1, /* fds: struct worker_shared, struct worker_orders; size: its memory limit; timeout_ms: for one event; flags: MSG_APART */
 	MSG_LOG, /* text: struct log_files; fds: those of it that are there, in order */
 	MSG_ADD, /* view, slot, kind, identity, version (to begin with), flags, size: how far behind the head it may be (0: as far as it is); text: name;
 			* fds: reducer, perhaps its snapshot. The answer is MSG_ADDED, MSG_LAGS or MSG_BROKEN */
 	MSG_REMOVE, /* view */
 	MSG_WANT,   /* view, flags, off: how far it must have read, version: that of the daemon's rendering */
 	MSG_WAKE,   /* look at the head */
+	MSG_PING,   /* seq: a sign of life is wanted, once all that came before has been done */
 	MSG_STOP,
 	/* To the daemon. */
 	MSG_AT, /* view, flags, pos, version, offset, checksum: it is there; its state has the wanted version */
@@ -42,6 +43,7 @@ enum message_type {
 	MSG_ADDED, /* view, pos: it goes on from there, its snapshot's place or the start; the rest as for MSG_HOLES */
 	MSG_LAGS, /* view: it has no snapshot that will do, or is too far behind; the worker does not have it */
 	MSG_REPORT, /* text for the daemon's log */
+	MSG_PONG,   /* seq: as it was asked; off: the head that it has seen; flags: MSG_IDLE */
 	MSG_HOLES,  /* view, size: which change of its holes this is, as in its slot; text: struct holes */
 	MSG_STALLED, /* view, off, text: why. The log could not be read for a while; the worker goes on trying, */
 	MSG_RESUMED, /* view: until this */
@@ -53,6 +55,7 @@ enum message_flags {
 	MSG_NO_SNAPSHOT = 4,  /* the answer where there can't be one now */
 	MSG_MUST_RESTORE = 8, /* ADD: not from the start */
 	MSG_TRUSTED = 16,     /* ADD: the snapshot comes from another worker, not from the disk */
+	MSG_IDLE = 64,        /* PONG: there is nothing left to do */
 	MSG_APART = 32,       /* HELLO: others have to go first */
 };
 
@@ -93,13 +96,18 @@ void slot_write(struct slot *s, const struct slot_value *value);
 /* False where it could not be read whole: the worker has died while it wrote. */
 bool slot_read(struct slot *s, struct slot_value *ret);
 
+/* What the daemon writes. The worker can only read it, so no reducer can make it wait for what has come long ago. */
+struct worker_orders {
+	_Atomic uint64_t head;       /* the log's, in bytes */
+	_Atomic uint64_t generation; /* of the layout that goes with it */
+};
+
+/* What the worker writes, or a reducer that has got lost. So it is a hint: whether the worker lives, and has done what it was told, the
+ * daemon asks (MSG_PING). */
 struct worker_shared {
 	struct fold_mark mark;
 	_Atomic uint64_t calls; /* grows with each call into a reducer but for folds: tells two apart */
-	_Alignas(64) _Atomic uint64_t head;         /* the log's, in bytes */
-	_Atomic uint64_t generation;                /* of the layout that goes with it */
-	_Atomic uint32_t received;                  /* messages that the worker has handled */
-	_Atomic uint32_t sleeping;                  /* the worker waits for a message */
+	_Alignas(64) _Atomic uint32_t sleeping;     /* the worker waits for a message */
 	_Alignas(64) _Atomic uint32_t changed_sent; /* a MSG_CHANGED is on its way */
 	_Alignas(64) struct slot slots[PROTO_SLOTS];
 };

@@ -22,7 +22,7 @@ int must_check sandbox_enter(struct sandbox *ret, uint64_t memory, struct diag *
 
 /* As fork(), for a process with one thread. */
 pid_t sandbox_fork(const struct sandbox *s);
-/* SIGALRM after so many seconds; 0: never. */
+/* SIGPROF after so many seconds of the processor's time, SIGALRM after ten times as many that pass; 0: never. */
 void sandbox_alarm(const struct sandbox *s, unsigned seconds);
 /* proto_memfd() inside. */
 int must_check sandbox_memfd(const struct sandbox *s, const char *name);

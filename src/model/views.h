@@ -18,7 +18,8 @@ struct views_options {
 	const char
 	    *worker_path; /* the program that is run as `WORKER_PATH worker` with a socket as descriptor 3 */
 	uint64_t reduce_memory;     /* bytes a worker may have; 0: no limit */
-	unsigned reduce_timeout_ms; /* for one event; 0: none */
+	unsigned reduce_timeout_ms; /* of the processor's time, for one event; 0: none */
+	unsigned reduce_blocked_ms; /* for one event, in which nothing is done; 0: a default, far longer */
 	uint64_t snapshot_bytes;    /* new log after which a snapshot is saved */
 	bool quiet;                 /* the workers' standard output and error are nobody's */
 	/* One line for a person (a worker died, a snapshot was not usable). Any thread. */

@@ -99,6 +99,7 @@ static void note_added(struct views *v, struct worker_handle *h, const struct ad
 	if (e && !e->broken) {
 		e->worker = worker_handle_ref(h);
 		e->slot = a->m.slot;
+		e->base_version = a->m.version;
 		e->snapshot_off = e->snapshot_time = 0;
 		e->holes_turn = 0;
 		e->resend = true;

@@ -3,6 +3,20 @@
 #include "base/clock.h"
 #include "model/views_impl.h"
 
+#define UNHEARD 3 /* times that a worker with nothing left to do leaves somebody waiting */
+
+/* Nothing a worker says of a view's place can lie beyond the head that it was told of, and the state can't have changed more often than
+ * there were events. Else it has lost its way, perhaps all of it: it is replaced. */
+static bool is_believable(const struct entry *e, const struct log_pos *pos, uint64_t version)
+{
+	bool can_be = pos->off <= atomic_load(&e->worker->orders->head) && pos->seq <= pos->off &&
+		      version >= e->base_version && version - e->base_version <= pos->seq;
+
+	if (!can_be)
+		atomic_store(&e->worker->unsound, true);
+	return can_be;
+}
+
 /* Under the lock. */
 static void note(struct entry *e, const struct log_pos *pos, uint64_t version)
 {
@@ -19,7 +33,7 @@ void entry_sync(struct entry *e)
 	if (!e->worker || !slot_read(&e->worker->shared->slots[e->slot], &value) || value.view != e->id)
 		return;
 	/* It has come past a hole: first the message that says so. */
-	if (value.holes != e->holes_turn)
+	if (value.holes != e->holes_turn || !is_believable(e, &value.pos, value.version))
 		return;
 	note(e, &value.pos, value.version);
 	e->folded = value.folded;
@@ -155,7 +169,7 @@ static bool enter(struct views *v, const char *name, struct waiter *w, struct wo
 static void ask(struct views *v, const char *name, struct worker_handle *h, const struct message *want)
 {
 	/* Whoever moved the head may not have said so yet. */
-	if (atomic_load(&h->shared->head) < want->off)
+	if (atomic_load(&h->orders->head) < want->off)
 		views_head_moved(v);
 	if (worker_handle_send(h, want, (struct slice){0}, NULL, 0) == -EAGAIN) {
 		pthread_mutex_lock(&v->lock);
@@ -201,7 +215,7 @@ static void handle_state(struct views *v, struct worker_handle *h, const struct 
 
 	pthread_mutex_lock(&v->lock);
 	struct entry *e = views_find_id(v, m->view);
-	if (!e || e->worker != h || e->broken) {
+	if (!e || e->worker != h || e->broken || !is_believable(e, &m->pos, m->version)) {
 		old = rendering;
 	} else {
 		if (rendering && (!e->rendering || e->rendering->version <= rendering->version)) {
@@ -342,6 +356,7 @@ static void inherit(struct views *v, struct entry *e, const struct packet *p)
 	e->folded = 0;
 	views_forget(v, (struct gone){e->worker, e->id, e->slot, take_fd(&e->handover_fd)});
 	e->worker = take_ptr(e->heir);
+	e->base_version = e->handover_version;
 	e->slot = e->heir_slot;
 	e->proven = true;
 	e->apart = false;
@@ -387,6 +402,30 @@ static void handle_lags(struct views *v, struct worker_handle *h, const struct m
 	pthread_mutex_unlock(&v->lock);
 }
 
+/* It says that it has nothing left to do. Then nobody can be waiting for it: they are asked for once more, and if that comes to the
+ * same, it is a worker that can't be believed. */
+static void handle_idle(struct views *v, struct worker_handle *h)
+{
+	handle_changed(v, h);
+	pthread_mutex_lock(&v->lock);
+	for (size_t i = 0; i < v->n_entries; i++) {
+		struct entry *e = v->entries[i];
+		if (e->worker != h)
+			continue;
+		e->unheard = e->waiters && !e->resend ? e->unheard + 1 : 0;
+		e->resend |= e->unheard > 0;
+		if (e->unheard >= UNHEARD)
+			atomic_store(&h->unsound, true);
+	}
+	pthread_mutex_unlock(&v->lock);
+}
+
+static void handle_report(struct views *v, struct worker_handle *h, const struct packet *p)
+{
+	if (worker_handle_may_report(h, clock_ms()))
+		views_report(v, "%.*s", (int)min(p->text.len, (size_t)700), p->text.data);
+}
+
 void views_handle(struct views *v, struct worker_handle *h, struct packet *p)
 {
 	switch (p->message.type) {
@@ -408,7 +447,11 @@ void views_handle(struct views *v, struct worker_handle *h, struct packet *p)
 	case MSG_RESUMED:
 		return handle_stalled(v, h, p, p->message.type == MSG_STALLED);
 	case MSG_REPORT:
-		return views_report(v, "%.*s", (int)min(p->text.len, (size_t)700), p->text.data);
+		return handle_report(v, h, p);
+	case MSG_PONG:
+		if (worker_handle_pong(h, &p->message))
+			handle_idle(v, h);
+		return;
 	default:
 		return; /* the daemon believes nothing */
 	}

@@ -15,8 +15,8 @@ static bool is_guilty(struct entry *e, const struct worker_end *end)
 		e->no_snapshot = true;
 		return false;
 	}
-	if (!end->by_stranger)
-		return true;
+	if (end->blame != BLAME_OUTSIDE)
+		return end->blame == BLAME_VIEW;
 	if (end->phase != FOLD_FOLDING)
 		return false;
 	e->suspicions = e->suspicions > 0 && e->suspect_off == end->off ? e->suspicions + 1 : 1;

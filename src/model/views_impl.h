@@ -35,7 +35,9 @@ struct entry {
 
 	struct worker_handle *worker; /* that has it; NULL: none yet */
 	uint32_t slot;
-	struct log_pos pos; /* as last heard of */
+	uint64_t base_version; /* with which it has begun there */
+	unsigned unheard;      /* times that it was idle while somebody waited */
+	struct log_pos pos;    /* as last heard of */
 	uint64_t version;
 	uint64_t told_version;  /* the last that changed() was called for */
 	uint64_t folded_before; /* by earlier workers */

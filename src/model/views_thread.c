@@ -28,6 +28,7 @@ static int start_worker(struct views *v, unsigned which, struct diag *why)
 	    .path = v->options.worker_path,
 	    .memory = v->options.reduce_memory,
 	    .timeout_ms = v->options.reduce_timeout_ms,
+	    .blocked_ms = v->options.reduce_blocked_ms,
 	    .quiet = v->options.quiet,
 	    .apart = which == REBUILD,
 	};
@@ -39,7 +40,7 @@ static int start_worker(struct views *v, unsigned which, struct diag *why)
 	r = worker_handle_publish(h, v->log);
 	if (r < 0) {
 		struct worker_end end;
-		worker_handle_kill(h, "it could not be told of the log");
+		worker_handle_kill(h, BLAME_OUTSIDE, "it could not be told of the log");
 		worker_handle_reap(h, &end);
 		worker_handle_unref(h);
 		return diag_set(why, r, "cannot tell a fold worker of the log: %s", strerror(-r));
@@ -171,10 +172,10 @@ static void watch(struct views *v)
 	v->watch_ms = now;
 	for (unsigned i = 0; i < WORKERS; i++)
 		if (v->workers[i] && !worker_handle_idle(v->workers[i]))
-			worker_handle_watch(v->workers[i], now);
+			worker_handle_watch(v->workers[i]);
 	if (!all_idle(v))
 		return;
-	/* Whoever wakes one up stores `sleeping` first and looks at `watching` then: one of us sees the other. */
+	/* Whoever has something for one sends it, or moves the head, first, and looks at `watching` then: one of us sees the other. */
 	atomic_store(&v->watching, false);
 	if (!all_idle(v))
 		atomic_store(&v->watching, true);
@@ -232,7 +233,7 @@ static void handle_events(struct views *v, unsigned which, struct pollfd *fds)
 		views_worker_died(v, which);
 	} else if ((fds[1].revents & (POLLHUP | POLLERR)) && !(fds[1].revents & POLLIN)) {
 		if (!h->stopping)
-			worker_handle_kill(h, "closed its socket");
+			worker_handle_kill(h, BLAME_UNKNOWN, "closed its socket");
 		poll(fds, 1, STOP_MS);
 	}
 }
@@ -305,7 +306,7 @@ static void stop_worker(struct views *v, unsigned which)
 		return;
 	struct pollfd fd = {.fd = h->pidfd, .events = POLLIN};
 	if (worker_handle_send(h, &stop, (struct slice){0}, NULL, 0) < 0 || poll(&fd, 1, STOP_MS) != 1)
-		worker_handle_kill(h, "did not stop");
+		worker_handle_kill(h, BLAME_OUTSIDE, "did not stop");
 	worker_handle_reap(h, &end);
 	pthread_mutex_lock(&v->lock);
 	v->workers[which] = NULL;

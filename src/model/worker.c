@@ -36,8 +36,12 @@ void worker_report(struct worker *w, const char *fmt, ...)
 
 static int hello(struct worker *w, struct packet *p)
 {
-	if (p->n_fds != 1 || w->shared)
+	if (p->n_fds != 2 || w->shared)
 		return -EPROTO;
+	void *orders = mmap(NULL, sizeof(*w->orders), PROT_READ, MAP_SHARED, p->fds[1], 0);
+	if (orders == MAP_FAILED)
+		return -errno;
+	w->orders = orders;
 	void *map = mmap(NULL, sizeof(*w->shared), PROT_READ | PROT_WRITE, MAP_SHARED, p->fds[0], 0);
 	if (map == MAP_FAILED)
 		return -errno;
@@ -105,6 +109,10 @@ static int handle(struct worker *w, struct packet *p)
 		if (v && !v->broken)
 			worker_want(w, v, &p->message);
 		break;
+	case MSG_PING:
+		w->asked = true;
+		w->ping = p->message.seq;
+		break;
 	case MSG_STOP:
 		w->stop = true;
 		break;
@@ -123,9 +131,6 @@ static int handle_messages(struct worker *w)
 			return 0;
 		if (r == 0) {
 			r = handle(w, &p);
-			w->received++;
-			if (w->shared)
-				atomic_store(&w->shared->received, w->received);
 			packet_deinit(&p);
 		}
 		if (r < 0)
@@ -159,9 +164,32 @@ static void wait_for_work(struct worker *w, uint64_t seen)
 		return;
 	}
 	atomic_store(&w->shared->sleeping, 1);
-	if (atomic_load(&w->shared->head) == seen)
+	if (atomic_load(&w->orders->head) == seen)
 		poll(fds, n, retry_timeout(w));
 	atomic_store(&w->shared->sleeping, 0);
+}
+
+static bool owes_answers(const struct worker *w)
+{
+	for (const struct worker_view *v = w->views; v; v = v->next)
+		if (!v->broken && (v->n_wants > 0 || v->job.pid))
+			return true;
+	return false;
+}
+
+/* The sign of life: behind all that was done in this turn. */
+static void answer_ping(struct worker *w, uint64_t head, bool more)
+{
+	struct message m = {
+	    .type = MSG_PONG,
+	    .seq = w->ping,
+	    .off = head,
+	    .flags = more || owes_answers(w) ? 0 : MSG_IDLE,
+	};
+
+	if (w->asked)
+		worker_send(w, &m, (struct slice){0}, NULL, 0);
+	w->asked = false;
 }
 
 static void turn(struct worker *w)
@@ -170,9 +198,9 @@ static void turn(struct worker *w)
 	bool more = false;
 
 	if (w->reader) {
-		head = atomic_load(&w->shared->head);
+		head = atomic_load(&w->orders->head);
 		/* A head of a layout that is still in the socket: first the message. */
-		if (atomic_load(&w->shared->generation) == w->generation) {
+		if (atomic_load(&w->orders->generation) == w->generation) {
 			w->now = clock_ns();
 			more = worker_fold_turn(w, head);
 		}
@@ -183,6 +211,7 @@ static void turn(struct worker *w)
 		}
 		worker_tell(w, !more);
 	}
+	answer_ping(w, head, more);
 	if (!more && !w->stop)
 		wait_for_work(w, head);
 }
@@ -216,6 +245,8 @@ static void worker_deinit(struct worker *w)
 	buf_deinit(&w->out);
 	if (w->shared)
 		munmap(w->shared, sizeof(*w->shared));
+	if (w->orders)
+		munmap((void *)w->orders, sizeof(*w->orders));
 }
 
 int worker_main(int socket_fd)

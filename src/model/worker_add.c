@@ -57,7 +57,7 @@ static bool is_filled(struct worker *w, const struct hole *hole)
 	struct slice block;
 
 	cursor_init(&c, w->reader, &pos);
-	int r = cursor_fill(&c, min(hole->end, (uint64_t)atomic_load(&w->shared->head)), &block, &damage);
+	int r = cursor_fill(&c, min(hole->end, (uint64_t)atomic_load(&w->orders->head)), &block, &damage);
 	bool filled = r <= 0; /* what can't be read just now is looked at when it is folded */
 	if (r == 0 && block.len > 0) {
 		size_t len = (size_t)((const char *)memchr(block.data, '\n', block.len) - block.data);
@@ -92,7 +92,7 @@ static bool open_snapshot(struct worker *w, struct addition *a, int fd, struct d
 	if (r == 0 && !(a->m->flags & MSG_TRUSTED) && is_mended(w, &a->snapshot.holes))
 		r = diag_set(why, 1, "a part of the log that was damaged when it was made can be read now");
 	if (r == 0 && !(a->m->flags & MSG_TRUSTED))
-		r = snapshot_check(&a->snapshot, w->reader, atomic_load(&w->shared->head), why);
+		r = snapshot_check(&a->snapshot, w->reader, atomic_load(&w->orders->head), why);
 	if (r < 0)
 		diag_set(why, r, "it can't be checked: %s", strerror(-r));
 	return r == 0;
@@ -118,7 +118,7 @@ static int read_state(struct worker *w, struct worker_view *v, struct addition *
 
 static bool fits(const struct worker *w, const struct addition *a)
 {
-	uint64_t head = atomic_load(&w->shared->head), off = a->restores ? a->snapshot.pos.off : 0;
+	uint64_t head = atomic_load(&w->orders->head), off = a->restores ? a->snapshot.pos.off : 0;
 
 	if (!a->restores && (a->m->flags & MSG_MUST_RESTORE))
 		return false;

@@ -10,13 +10,9 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #define WORKER_SOCKET 3
-#define TICK_MIN_MS 10u
-#define TICK_MAX_MS 100u
-#define EVENT_SHARE 4 /* of the memory limit, at most for one event */
-#define PATIENCE 10   /* times the limit for one event, for loading a reducer, reading or writing a state */
-#define PATIENCE_MS 10000u /* and at least this long */
 
 /* Both ends as descriptors that dup2() in the child cannot meet by accident. */
 static int make_socket(int *ret_ours, int *ret_theirs)
@@ -71,19 +67,34 @@ static int spawn(const char *path, int socket, bool quiet, pid_t *ret)
 	return -r;
 }
 
-static int make_shared(struct worker_handle *h, int *ret_fd)
+/* Memory that both have: the descriptor, or an error. */
+static int share(size_t size, void **ret)
 {
-	int fd = memfd_create("eventfold-worker", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	auto_close int fd = memfd_create("eventfold-worker", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-	*ret_fd = fd;
-	/* Sealed against shrinking: the daemon reads it. */
-	if (fd < 0 || ftruncate(fd, sizeof(*h->shared)) < 0 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0)
+	if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
 		return -errno;
-	void *map = mmap(NULL, sizeof(*h->shared), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (map == MAP_FAILED)
 		return -errno;
-	h->shared = map;
+	*ret = map;
+	return take_fd(&fd);
+}
+
+/* Sealed against shrinking: the daemon reads it. And what is for reading against writing by whoever comes after us. */
+static int make_shared(struct worker_handle *h, int *ret_shared, int *ret_orders)
+{
+	const int size = F_SEAL_SHRINK | F_SEAL_GROW;
+
+	*ret_shared = share(sizeof(*h->shared), (void **)&h->shared);
+	if (*ret_shared < 0)
+		return *ret_shared;
+	*ret_orders = share(sizeof(*h->orders), (void **)&h->orders);
+	if (*ret_orders < 0)
+		return *ret_orders;
+	if (fcntl(*ret_shared, F_ADD_SEALS, size) < 0 ||
+	    fcntl(*ret_orders, F_ADD_SEALS, size | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) < 0)
+		return -errno;
 	return 0;
 }
 
@@ -95,10 +106,10 @@ static int start(struct worker_handle *h)
 	    .size = h->limits.memory,
 	    .timeout_ms = h->limits.timeout_ms,
 	};
-	auto_close int theirs = -1, shared = -1;
+	auto_close int theirs = -1, shared = -1, orders = -1;
 	char path[64];
 
-	int r = make_shared(h, &shared);
+	int r = make_shared(h, &shared, &orders);
 	if (r == 0)
 		r = make_socket(&h->socket, &theirs);
 	if (r == 0)
@@ -110,7 +121,13 @@ static int start(struct worker_handle *h)
 		return -errno;
 	snprintf(path, sizeof(path), "/proc/%d/statm", (int)h->pid);
 	h->statm = open(path, O_RDONLY | O_CLOEXEC);
-	return worker_handle_send(h, &hello, (struct slice){0}, &shared, 1);
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)h->pid);
+	h->stat = open(path, O_RDONLY | O_CLOEXEC);
+	/* Anybody may read that clock, and whoever runs in the worker can't set it. */
+	r = clock_getcpuclockid(h->pid, &h->clock);
+	if (r != 0)
+		return -r;
+	return worker_handle_send(h, &hello, (struct slice){0}, (int[]){shared, orders}, 2);
 }
 
 int worker_handle_start(struct worker_handle **ret, const struct worker_limits *limits, struct diag *diag)
@@ -121,7 +138,7 @@ int worker_handle_start(struct worker_handle **ret, const struct worker_limits *
 		return diag_set(diag, -ENOMEM, "cannot start a fold worker: no memory");
 	h->refs = 1;
 	h->limits = *limits;
-	h->socket = h->pidfd = h->statm = -1;
+	h->socket = h->pidfd = h->statm = h->stat = -1;
 	h->pid = -1;
 	int r = start(h);
 	if (r < 0) {
@@ -150,8 +167,11 @@ void worker_handle_unref(struct worker_handle *h)
 	closep(&h->socket);
 	closep(&h->pidfd);
 	closep(&h->statm);
+	closep(&h->stat);
 	if (h->shared)
 		munmap(h->shared, sizeof(*h->shared));
+	if (h->orders)
+		munmap(h->orders, sizeof(*h->orders));
 	buf_deinit(&h->in);
 	free(h);
 }
@@ -201,7 +221,7 @@ int worker_handle_publish_to(struct worker_handle *h, struct eventlog *log, uint
 		if (r < 0)
 			return r;
 		h->active_begin = active_begin;
-		atomic_store(&h->shared->generation, generation);
+		atomic_store(&h->orders->generation, generation);
 		atomic_store(&h->generation, generation);
 	}
 	worker_handle_head(h, head);
@@ -211,100 +231,29 @@ int worker_handle_publish_to(struct worker_handle *h, struct eventlog *log, uint
 bool worker_handle_head(struct worker_handle *h, uint64_t head)
 {
 	static const struct message wake = {.type = MSG_WAKE};
-	uint64_t known = atomic_load_explicit(&h->shared->head, memory_order_relaxed);
+	uint64_t known = atomic_load_explicit(&h->orders->head, memory_order_relaxed);
 
 	/* It never goes back, though two threads may come in the wrong order. */
 	do
 		if (known >= head)
 			return false;
-	while (!atomic_compare_exchange_weak(&h->shared->head, &known, head));
+	while (!atomic_compare_exchange_weak(&h->orders->head, &known, head));
 	/* Without a view it would wake up for nothing; the message that brings it one comes after its slot was taken. */
 	if (atomic_load(&h->slots_taken) == 0)
 		return false;
-	if (!atomic_load(&h->shared->sleeping) || !atomic_exchange(&h->shared->sleeping, 0))
-		return false;
-	/* No room: then it has messages enough to wake up for. */
-	return worker_handle_send(h, &wake, (struct slice){0}, NULL, 0) == 0;
+	/* Where it is wrong about its sleep, the next look at it wakes it up. No room: then it has messages enough for that. */
+	if (atomic_load(&h->shared->sleeping) && atomic_exchange(&h->shared->sleeping, 0))
+		(void)!worker_handle_send(h, &wake, (struct slice){0}, NULL, 0);
+	return true;
 }
 
-unsigned worker_handle_tick(const struct worker_handle *h)
-{
-	unsigned tick = h->limits.timeout_ms ? h->limits.timeout_ms / 8 : TICK_MAX_MS;
-
-	return tick > TICK_MAX_MS ? TICK_MAX_MS : max(tick, TICK_MIN_MS);
-}
-
-static struct worker_sample take_sample(struct worker_handle *h)
-{
-	struct fold_mark *mark = &h->shared->mark;
-
-	return (struct worker_sample){
-	    .view = atomic_load_explicit(&mark->view, memory_order_relaxed),
-	    .phase = atomic_load_explicit(&mark->phase, memory_order_relaxed),
-	    .seq = atomic_load_explicit(&mark->seq, memory_order_relaxed),
-	    .off = atomic_load_explicit(&mark->off, memory_order_relaxed),
-	    .calls = atomic_load_explicit(&h->shared->calls, memory_order_relaxed),
-	};
-}
-
-static uint64_t resident(struct worker_handle *h)
-{
-	char text[128];
-	unsigned long long size, pages = 0;
-
-	ssize_t n = h->statm >= 0 ? pread(h->statm, text, sizeof(text) - 1, 0) : 0;
-	text[max(n, (ssize_t)0)] = '\0';
-	if (sscanf(text, "%llu %llu", &size, &pages) != 2)
-		return 0;
-	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
-static uint64_t patience(const struct worker_handle *h, uint32_t phase)
-{
-	unsigned timeout = h->limits.timeout_ms;
-
-	return phase == FOLD_FOLDING ? timeout : max(timeout * PATIENCE, PATIENCE_MS);
-}
-
-void worker_handle_kill(struct worker_handle *h, const char *why)
+void worker_handle_kill(struct worker_handle *h, enum worker_blame blame, const char *why)
 {
 	if (h->killed.text[0])
 		return;
 	diag_set(&h->killed, 0, "%s", why);
+	h->blame = blame;
 	kill(-h->pid, SIGKILL);
-}
-
-void worker_handle_watch(struct worker_handle *h, uint64_t now_ms)
-{
-	struct worker_sample s = take_sample(h), *last = &h->sample;
-	char why[128];
-
-	bool same = s.phase != FOLD_IDLE && s.phase == last->phase && s.view == last->view &&
-		    s.calls == last->calls && (s.phase != FOLD_FOLDING || s.seq == last->seq);
-	/* A gap between two looks (a stopped machine) is not the reducer's fault. */
-	uint64_t passed = min(now_ms - h->sample_ms, 2 * (uint64_t)worker_handle_tick(h));
-	h->stuck_ms = same ? h->stuck_ms + passed : 0;
-	h->sample = s;
-	h->sample_ms = now_ms;
-	if (h->limits.timeout_ms && same && h->stuck_ms >= patience(h, s.phase)) {
-		snprintf(why, sizeof(why), "took longer than %llu ms",
-			 (unsigned long long)patience(h, s.phase));
-		return worker_handle_kill(h, why);
-	}
-	uint64_t now = h->limits.memory ? resident(h) : 0;
-	if (!same)
-		h->sample_resident = now;
-	/* Long before all of it is gone, which takes a while. */
-	if (same && s.phase == FOLD_FOLDING && now > h->sample_resident + h->limits.memory / EVENT_SHARE) {
-		snprintf(why, sizeof(why), "used more than %llu MiB of memory for one event",
-			 (unsigned long long)(h->limits.memory / EVENT_SHARE >> 20));
-		return worker_handle_kill(h, why);
-	}
-	if (h->limits.memory && now > h->limits.memory) {
-		snprintf(why, sizeof(why), "used more than %llu MiB of memory",
-			 (unsigned long long)(h->limits.memory >> 20));
-		worker_handle_kill(h, why);
-	}
 }
 
 static void say_where(struct worker_end *end)
@@ -339,7 +288,12 @@ static void say_why(struct worker_handle *h, int status, const struct rusage *us
 			 strsignal(WTERMSIG(status)));
 	else
 		diag_set(&end->why, 0, "exited with status %d", WEXITSTATUS(status));
-	end->by_stranger = !h->killed.text[0] && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+	if (h->killed.text[0])
+		end->blame = h->blame;
+	else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+		end->blame = BLAME_OUTSIDE; /* no reducer can send one */
+	else
+		end->blame = end->view ? BLAME_VIEW : BLAME_UNKNOWN;
 }
 
 void worker_handle_reap(struct worker_handle *h, struct worker_end *ret)
@@ -355,7 +309,7 @@ void worker_handle_reap(struct worker_handle *h, struct worker_end *ret)
 	do
 		pid = wait4(h->pid, &status, 0, &usage);
 	while (pid < 0 && errno == EINTR);
-	struct worker_sample s = take_sample(h);
+	struct worker_sample s = worker_handle_sample(h);
 	*ret = (struct worker_end){.phase = s.phase, .seq = s.seq, .off = s.off};
 	/* One that has grown too large is held responsible where it was last. */
 	if (s.phase != FOLD_IDLE || h->killed.text[0])

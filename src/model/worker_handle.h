@@ -8,13 +8,15 @@
 #include <sys/types.h>
 
 #include "base/diag.h"
+#include "model/patience.h"
 #include "model/proto.h"
 #include "store/eventlog.h"
 
 struct worker_limits {
 	const char *path;    /* the program */
 	uint64_t memory;     /* bytes; 0: none */
-	unsigned timeout_ms; /* for one event; 0: none */
+	unsigned timeout_ms; /* of the processor's time, for one event; 0: none */
+	unsigned blocked_ms; /* for one event, in which it does nothing; 0: a default */
 	bool quiet;          /* its standard output and error are nobody's; else the daemon's */
 	bool apart;          /* others have to go first: it runs with a lower priority */
 };
@@ -25,27 +27,46 @@ struct worker_sample {
 	uint64_t seq, off, calls;
 };
 
+/* Whose fault an end was, as far as can be seen. */
+enum worker_blame {
+	BLAME_VIEW,    /* that of the view that was running */
+	BLAME_UNKNOWN, /* one of those that it has */
+	BLAME_OUTSIDE, /* somebody else's */
+};
+
 struct worker_handle {
 	_Atomic unsigned refs;
 	int socket;
 	struct worker_shared *shared;
+	struct worker_orders *orders;
 	_Atomic uint64_t generation; /* of the layout that it has been sent */
 	_Atomic unsigned slots_taken;
 	_Atomic uint32_t sent; /* messages */
+	_Atomic bool unsound;  /* what it says can't be */
 
 	/* The owner's. */
 	struct worker_limits limits;
 	pid_t pid;
-	int pidfd, statm;
+	int pidfd, statm, stat;
+	clockid_t clock;       /* of the time that it runs */
 	uint64_t active_begin; /* of the layout that it has been sent */
 	bool slots[PROTO_SLOTS];
 	bool full;     /* a message did not find room: wait for it */
 	bool stopping; /* has been told to stop */
 	struct buf in;
 	struct worker_sample sample;
-	uint64_t sample_resident;     /* bytes, when the worker was first seen at that event */
-	uint64_t sample_ms, stuck_ms; /* when it was taken, and how long it has been the same by then */
-	struct diag killed;           /* why the owner has killed it */
+	uint64_t sample_resident; /* bytes, when the worker was first seen at that event */
+	uint64_t sample_ns;       /* when it was taken, */
+	uint64_t sample_cpu_ns;   /* and for how long it had run by then */
+	struct patience patience;
+	uint64_t pings, pongs; /* the numbers of the last ones */
+	uint32_t ping_sent;    /* messages up to the last ping */
+	uint32_t idle_sent;    /* it was idle after so many messages, */
+	uint64_t idle_head;    /* at this head */
+	uint64_t reports_ms;   /* since when they are counted */
+	unsigned reports;
+	struct diag killed;      /* why the owner has killed it, */
+	enum worker_blame blame; /* and whose fault it was */
 };
 
 int must_check worker_handle_start(struct worker_handle **ret, const struct worker_limits *limits,
@@ -60,20 +81,24 @@ int must_check worker_handle_send(struct worker_handle *h, const struct message 
 int must_check worker_handle_publish(struct worker_handle *h, struct eventlog *log);
 /* The same with a head of one's own, not beyond the log's: the worker folds up to there. */
 int must_check worker_handle_publish_to(struct worker_handle *h, struct eventlog *log, uint64_t head);
-/* The head has moved, within the layout that it has. Any thread. True: it was asleep, and has been woken up for its views. */
+/* The head has moved, within the layout that it has. Any thread. True: it has views to fold; see that it does. */
 bool worker_handle_head(struct worker_handle *h, uint64_t head);
-/* It sleeps, and there is no message that it would wake up for. */
+/* It has said that it has done all that it was told, up to the head. The owner only. */
 static inline bool worker_handle_idle(struct worker_handle *h)
 {
-	return atomic_load(&h->shared->received) == atomic_load(&h->sent) &&
-	       atomic_load(&h->shared->sleeping) != 0;
+	return h->idle_sent == atomic_load(&h->sent) && h->idle_head == atomic_load(&h->orders->head);
 }
+/* Its sign of life. True: it is idle. The owner only. */
+bool worker_handle_pong(struct worker_handle *h, const struct message *m);
+/* Is a report of its to be passed on? Not where there are very many. The owner only. */
+bool worker_handle_may_report(struct worker_handle *h, uint64_t now_ms);
 
 /* How often to look at a worker that is at work, in ms. */
 unsigned worker_handle_tick(const struct worker_handle *h);
-/* Looks whether it is stuck, or has grown beyond its limit, and kills it then. */
-void worker_handle_watch(struct worker_handle *h, uint64_t now_ms);
-void worker_handle_kill(struct worker_handle *h, const char *why);
+/* Looks whether it is stuck, or has grown beyond its limit, and kills it then; asks for a sign of life. (worker_watch.c) */
+void worker_handle_watch(struct worker_handle *h);
+void worker_handle_kill(struct worker_handle *h, enum worker_blame blame, const char *why);
+struct worker_sample worker_handle_sample(struct worker_handle *h);
 
 /* After pidfd has become readable (else it waits): why it ended, and which view was running (0: none). The text goes on with where
  * that was. */
@@ -81,7 +106,7 @@ struct worker_end {
 	uint32_t view;
 	enum fold_phase phase;
 	uint64_t seq, off;
-	bool by_stranger; /* a SIGKILL that somebody else has sent: not the view's fault, it seems */
+	enum worker_blame blame;
 	struct diag why;
 };
 void worker_handle_reap(struct worker_handle *h, struct worker_end *ret);

@@ -57,8 +57,10 @@ struct worker {
 	bool stop;
 	struct sandbox sandbox;
 	struct diag unconfined; /* why it could not give up its rights: then it runs no reducer */
-	uint32_t received; /* messages */
 	struct worker_shared *shared;
+	const struct worker_orders *orders;
+	bool asked;    /* for a sign of life, */
+	uint64_t ping; /* of this number */
 	unsigned timeout_ms;
 	uint64_t generation;
 	uint64_t active_begin; /* bytes */

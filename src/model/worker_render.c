@@ -81,6 +81,7 @@ static _Noreturn void render_in_child(struct worker *w, struct worker_view *v, i
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGALRM, SIG_DFL);
+	signal(SIGPROF, SIG_DFL);
 	sandbox_alarm(&w->sandbox, w->timeout_ms ? max(w->timeout_ms / 100, 10u) : 0);
 	int r = view_write(&v->view, &mark, &out);
 	if (r < 0) {
@@ -124,7 +125,7 @@ static void break_by_child(struct worker *w, struct worker_view *v, int status, 
 
 	if (WIFSIGNALED(status)) {
 		int sig = WTERMSIG(status);
-		if (sig == SIGALRM)
+		if (sig == SIGALRM || sig == SIGPROF)
 			snprintf(why, sizeof(why), "writing its state took too long");
 		else
 			snprintf(why, sizeof(why), "killed by signal %d (%s) while its state was written",

@@ -378,7 +378,8 @@ static void test_live(struct fixture *f)
 }
 
 /* One that goes wrong at its 500th event harms no other. */
-static void go_wrong(struct fixture *f, const char *name, const char *why, unsigned timeout_ms)
+static void go_wrong_with(struct fixture *f, const char *name, const char *why,
+			  const struct views_options *options)
 {
 	struct call c;
 	char file[64];
@@ -388,7 +389,7 @@ static void go_wrong(struct fixture *f, const char *name, const char *why, unsig
 	char module[64];
 	snprintf(module, sizeof(module), "bad_%s", name);
 	copy(f, bad, module, file);
-	start_with(f, &(struct views_options){.reduce_timeout_ms = timeout_ms, .reduce_memory = 256u << 20});
+	start_with(f, options);
 	append_n(f, 499, EVENT);
 	check_state(f, name, "499\n");
 	check_count(f, "count", 499);
@@ -419,6 +420,12 @@ static void go_wrong(struct fixture *f, const char *name, const char *why, unsig
 	stop(f);
 }
 
+static void go_wrong(struct fixture *f, const char *name, const char *why, unsigned timeout_ms)
+{
+	go_wrong_with(f, name, why,
+		      &(struct views_options){.reduce_timeout_ms = timeout_ms, .reduce_memory = 256u << 20});
+}
+
 static void test_crash(struct fixture *f)
 {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -441,6 +448,44 @@ static void test_loop(struct fixture *f)
 static void test_flood(struct fixture *f)
 {
 	go_wrong(f, "flood", "took longer than 300 ms", 300);
+}
+
+static void test_sleep(struct fixture *f)
+{
+	go_wrong_with(f, "sleep", "did nothing for 500 ms",
+		      &(struct views_options){.reduce_timeout_ms = 300, .reduce_blocked_ms = 500});
+}
+
+/* A worker that somebody stops is not a reducer that loops; and it is not waited for without end. */
+static void test_stopped(struct fixture *f)
+{
+	struct call c;
+
+	copy(f, shipped, "count", "count.so");
+	copy(f, bad, "bad_slow", "slow.so");
+	start_with(f, &(struct views_options){.reduce_timeout_ms = 1000, .snapshot_bytes = 1u << 30});
+	append_n(f, 499, EVENT);
+	check_state(f, "slow", "499\n");
+	append_n(f, 1, EVENT);
+	call_begin(&c, f, "slow", VIEWS_STATE);
+	usleep(100000); /* into the event, or not yet, or no more: it is to be right in any case */
+	pid_t pid = worker_pid(f);
+	CHECK_INT(kill(pid, SIGSTOP), 0);
+	usleep(1500000);
+	kill(pid, SIGCONT);
+	call_wait(&c);
+	CHECK_INT(c.answer.error, 0);
+	rendering_unref(c.answer.rendering);
+	check_state(f, "slow", "500\n");
+	CHECK(!status_of(f, "slow").broken);
+	/* While it had nothing to do. */
+	check_count(f, "count", 500);
+	usleep(300000);
+	CHECK_INT(kill(worker_pid(f), SIGSTOP), 0);
+	append_n(f, 1, EVENT);
+	check_count(f, "count", 501);
+	CHECK(!status_of(f, "slow").broken && !status_of(f, "count").broken);
+	stop(f);
 }
 
 static void test_hog(struct fixture *f)
@@ -827,24 +872,13 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*run)(struct fixture *f);
 	} tests[] = {
-	    {"states", test_states},
-	    {"live", test_live},
-	    {"crash", test_crash},
-	    {"abort", test_abort},
-	    {"loop", test_loop},
-	    {"hog", test_hog},
-	    {"flood", test_flood},
-	    {"rendering", test_rendering},
-	    {"leave", test_leave},
-	    {"escape", test_escape},
-	    {"hard_limit", test_hard_limit},
-	    {"children", test_children},
-	    {"killed", test_killed},
-	    {"snapshots", test_snapshots},
-	    {"rotation", test_rotation},
-	    {"apart", test_apart},
-	    {"cancel", test_cancel},
-	    {"load", test_load},
+	    {"states", test_states},         {"live", test_live},         {"crash", test_crash},
+	    {"abort", test_abort},           {"loop", test_loop},         {"hog", test_hog},
+	    {"flood", test_flood},           {"sleep", test_sleep},       {"stopped", test_stopped},
+	    {"rendering", test_rendering},   {"leave", test_leave},       {"escape", test_escape},
+	    {"hard_limit", test_hard_limit}, {"children", test_children}, {"killed", test_killed},
+	    {"snapshots", test_snapshots},   {"rotation", test_rotation}, {"apart", test_apart},
+	    {"cancel", test_cancel},         {"load", test_load},
 	};
 
 	CHECK(argc >= 4);
