@@ -164,3 +164,10 @@ int disk_replace(struct disk *d, int dirfd, const char *name, const void *data, 
 	}
 	return d->sync_dir(d, dirfd);
 }
+
+int disk_names(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) < 0 ? -errno : (int)st.st_nlink;
+}

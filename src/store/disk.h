@@ -42,3 +42,6 @@ int must_check disk_pread_exact(struct disk *d, int fd, void *data, size_t len, 
  * (".NAME.tmp"), write, sync, rename, directory sync. */
 int must_check disk_replace(struct disk *d, int dirfd, const char *name, const void *data, size_t len,
 			    mode_t mode);
+
+/* How many names the file has; a negative errno. */
+int disk_names(int fd);

@@ -48,10 +48,22 @@ static bool same_file(int a, int b)
 	return fstat(a, &sa) == 0 && fstat(b, &sb) == 0 && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
 }
 
+/* A link would be replaced by a rotation, or written through to where no rename and no sync of DATA reaches. Who only reads may
+ * follow it. */
+static int say_opening(struct diag *diag, int error, const char *name)
+{
+	if (error == -ELOOP)
+		return diag_set(diag, error,
+				"%s is a symbolic link: put the file itself there, or make DATA a link",
+				name);
+	return diag_set(diag, error, "opening %s: %s", name, strerrordesc_np(-error));
+}
+
 /* Opens for reading what has that name; *ret is -1 where nothing has. */
 static int open_read(struct eventlog *log, const char *name, int *ret)
 {
-	int fd = log->disk->open(log->disk, log->dirfd, name, O_RDONLY, 0);
+	int flags = log->options.read_only ? 0 : O_NOFOLLOW;
+	int fd = log->disk->open(log->disk, log->dirfd, name, O_RDONLY | flags, 0);
 
 	*ret = fd < 0 ? -1 : fd;
 	return fd < 0 && fd != -ENOENT ? fd : 0;
@@ -64,12 +76,9 @@ static int open_active(struct eventlog *log, struct log_files *files, struct dia
 	struct disk *disk = log->disk;
 
 	for (;;) {
-		int fd = disk->open(disk, log->dirfd, ACTIVE_NAME, O_RDWR, 0);
-		/* A link that leads nowhere may be waiting for a disk: no fresh log there. */
-		if (fd == -ENOENT)
-			fd = disk->open(disk, log->dirfd, ACTIVE_NAME, O_RDWR | O_CREAT | O_NOFOLLOW, 0644);
+		int fd = disk->open(disk, log->dirfd, ACTIVE_NAME, O_RDWR | O_CREAT | O_NOFOLLOW, 0644);
 		if (fd < 0)
-			return say(diag, fd, "opening " ACTIVE_NAME);
+			return say_opening(diag, fd, ACTIVE_NAME);
 		log->active_fd = fd;
 		int r = disk->lock(disk, fd);
 		if (r > 0)
@@ -93,12 +102,12 @@ static int open_active(struct eventlog *log, struct log_files *files, struct dia
 static int open_sealed(struct eventlog *log, struct log_files *files, struct diag *diag)
 {
 	struct disk *disk = log->disk;
-	int fd = disk->open(disk, log->dirfd, SEALED_NAME, O_RDWR, 0);
+	int fd = disk->open(disk, log->dirfd, SEALED_NAME, O_RDWR | O_NOFOLLOW, 0);
 
 	if (fd == -ENOENT)
 		return 0;
 	if (fd < 0)
-		return say(diag, fd, "opening " SEALED_NAME);
+		return say_opening(diag, fd, SEALED_NAME);
 	log->sealed_fd = fd;
 	int r = disk->lock(disk, fd);
 	if (r > 0)
@@ -112,7 +121,7 @@ static int open_sealed(struct eventlog *log, struct log_files *files, struct dia
 static int cut_archive(struct eventlog *log, uint64_t whole, uint64_t size)
 {
 	struct disk *disk = log->disk;
-	int fd = disk->open(disk, log->dirfd, ARCHIVE_NAME, O_RDWR, 0);
+	int fd = disk->open(disk, log->dirfd, ARCHIVE_NAME, O_RDWR | O_NOFOLLOW, 0);
 
 	if (fd < 0)
 		return fd;
@@ -140,6 +149,8 @@ static int open_archive(struct eventlog *log, struct log_files *files, struct lo
 	off_t size = 0;
 
 	int r = open_read(log, ARCHIVE_NAME, &files->archive_fd);
+	if (r == -ELOOP)
+		return say_opening(diag, r, ARCHIVE_NAME);
 	if (r == 0 && files->archive_fd >= 0) {
 		size = disk->size(disk, files->archive_fd);
 		r = size < 0 ? (int)size : index_probe(disk, files->archive_fd, (uint64_t)size, &tail);
@@ -359,6 +370,9 @@ int recover(struct eventlog *log, struct diag *diag)
 	eventlog_set_layout(log, layout, log->frames);
 	if (log->options.read_only)
 		return 0;
+	if (disk_names(log->active_fd) > 1)
+		report(log,
+		       ACTIVE_NAME " has another name (a hard link): what is appended appears there as well");
 	if (sealed) {
 		log->recovered++;
 		report(log, "a rotation was under way: its second half is still to be done");

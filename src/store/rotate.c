@@ -39,7 +39,7 @@ int rotate_end(struct eventlog *log)
 		r = layout_new(&next, &files);
 	if (r < 0)
 		return r;
-	int fd = log->disk->open(log->disk, log->dirfd, ARCHIVE_NAME, O_RDWR, 0);
+	int fd = log->disk->open(log->disk, log->dirfd, ARCHIVE_NAME, O_RDWR | O_NOFOLLOW, 0);
 	r = fd < 0 ? fd : write_end(log, fd, &mark);
 	if (fd >= 0)
 		log->disk->close(log->disk, fd);
@@ -224,11 +224,18 @@ static int archive(struct eventlog *log, struct diag *diag)
 	if (r < 0)
 		return r;
 	int fd = disk->open(disk, log->dirfd, ARCHIVE_NAME, O_RDWR | O_CREAT | O_NOFOLLOW, 0644);
-	r = fd < 0 ? fd : archive_sealed(log, fd, next, &mark);
+	/* A copy of DATA that is made of hard links would have these events twice: in its archive, and in its active log. */
+	bool shared = fd >= 0 && disk_names(fd) > 1;
+	r = fd < 0 ? fd : shared ? -EMLINK : archive_sealed(log, fd, next, &mark);
 	if (fd >= 0)
 		disk->close(disk, fd);
 	if (r < 0) {
 		layout_unref(next);
+		if (shared)
+			return diag_set(
+			    diag, r,
+			    ARCHIVE_NAME
+			    " has another name (a hard link), where it must not grow: replace it by a copy");
 		return diag_set(diag, r, "writing " ARCHIVE_NAME ": %s", strerrordesc_np(-r));
 	}
 	disk->close(disk, take_fd(&log->sealed_fd));

@@ -7,7 +7,7 @@ import shutil
 import time
 
 import pytest
-from harness import FULL, SLOW, eventfold, event, line_of
+from harness import FULL, SLOW, eventfold, event, line_of, tree
 from test_kill import load
 
 from oracle import crate
@@ -216,22 +216,82 @@ def test_new_directory_is_durable(new_mount):
     assert f"<{m.path}>)" in trace and f"<{m.data}>)" in trace, trace
 
 
-@pytest.mark.parametrize("name", ["app.jsonl", "app.jsonl.sealed", "archive.jsonl.zst"])
+OWN_FILES = ["app.jsonl", "app.jsonl.sealed", "archive.jsonl.zst"]
+
+
+@pytest.mark.parametrize("name", OWN_FILES)
 @pytest.mark.parametrize("how", ["pipe", "directory", "dangling link"])
 def test_what_is_no_file_is_refused(new_mount, name, how):
-    """At once, and by its name; nothing is made of it. Only links that lead nowhere are as good as nothing, where nothing is wanted."""
+    """At once, and by its name; nothing is made of it."""
     m = new_mount.prepare(reducers=[])
     path = m.data / name
     {"pipe": os.mkfifo, "directory": os.mkdir, "dangling link": lambda p: p.symlink_to("nowhere")}[how](path)
-    if how == "dangling link" and name != "app.jsonl":
-        m.start()
-        m.unmount()
-    else:
-        done = m.sh(f"timeout 10 {eventfold()} mount data mnt", check=False)
-        assert done.returncode == 1 and name in done.stderr.decode(), done
-        done = m.sh(f"timeout 10 {eventfold()} verify data", check=False)
-        assert done.returncode in (0, 1), done
+    done = m.sh(f"timeout 10 {eventfold()} mount data mnt", check=False)
+    assert done.returncode == 1 and name in done.stderr.decode(), done
+    done = m.sh(f"timeout 10 {eventfold()} verify data", check=False)
+    assert done.returncode in (0, 1), done
     assert not (m.data / "nowhere").exists()
+
+
+@pytest.mark.parametrize("name", OWN_FILES)
+def test_a_link_is_refused_and_left_alone(new_mount, name):
+    """A rotation would replace it, and what it leads to would keep events that are in the archive as well. To read it does no harm."""
+    m = new_mount.prepare()
+    rotated(m, LINES[:5], LINES[5:10])
+    if name == "app.jsonl.sealed":
+        (m.data / "app.jsonl").rename(m.data / name)
+    elsewhere = m.path / "elsewhere"
+    (m.data / name).rename(elsewhere)
+    (m.data / name).symlink_to(elsewhere)
+    before = tree(m.path)
+    done = m.sh(f"timeout 10 {eventfold()} mount data mnt", check=False)
+    assert done.returncode == 1 and f"{name} is a symbolic link" in done.stderr.decode()
+    after = tree(m.path)
+    if name != "app.jsonl":
+        after["data/app.jsonl"] = before.get("data/app.jsonl")  # the lock's file: made where it is missing
+        before.setdefault("data/app.jsonl", None)
+    assert after == before
+    assert m.sh(f"{eventfold()} log data").stdout == b"".join(LINES[:10])
+    # Put right.
+    (m.data / name).unlink()
+    elsewhere.rename(m.data / name)
+    if name == "app.jsonl.sealed":
+        (m.data / "app.jsonl").unlink()
+    m.start()
+    assert m.history() == b"".join(LINES[:10])
+
+
+def test_a_directory_that_is_a_link(new_mount):
+    m = new_mount.prepare(reducers=[])
+    m.data.rename(m.path / "real")
+    m.data.symlink_to("real")
+    m.start()
+    m.append(*LINES[:3])
+    m.sh("echo rotate > mnt/ctl")
+    assert m.history() == b"".join(LINES[:3]) and (m.path / "real/archive.jsonl.zst").exists()
+
+
+def test_a_copy_made_of_hard_links(new_mount):
+    """`cp -al data copy`: what it has must not come to be there twice, once in its archive and once in its active log."""
+    m = new_mount.prepare()
+    rotated(m, LINES[:5], LINES[5:10])
+    m.sh("cp -al data copy")
+    m.start()
+    assert "app.jsonl has another name" in m.stderr()
+    done = m.sh("echo rotate > mnt/ctl", check=False)
+    assert done.returncode != 0 and "archive.jsonl.zst has another name" in m.stderr()
+    m.append(LINES[10])
+    assert m.history() == b"".join(LINES[:11])
+    assert m.sh(f"{eventfold()} log copy").stdout == b"".join(LINES[:10])
+    m.unmount()
+    # Replaced by a copy, as it says.
+    m.sh("cp data/archive.jsonl.zst new && mv new data/archive.jsonl.zst")
+    m.start()
+    m.sh("echo rotate > mnt/ctl")
+    assert m.history() == b"".join(LINES[:11])
+    assert m.sh(f"{eventfold()} log copy").stdout == b"".join(LINES[:10])
+    m.unmount()
+    m.sh(f"{eventfold()} verify data && {eventfold()} verify copy")
 
 
 # Snapshots that are missing, damaged, or of another log.
