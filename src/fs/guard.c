@@ -37,35 +37,45 @@ static struct slice trim(struct slice s)
 	return s;
 }
 
+void guard_watch(struct guard *g, const struct guard_log *log)
+{
+	size_t known = atomic_load_explicit(&log->n, memory_order_acquire);
+
+	*g = (struct guard){
+	    .state = known ? GUARD_WATCH : GUARD_OFF,
+	    .known = known,
+	    .only = known == 1 && guard_log_is_open(log),
+	};
+}
+
 bool guard_line(struct guard *g, const struct guard_log *log, struct slice line, bool whole)
 {
-	size_t n = atomic_load_explicit(&log->n, memory_order_acquire), at = g->next;
+	size_t at = g->next;
 
 	line = trim(line);
 	if (line.len == 0)
 		return true;
-	if (g->other || at == n)
+	if (g->other)
 		return false;
 	uint64_t hash = log_hash(line);
-	while (at < n && (log->lines[at].len != line.len || log->lines[at].hash != hash))
+	while (at < g->known && (log->lines[at].len != line.len || log->lines[at].hash != hash))
 		at++;
-	if (at == n) {
+	if (at == g->known) {
 		/* Half a line tells nothing, but that there is more behind the first one. */
 		g->other = whole || g->begins;
 		return false;
 	}
 	g->begins |= at == 0;
 	g->next = at + 1;
-	return ++g->matched < GUARD_ENOUGH && g->next < n;
+	/* After two of them, what comes behind the last that is known is not looked at. */
+	return ++g->matched < GUARD_ENOUGH && (g->matched < 2 || g->next < g->known);
 }
 
-bool guard_is_saving(const struct guard *g, const struct guard_log *log)
+bool guard_is_saving(const struct guard *g)
 {
 	if (g->other)
 		return g->begins;
-	bool only = g->matched == 1 && atomic_load_explicit(&log->n, memory_order_acquire) == 1 &&
-		    guard_log_is_open(log);
-	return g->matched >= 2 || only;
+	return g->matched >= 2 || (g->matched == 1 && g->only);
 }
 
 void guard_written(struct guard *g, bool ends_in_line)

@@ -6,7 +6,8 @@
  *     the last of those, or behind GUARD_ENOUGH of them, is not looked at; or
  *   - the log's own first line, with more behind it; or
  *   - the log's only line.
- * A first write that ends inside a line goes on with the next one. From then on the handle writes nothing any more.
+ * The log is what it was when the handle was opened: what it writes itself does not count. A first write that ends inside a line
+ * goes on with the next one. A handle that saves the log writes nothing any more.
  *
  * Pure but for the hashes of the log's first lines, which one thread adds and any may read. */
 #pragma once
@@ -46,6 +47,8 @@ enum guard_state {
 /* Of one handle. */
 struct guard {
 	enum guard_state state;
+	size_t known; /* lines of the log, when it was opened */
+	bool only;    /* that was all of them: one */
 	/* The lines of the first write up to now. */
 	size_t next;    /* of the log's lines, the first that may still come */
 	size_t matched; /* how many were among the log's, in order; all of them unless `other` */
@@ -53,10 +56,12 @@ struct guard {
 	bool other;     /* there was one that is not among them */
 };
 
+/* The handle has been opened with truncation. */
+void guard_watch(struct guard *g, const struct guard_log *log);
 /* The first write's next line, without its newline; outer white space does not count. False: no more need to be shown. A last one
  * that has no newline yet (not `whole`) may be the beginning of anything: for the verdict only, on a copy of the guard. */
 bool guard_line(struct guard *g, const struct guard_log *log, struct slice line, bool whole);
 /* Is it saving the log? */
-bool guard_is_saving(const struct guard *g, const struct guard_log *log);
+bool guard_is_saving(const struct guard *g);
 /* The write was accepted. */
 void guard_written(struct guard *g, bool ends_in_line);

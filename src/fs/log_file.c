@@ -78,7 +78,7 @@ void log_file_open(struct mount *m, fuse_req_t req, struct node *node, struct fu
 void log_file_truncated(struct file *f)
 {
 	if (!(f->flags & O_APPEND) && f->node->kind == NODE_EVENTS_APP)
-		f->writer.guard.state = GUARD_WATCH;
+		guard_watch(&f->writer.guard, &f->mount->beginning);
 }
 
 /* Reading */

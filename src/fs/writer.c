@@ -193,12 +193,12 @@ static int look_for_log(const struct writer *w, struct slice data, const struct 
 		if (!line.whole) {
 			struct guard looking = b->guard;
 			guard_line(&looking, rules->log, line.text, false);
-			return guard_is_saving(&looking, rules->log);
+			return guard_is_saving(&looking);
 		}
 		more = guard_line(&b->guard, rules->log, line.text, true);
 		at = line.end + 1;
 	}
-	return guard_is_saving(&b->guard, rules->log);
+	return guard_is_saving(&b->guard);
 }
 
 int writer_feed(struct writer *w, struct slice data, const struct writer_rules *rules, struct event *ev,
@@ -311,7 +311,7 @@ int writer_finish(struct writer *w, const struct writer_rules *rules, struct eve
 	*b = (struct batch){.guard = w->guard};
 	if (w->guard.state == GUARD_WATCH) {
 		guard_line(&b->guard, rules->log, line, true);
-		if (guard_is_saving(&b->guard, rules->log))
+		if (guard_is_saving(&b->guard))
 			return set_bad(w, (struct slice){0}, 0, -EPERM, saving, b);
 	}
 	int r = take_line(line, 0, rules, ev, b, &why);

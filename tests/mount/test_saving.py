@@ -177,6 +177,15 @@ def test_one_handle_that_replays(m):
     assert m.history() == want + want and m.rejected() == []
 
 
+@pytest.mark.parametrize("before", [[], lines(1), lines(3)])
+def test_the_same_event_many_times(m, before):
+    """In writes that end inside a line: what a handle has written itself is not the log that it saves."""
+    m.append(*before) if before else None
+    (m.path / "same").write_bytes(lines(1, 2)[0] * 20000)
+    m.sh("cat same > mnt/events/app")
+    assert m.history() == b"".join(before) + lines(1, 2)[0] * 20000
+
+
 def test_the_first_append_with_greater_than(m):
     (m.path / "a").write_bytes(b"".join(lines(3)))
     m.sh("cat a > mnt/events/app")

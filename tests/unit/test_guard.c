@@ -12,16 +12,17 @@ static void log_of(struct guard_log *log, const char *letters)
 /* One write to a fresh handle. A small letter behind a '-' is a line without its newline. */
 static bool saves(const char *log_letters, const char *write)
 {
-	struct guard guard = {.state = GUARD_WATCH};
+	struct guard guard;
 	struct guard_log log;
 
 	log_of(&log, log_letters);
+	guard_watch(&guard, &log);
 	for (bool more = true; *write && more; write++) {
 		bool whole = *write != '-';
 		write += !whole;
 		more = guard_line(&guard, &log, (struct slice){write, 1}, whole);
 	}
-	return guard_is_saving(&guard, &log);
+	return guard_is_saving(&guard);
 }
 
 static void saving(void)
@@ -52,6 +53,7 @@ static void appending(void)
 	CHECK(!saves("abcd", "c"));
 	CHECK(!saves("abcd", "dc"));
 	CHECK(!saves("abcd", "cc"));
+	CHECK(!saves("ab", "bb"));
 	/* Among new ones. */
 	CHECK(!saves("abcd", "xbc"));
 	CHECK(!saves("abcd", "bxc"));
@@ -77,49 +79,72 @@ static void long_logs(void)
 	CHECK(saves(letters, write));
 	/* The only line that is known is not the log's only one. */
 	struct guard_log log = {0};
-	struct guard guard = {.state = GUARD_WATCH};
+	struct guard guard;
 	guard_log_add(&log, slice_of("a"));
 	guard_log_close(&log);
 	guard_log_add(&log, slice_of("b"));
+	guard_watch(&guard, &log);
 	CHECK_INT(log.n, 1);
 	guard_line(&guard, &log, slice_of("a"), true);
-	CHECK(!guard_is_saving(&guard, &log));
+	CHECK(!guard_is_saving(&guard));
 }
 
 static void white_space(void)
 {
-	struct guard guard = {.state = GUARD_WATCH};
+	struct guard guard;
 	struct guard_log log;
 
 	log_of(&log, "ab");
+	guard_watch(&guard, &log);
 	CHECK(guard_line(&guard, &log, slice_of(" \t"), true));
 	CHECK(guard_line(&guard, &log, slice_of(" a\r"), true));
-	CHECK(!guard_is_saving(&guard, &log));
+	CHECK(!guard_is_saving(&guard));
 	guard_line(&guard, &log, slice_of("b "), true);
-	CHECK(guard_is_saving(&guard, &log));
+	CHECK(guard_is_saving(&guard));
 }
 
 static void over_several_writes(void)
 {
-	struct guard guard = {.state = GUARD_WATCH};
+	struct guard guard;
 	struct guard_log log;
 
 	/* One that ends inside a line goes on. */
 	log_of(&log, "abcd");
+	guard_watch(&guard, &log);
 	guard_written(&guard, true);
 	CHECK_INT(guard.state, GUARD_WATCH);
 	guard_line(&guard, &log, slice_of("b"), true);
 	guard_written(&guard, true);
 	guard_line(&guard, &log, slice_of("c"), true);
-	CHECK(guard_is_saving(&guard, &log));
+	CHECK(guard_is_saving(&guard));
 	/* One that ends with a line is over. */
-	guard = (struct guard){.state = GUARD_WATCH};
+	guard_watch(&guard, &log);
 	guard_line(&guard, &log, slice_of("b"), true);
 	guard_written(&guard, false);
 	CHECK_INT(guard.state, GUARD_OFF);
 	/* So is one with a line of its own. */
-	guard = (struct guard){.state = GUARD_WATCH};
+	guard_watch(&guard, &log);
 	guard_line(&guard, &log, slice_of("x"), true);
+	guard_written(&guard, true);
+	CHECK_INT(guard.state, GUARD_OFF);
+}
+
+static void what_it_writes_itself(void)
+{
+	struct guard guard;
+	struct guard_log log;
+
+	/* The same event over and over again, in writes that end inside a line. */
+	log_of(&log, "");
+	guard_watch(&guard, &log);
+	CHECK_INT(guard.state, GUARD_OFF);
+	log_of(&log, "ab");
+	guard_watch(&guard, &log);
+	CHECK(guard_line(&guard, &log, slice_of("b"), true));
+	guard_written(&guard, true);
+	guard_log_add(&log, slice_of("b"));
+	guard_line(&guard, &log, slice_of("b"), true);
+	CHECK(!guard_is_saving(&guard));
 	guard_written(&guard, true);
 	CHECK_INT(guard.state, GUARD_OFF);
 }
@@ -133,5 +158,6 @@ int main(void)
 	long_logs();
 	white_space();
 	over_several_writes();
+	what_it_writes_itself();
 	return 0;
 }

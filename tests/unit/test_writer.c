@@ -179,7 +179,7 @@ static void long_lines(void)
 
 static void saving_the_log_over_itself(void)
 {
-	struct writer w = {.guard.state = GUARD_WATCH};
+	struct writer w = {0};
 	struct guard_log log = {0};
 	struct writer_rules guarded = {.max_line = 100, .log = &log, .now = 5};
 	struct refusal left;
@@ -187,6 +187,7 @@ static void saving_the_log_over_itself(void)
 
 	guard_log_add(&log, slice_of(GOOD));
 	guard_log_add(&log, slice_of("{\"type\":\"b\"}"));
+	guard_watch(&w.guard, &log);
 	/* Over two writes: the line's beginning has been taken, and goes. */
 	CHECK_INT(writer_feed(&w, slice_of("{\"type\":\"a\","), &guarded, &ev, &b), 0);
 	CHECK_INT(writer_settle(&w, &b, b.given), 0);
@@ -207,7 +208,8 @@ static void saving_the_log_over_itself(void)
 	writer_deinit(&w);
 
 	/* Only the first write is looked at. */
-	w = (struct writer){.guard.state = GUARD_WATCH};
+	w = (struct writer){0};
+	guard_watch(&w.guard, &log);
 	CHECK_INT(writer_feed(&w, slice_of("{\"type\":\"c\"}\n"), &guarded, &ev, &b), 0);
 	CHECK_INT(writer_settle(&w, &b, b.given), 0);
 	batch_deinit(&b);
@@ -220,12 +222,13 @@ static void saving_the_log_over_itself(void)
 
 static void the_only_line_without_its_newline(void)
 {
-	struct writer w = {.guard.state = GUARD_WATCH};
+	struct writer w = {0};
 	struct guard_log log = {0};
 	struct writer_rules guarded = {.max_line = 100, .log = &log, .now = 5};
 	struct batch b;
 
 	guard_log_add(&log, slice_of(GOOD));
+	guard_watch(&w.guard, &log);
 	CHECK_INT(writer_feed(&w, slice_of(GOOD), &guarded, &ev, &b), 0);
 	CHECK_INT(writer_settle(&w, &b, b.given), 0);
 	batch_deinit(&b);
