@@ -17,9 +17,13 @@
 
 static ssize_t io_writev(int fd, struct iovec *iov, int count, void *userdata)
 {
+	struct kernel *k = ((struct mount *)userdata)->options.arg;
 	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)count};
+	ssize_t n = sendmsg(fd, &msg, MSG_NOSIGNAL);
 
-	return sendmsg(fd, &msg, MSG_NOSIGNAL);
+	if (k->replied)
+		k->replied(k, ((const struct fuse_out_header *)iov[0].iov_base)->unique);
+	return n;
 }
 
 static ssize_t io_read(int fd, void *buf, size_t len, void *userdata)
@@ -65,6 +69,7 @@ void kernel_restart(struct kernel *k, const struct mount_options *options)
 	o.data = k->dir;
 	o.worker_path = getenv("EVENTFOLD");
 	o.report = report;
+	o.arg = k;
 	if (!o.max_line)
 		o.max_line = LIMIT_LINE;
 	CHECK(o.worker_path);
@@ -234,6 +239,13 @@ int64_t kernel_size(struct kernel *k, uint64_t ino)
 	return (int64_t)out.attr.size;
 }
 
+void kernel_forget(struct kernel *k, uint64_t ino, uint64_t lookups)
+{
+	struct fuse_forget_in in = {.nlookup = lookups};
+
+	kernel_send(k, FUSE_FORGET, ino, &in, sizeof(in), NULL, 0);
+}
+
 uint64_t kernel_send_open(struct kernel *k, uint64_t ino, int flags)
 {
 	struct fuse_open_in in = {.flags = (uint32_t)flags};
@@ -269,20 +281,31 @@ int kernel_open(struct kernel *k, uint64_t ino, int flags, uint64_t *ret_fh)
 	return error;
 }
 
-int kernel_read(struct kernel *k, uint64_t ino, uint64_t fh, uint64_t off, char *data, size_t size)
+static int read_as(struct kernel *k, uint64_t ino, struct fuse_read_in in, char *data)
 {
-	struct fuse_read_in in = {
-	    .fh = fh,
-	    .offset = off,
-	    .size = (uint32_t)size,
-	    .read_flags = FUSE_READ_LOCKOWNER,
-	    .lock_owner = k->pid,
-	};
 	struct reply *r = kernel_wait(k, kernel_send(k, FUSE_READ, ino, &in, sizeof(in), NULL, 0));
 
 	if (!r->error)
 		memcpy(data, r->data.data, r->data.len);
 	return end(r, (int)r->data.len);
+}
+
+int kernel_read(struct kernel *k, uint64_t ino, uint64_t fh, uint64_t off, char *data, size_t size)
+{
+	return read_as(k, ino,
+		       (struct fuse_read_in){
+			   .fh = fh,
+			   .offset = off,
+			   .size = (uint32_t)size,
+			   .read_flags = FUSE_READ_LOCKOWNER,
+			   .lock_owner = k->pid,
+		       },
+		       data);
+}
+
+int kernel_fill(struct kernel *k, uint64_t ino, uint64_t fh, uint64_t off, char *data, size_t size)
+{
+	return read_as(k, ino, (struct fuse_read_in){.fh = fh, .offset = off, .size = (uint32_t)size}, data);
 }
 
 uint64_t kernel_send_write(struct kernel *k, uint64_t ino, uint64_t fh, const char *data, size_t size)

@@ -23,7 +23,9 @@ struct kernel {
 	int fd, stop_fd[2];
 	uint64_t unique;
 	struct reply *early; /* answers that came before they were asked for */
-	uint32_t pid;        /* whose requests these are */
+	uint32_t pid;        /* the thread whose requests these are */
+	/* Called where an answer has been sent, on the thread that did; NULL: nothing to do. */
+	void (*replied)(struct kernel *k, uint64_t unique);
 };
 
 /* A mount on an empty DATA; `options` may be NULL, data and worker_path are filled in. The reducers named (NULL-terminated,
@@ -34,7 +36,7 @@ void kernel_stop(struct kernel *k);
 void kernel_restart(struct kernel *k, const struct mount_options *options);
 void kernel_cleanup(struct kernel *k);
 
-/* Sends a request and returns its number. */
+/* Sends a request and returns its number. What has no answer (FUSE_FORGET) is done when another one's has come. */
 uint64_t kernel_send(struct kernel *k, uint32_t opcode, uint64_t ino, const void *arg, size_t arg_len,
 		     const void *data, size_t len);
 /* Waits for an answer (bounded); the caller frees it. */
@@ -45,10 +47,13 @@ struct reply *kernel_poll(struct kernel *k, uint64_t unique, int ms);
 /* The usual ones, each waited for. Results: negative errno, or what is asked for. */
 int64_t kernel_lookup(struct kernel *k, const char *path); /* the inode number */
 int64_t kernel_size(struct kernel *k, uint64_t ino);
+void kernel_forget(struct kernel *k, uint64_t ino, uint64_t lookups);
 /* As an open that looks no name up: where the answer is ESTALE, the same comes again. And one with O_TRUNC is followed by a cut to 0. */
 int kernel_open(struct kernel *k, uint64_t ino, int flags, uint64_t *ret_fh);
 /* As read(2): the kernel names whoever asks, but where it fills its own cache. */
 int kernel_read(struct kernel *k, uint64_t ino, uint64_t fh, uint64_t off, char *data, size_t size);
+/* As sendfile(2) and mappings. */
+int kernel_fill(struct kernel *k, uint64_t ino, uint64_t fh, uint64_t off, char *data, size_t size);
 int kernel_write(struct kernel *k, uint64_t ino, uint64_t fh, const char *data, size_t size);
 int kernel_flush(struct kernel *k, uint64_t ino, uint64_t fh);
 void kernel_release(struct kernel *k, uint64_t ino, uint64_t fh);

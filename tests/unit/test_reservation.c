@@ -1,0 +1,173 @@
+/* Reservations by themselves: the time is what the test says it is. */
+#include "fs/reservation.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "check.h"
+
+static struct nodes nodes;
+static struct reservations r;
+
+static struct node *view(void)
+{
+	return nodes_get(&nodes, NODE_VIEW_JSON, SLICE("todos"));
+}
+
+static void begin(void)
+{
+	nodes_init(&nodes);
+	reservations_init(&r, &nodes);
+}
+
+static void end(void)
+{
+	reservations_deinit(&r);
+	nodes_deinit(&nodes);
+}
+
+static void in_time(void)
+{
+	begin();
+	struct node *main = view();
+	CHECK(!reservations_look(&r, main, 7, 0));
+	CHECK(reservations_make(&r, main, NULL, 7, 0));
+	CHECK(!reservations_look(&r, main, 8, 0));
+	CHECK(!reservations_look(&r, &nodes.fixed[NODE_HEAD_APP], 7, 0));
+	struct node *own = reservations_look(&r, main, 7, RESERVATION_US - 1);
+	CHECK(own && own != main && own->main == main && node_main(own) == main);
+	CHECK_STR(own->name, "todos");
+	/* LOOKUP, FORGET, LOOKUP. */
+	uint64_t ino = own->ino;
+	nodes_forget(&nodes, ino, 1);
+	CHECK(reservations_look(&r, main, 7, RESERVATION_US - 1) == own);
+	CHECK(nodes_find(&nodes, ino) == own);
+	/* Opened: the reservation is over, the file holds the node. */
+	nodes_ref(&nodes, own);
+	CHECK(reservations_end(&r, own, 7, RESERVATION_US - 1));
+	CHECK(!reservations_end(&r, own, 7, RESERVATION_US - 1));
+	CHECK(!reservations_look(&r, main, 7, RESERVATION_US - 1));
+	nodes_forget(&nodes, ino, 1);
+	CHECK(nodes_find(&nodes, ino) == own);
+	/* And the node its main one. */
+	uint64_t main_ino = main->ino;
+	nodes_forget(&nodes, main_ino, 1);
+	CHECK(nodes_find(&nodes, main_ino) == main);
+	nodes_unref(&nodes, own);
+	CHECK(!nodes_find(&nodes, main_ino));
+	CHECK(!nodes_find(&nodes, ino));
+	end();
+}
+
+static void too_late(void)
+{
+	begin();
+	struct node *main = view();
+	CHECK(reservations_make(&r, main, NULL, 7, 0));
+	struct node *own = reservations_look(&r, main, 7, 0);
+	uint64_t ino = own->ino;
+	nodes_forget(&nodes, ino, 1);
+	CHECK(!reservations_look(&r, main, 7, RESERVATION_US));
+	/* What is not known is the file itself. */
+	CHECK(nodes_find(&nodes, ino) == main);
+	CHECK(reservations_end(&r, main, 7, RESERVATION_TOLD_US - 1));
+	CHECK(reservations_make(&r, main, NULL, 7, 0));
+	CHECK(!reservations_end(&r, main, 7, RESERVATION_TOLD_US));
+	CHECK_INT(r.n, 0);
+	/* Of another file, it ends as well, but says nothing. */
+	CHECK(reservations_make(&r, main, NULL, 7, 0));
+	CHECK(!reservations_end(&r, &nodes.fixed[NODE_ROOT], 7, 1));
+	CHECK(!reservations_look(&r, main, 7, 1));
+	end();
+}
+
+static void one_that_is_given(void)
+{
+	begin();
+	struct node *main = &nodes.fixed[NODE_EVENTS_APP], *writers = nodes_another(&nodes, main);
+	CHECK(writers && writers->main == main && writers->ino != main->ino);
+	CHECK(reservations_make(&r, main, writers, 7, 0));
+	CHECK(reservations_make(&r, main, writers, 8, 0));
+	CHECK(reservations_look(&r, main, 7, 0) == writers);
+	CHECK(reservations_look(&r, main, 8, 0) == writers);
+	CHECK(reservations_end(&r, writers, 7, 0) && reservations_end(&r, main, 8, 0));
+	nodes_forget(&nodes, writers->ino, 2);
+	uint64_t ino = writers->ino;
+	CHECK(nodes_find(&nodes, ino) == writers);
+	nodes_unref(&nodes, writers);
+	CHECK(nodes_find(&nodes, ino) == main);
+	end();
+}
+
+static void very_many(void)
+{
+	begin();
+	struct node *main = view();
+	for (pid_t tid = 1; tid <= RESERVATIONS_MAX; tid++)
+		CHECK(reservations_make(&r, main, NULL, tid, 0));
+	CHECK(!reservations_make(&r, main, NULL, RESERVATIONS_MAX + 1, 0));
+	/* A second later those who have not come make room, and half of them are still known to have been told. */
+	CHECK(reservations_make(&r, main, NULL, RESERVATIONS_MAX + 1, RESERVATION_US));
+	CHECK(reservations_end(&r, main, RESERVATIONS_MAX, RESERVATION_US));
+	CHECK(!reservations_end(&r, main, 1, RESERVATION_US));
+	/* Each has a node of its own, as far as numbers go. */
+	uint64_t first = 0;
+	for (unsigned i = 0; i < 70000; i++) {
+		struct node *n = nodes_another(&nodes, main);
+		CHECK(n);
+		first = first ? first : n->ino;
+		nodes_unref(&nodes, n);
+	}
+	for (unsigned i = 0; i < 1u << 16; i++)
+		CHECK(nodes_another(&nodes, main));
+	CHECK(!nodes_another(&nodes, main));
+	end();
+}
+
+static void look_ups(void)
+{
+	struct looked_up *l = calloc(1, sizeof(*l));
+	uint64_t size = 0;
+
+	CHECK(l);
+	looked_up_note(l, 7, 40, 100);
+	CHECK(looked_up_is(l, 7, 40) && !looked_up_is(l, 8, 40) && !looked_up_is(l, 7, 41));
+	CHECK(looked_up_take(l, 7, 40, &size));
+	CHECK_INT(size, 100);
+	CHECK(!looked_up_take(l, 7, 40, &size));
+	/* Another open in between. */
+	looked_up_note(l, 7, 40, 100);
+	CHECK(!looked_up_take(l, 7, 41, &size));
+	CHECK(!looked_up_take(l, 7, 40, &size));
+	/* Two threads that fall on the same place. */
+	looked_up_note(l, 7, 40, 100);
+	looked_up_note(l, 7 + LOOKED_UP, 40, 200);
+	CHECK(!looked_up_take(l, 7, 40, &size));
+	CHECK(looked_up_take(l, 7 + LOOKED_UP, 40, &size));
+	CHECK_INT(size, 200);
+	free(l);
+}
+
+static void threads(void)
+{
+	FILE *f = fopen("/proc/2/comm", "r");
+	char name[32] = "";
+
+	CHECK(!thread_is_kernels(getpid()));
+	CHECK(!thread_is_kernels(5000000));
+	if (f && fgets(name, sizeof(name), f) && strcmp(name, "kthreadd\n") == 0)
+		CHECK(thread_is_kernels(2));
+	if (f)
+		fclose(f);
+}
+
+int main(void)
+{
+	in_time();
+	too_late();
+	one_that_is_given();
+	very_many();
+	look_ups();
+	threads();
+	return 0;
+}
