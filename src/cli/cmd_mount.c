@@ -156,11 +156,23 @@ static int resolve_data(struct daemon *d, struct diag *diag)
 	return 0;
 }
 
-static bool is_below(const char *path, const char *dir)
+/* Is the path (absolute, resolved) the directory, or below it? By what they are, not by their names: a bind mount has two. */
+static bool is_in(const char *path, const char *dir)
 {
-	size_t len = strlen(dir);
+	struct stat wanted, st;
+	char part[PATH_MAX];
+	size_t len = strlen(path);
 
-	return strncmp(path, dir, len) == 0 && (path[len] == '\0' || path[len] == '/' || dir[len - 1] == '/');
+	if (stat(dir, &wanted) < 0)
+		return false;
+	for (; len > 0; len--) {
+		if (path[len] != '\0' && path[len] != '/')
+			continue;
+		snprintf(part, sizeof(part), "%.*s", (int)len, path);
+		if (stat(part, &st) == 0 && st.st_dev == wanted.st_dev && st.st_ino == wanted.st_ino)
+			return true;
+	}
+	return stat("/", &st) == 0 && st.st_dev == wanted.st_dev && st.st_ino == wanted.st_ino;
 }
 
 static int check_fuse(struct diag *diag)
@@ -188,10 +200,15 @@ static int check(struct daemon *d, struct diag *diag)
 		r = check_fuse(diag);
 	if (r < 0)
 		return r;
-	if (is_below(d->data, d->mnt))
+	if (is_in(d->data, d->mnt))
 		return diag_set(diag, -EINVAL,
 				"the mount at %s would hide the data in %s: use another directory", d->mnt,
 				d->data);
+	/* A part of the data would be hidden, and asked of the daemon that needs it. */
+	if (is_in(d->mnt, d->data))
+		return diag_set(diag, -EINVAL,
+				"cannot mount at %s: it is inside the data in %s; use another directory",
+				d->mnt, d->data);
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/defs.h"
 #include "cli/commands.h"
+#include "model/looker.h"
 #include "model/worker.h"
 #include "version.h"
 
@@ -42,12 +43,17 @@ static int cmd_worker(int argc, char **argv)
 	return worker_main(3);
 }
 
+static int cmd_looker(int argc, char **argv)
+{
+	return looker_main(3);
+}
+
 static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } commands[] = {
     {"mount", cmd_mount},   {"fold", cmd_fold},     {"log", cmd_log},
-    {"verify", cmd_verify}, {"worker", cmd_worker},
+    {"verify", cmd_verify}, {"worker", cmd_worker}, {"looker", cmd_looker},
 };
 
 int main(int argc, char **argv)

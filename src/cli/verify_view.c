@@ -54,7 +54,8 @@ static int compare(struct reader *reader, struct definition *def, const char *na
 	bool damaged = false;
 	int result = BROKEN;
 
-	if (reducer_load(&reducer, def->kind, def->fd, NULL) < 0)
+	auto_close int reducer_fd = definition_memfd(def);
+	if (reducer_fd < 0 || reducer_load(&reducer, def->kind, reducer_fd, NULL) < 0)
 		return BROKEN;
 	view_init(&view, 1, reducer, &start);
 	progress_begin(&progress, name, s->pos.off);
@@ -113,12 +114,13 @@ static enum verify_result judge(int status, struct diag *diag)
 
 enum verify_result verify_view(int data_fd, const char *view, const struct snapshot *s, struct diag *diag)
 {
+	const struct reach reach = {.anywhere = true};
 	auto_close int reducers_fd = openat(data_fd, "reducers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct definition *def = NULL;
 	enum verify_result result = VERIFY_OTHER;
 	int status;
 
-	if (reducers_fd < 0 || definition_load(reducers_fd, view, &def) < 0 || !def) {
+	if (reducers_fd < 0 || definition_look(&reach, reducers_fd, view, NULL, &def) < 0 || !def) {
 		diag_set(diag, 0, "it has no reducer");
 		return VERIFY_OTHER;
 	}

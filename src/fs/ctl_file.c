@@ -83,6 +83,26 @@ static void rotate(struct mount *m, fuse_req_t req, size_t size)
 	commit_seal(m->committer, &r->commit);
 }
 
+static void run_rebuild(const struct deferred_call *c)
+{
+	struct mount *m = fuse_req_userdata(c->req);
+
+	int r = views_rebuild(m->views, c->name);
+	if (r < 0)
+		reply_error(c->req, r);
+	else
+		reply_written(c->req, c->size);
+}
+
+/* Of a view that is there since a moment, too. */
+static void rebuild(struct mount *m, fuse_req_t req, size_t size, const char *name)
+{
+	const struct deferred_call call = {.req = req, .size = size, .name = name, .run = run_rebuild};
+
+	if (!deferred_until_known(m, &call, name))
+		run_rebuild(&call);
+}
+
 void ctl_file_write(fuse_req_t req, struct file *f, struct slice data)
 {
 	struct mount *m = f->mount;
@@ -99,10 +119,9 @@ void ctl_file_write(fuse_req_t req, struct file *f, struct slice data)
 		word[n++] = w;
 	if (n == 1 && strcmp(word[0], "rotate") == 0)
 		return rotate(m, req, data.len);
-	if ((n == 1 || n == 2) && strcmp(word[0], "rebuild") == 0) {
-		views_refresh(m->views);
-		r = views_rebuild(m->views, n == 2 ? word[1] : NULL);
-	} else if (n == 1 && strcmp(word[0], "snapshot") == 0) {
+	if ((n == 1 || n == 2) && strcmp(word[0], "rebuild") == 0)
+		return rebuild(m, req, data.len, n == 2 ? word[1] : NULL);
+	if (n == 1 && strcmp(word[0], "snapshot") == 0) {
 		r = views_snapshot(m->views);
 	} else if (n == 0) {
 		r = 0;

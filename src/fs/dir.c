@@ -55,7 +55,6 @@ static void lookup_view(struct mount *m, fuse_req_t req, enum node_kind kind, st
 	struct view_status status;
 
 	memcpy(view_name, view.data, view.len);
-	views_refresh(m->views);
 	int r = views_status(m->views, view_name, &status);
 	if (r == 0 && kind == NODE_VIEW_ERROR && !status.why.text[0])
 		r = -ENOENT;
@@ -107,6 +106,20 @@ static enum node_kind parse_name(enum node_kind dir, const char *name, struct sl
 	default:
 		return 0;
 	}
+}
+
+bool dir_waits_for_views(struct mount *m, const struct deferred_call *call, const struct node *dir)
+{
+	char name[LIMIT_NAME + 1];
+	struct slice view;
+
+	if (dir->kind != NODE_VIEWS && dir->kind != NODE_TAIL && dir->kind != NODE_AT_N)
+		return false;
+	enum node_kind kind = node_parse_view(call->name, &view);
+	if (kind != NODE_VIEW_ERROR)
+		return kind && deferred_until_known(m, call, NULL);
+	snprintf(name, sizeof(name), "%.*s", (int)view.len, view.data);
+	return deferred_until_known(m, call, name);
 }
 
 void dir_lookup(struct mount *m, fuse_req_t req, struct node *dir, const char *name)
@@ -161,7 +174,6 @@ static int add_views(struct mount *m, struct file *f, fuse_req_t req)
 	auto_free struct view_status *list = NULL;
 	size_t n = 0;
 
-	views_refresh(m->views);
 	int r = views_list(m->views, &list, &n);
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = add_view(f, req, &list[i]);
@@ -174,7 +186,6 @@ static int add_past(struct mount *m, struct file *f, fuse_req_t req)
 	auto_free struct view_status *list = NULL;
 	size_t n = 0;
 
-	views_refresh(m->views);
 	int r = views_list(m->views, &list, &n);
 	if (r == 0)
 		r = add_entry(f, req, "app", node_ino(NODE_AT_APP, slice_of(f->node->name)),

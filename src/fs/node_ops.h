@@ -5,6 +5,10 @@
 #include "fs/file.h"
 
 /* Directories (dir.c). */
+/* Does a look-up wait until it is known which views there are? While it does, the kernel lets no other look-up into the directory
+ * (libfuse 3.14 does not tell it that it may), so what the view is made of is waited for by getattr and open; but that there is an
+ * error says just that. */
+bool dir_waits_for_views(struct mount *m, const struct deferred_call *call, const struct node *dir);
 void dir_lookup(struct mount *m, fuse_req_t req, struct node *dir, const char *name);
 void dir_open(struct mount *m, fuse_req_t req, struct node *dir, struct fuse_file_info *fi);
 void dir_read(fuse_req_t req, struct file *f, off_t off, size_t size);

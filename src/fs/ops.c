@@ -37,10 +37,28 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 static void run_lookup(const struct deferred_call *c)
 {
 	struct node *dir = node_of(c->req, c->ino);
+	struct mount *m = mount_of(c->req);
 
 	if (!dir)
 		return reply_error(c->req, -ESTALE);
-	dir_lookup(mount_of(c->req), c->req, dir, c->name);
+	if (!dir_waits_for_views(m, c, dir))
+		dir_lookup(m, c->req, dir, c->name);
+}
+
+/* The view that a file tells of; NULL: none. */
+static const char *view_of(const struct node *node)
+{
+	if (node->kind == NODE_AT_VIEW)
+		return strchr(node->name, '/') + 1;
+	return node_is_view(node->kind) ? node->name : NULL;
+}
+
+/* Does it wait for what is known of the node's view? */
+static bool waits_for_view(const struct deferred_call *c, const struct node *node)
+{
+	const char *view = view_of(node);
+
+	return view && deferred_until_known(mount_of(c->req), c, view);
 }
 
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -76,6 +94,8 @@ static void run_getattr(const struct deferred_call *c)
 
 	if (!node)
 		return reply_error(req, -ESTALE);
+	if (waits_for_view(c, node))
+		return;
 	switch (node->kind) {
 	case NODE_EVENTS_APP:
 	case NODE_EVENTS_APP_AT:
@@ -198,6 +218,8 @@ static void run_open(const struct deferred_call *c)
 
 	if (!node)
 		return reply_error(req, -ESTALE);
+	if (!notice_is_its(m, fuse_req_ctx(req)->pid) && waits_for_view(c, node))
+		return;
 	if (node_is_log(node->kind))
 		log_file_open(m, req, node, fi);
 	else if (node_is_tail(node->kind))
@@ -237,6 +259,8 @@ static void run_read(const struct deferred_call *c)
 	fuse_req_t req = c->req;
 	bool fill = file_is_fill(&c->fi);
 
+	if (off == 0 && f->started && waits_for_view(c, f->node))
+		return;
 	if (node_is_log(kind))
 		log_file_read(req, f, off, size, fill);
 	else if (node_is_tail(kind))
@@ -339,9 +363,19 @@ static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	dir_open(mount_of(req), req, node, fi);
 }
 
+static void run_readdir(const struct deferred_call *c)
+{
+	struct file *f = file_of(&c->fi);
+	bool views = f->node->kind == NODE_VIEWS || f->node->kind == NODE_AT_N;
+
+	if (!views || c->off > 0 || !deferred_until_known(f->mount, c, NULL))
+		dir_read(c->req, f, c->off, c->size);
+}
+
 static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
-	dir_read(req, file_of(fi), off, size);
+	run_readdir(&(struct deferred_call){
+	    .req = req, .ino = ino, .fi = *fi, .size = size, .off = off, .run = run_readdir});
 }
 
 static void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

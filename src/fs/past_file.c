@@ -90,7 +90,6 @@ static void begin(const struct trip *template)
 	fuse_req_interrupt_func(t->req, interrupted, m);
 	if (fuse_req_interrupted(t->req))
 		return arrive(t, -EINTR, 0, NULL);
-	views_refresh(m->views);
 	past_want(m->past, view, seq, t->req, folded, t);
 }
 

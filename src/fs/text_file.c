@@ -178,7 +178,6 @@ static void fetch_view(const struct fetch *template)
 		return;
 	}
 	bool position = kind == NODE_VIEW_OFFSET || kind == NODE_VIEW_HASH;
-	views_refresh(m->views);
 	views_want(m->views, f->node->name, position ? VIEWS_POSITION : VIEWS_STATE, f->req, view_answered,
 		   f);
 }
@@ -187,7 +186,6 @@ static int make_error(struct mount *m, const char *view, struct buf *b, struct s
 {
 	struct view_status status = {0};
 
-	views_refresh(m->views);
 	int r = views_status(m->views, view, &status);
 	ret_seen->error = follower_error(status.why.text);
 	if (r < 0)

@@ -1,11 +1,13 @@
 /* What DATA/reducers says about a view: its reducer's file, copied where nobody can change it, and identified by its content.
- * Immutable and counted: any thread. */
+ * Immutable and counted: any thread. It costs no descriptor. */
 #pragma once
 
+#include <errno.h>
 #include <sys/stat.h>
 
 #include "base/diag.h"
 #include "base/limits.h"
+#include "model/reach.h"
 #include "model/reducer.h"
 
 /* A file's content changes with one of these. */
@@ -17,20 +19,37 @@ struct file_identity {
 	struct timespec mtime, ctime;
 };
 
-/* What DATA/reducers says about a name. Counted, immutable. */
 struct definition {
 	_Atomic unsigned refs;
 	char file[LIMIT_NAME + 8];
 	enum reducer_kind kind;
-	int fd;            /* a sealed memfd with the content; -1 where it can't be used */
-	uint64_t identity; /* xxh64 of kind and content */
-	bool link;         /* a symbolic link, or one of several hard ones: its target is to be looked at */
+	struct slice content; /* its own; empty where it can't be used */
+	uint64_t identity;    /* xxh64 of kind and content */
+	bool
+	    link; /* a symbolic link, or one of several hard ones: its target may change unseen by the directory */
+	bool safe;    /* where it leads, nothing hangs: definition_is_same() can tell */
+	bool passing; /* why it can't be used may pass by itself: it is to be looked at again */
 	struct file_identity target;
 	struct diag why; /* why it can't be used; empty: it can */
 };
 struct definition *definition_ref(struct definition *d);
-void definition_unref(struct definition *d);
-/* Of the view `name`; *ret is NULL where there is none. */
-int must_check definition_load(int dirfd, const char *name, struct definition **ret);
-struct file_identity file_identity(int dirfd, const char *file);
-bool file_identity_eq(const struct file_identity *a, const struct file_identity *b);
+void definition_unref(struct definition *d); /* NULL is fine */
+/* One that can't be used. */
+struct definition *definition_broken(const char *file, const char *why);
+
+/* Looks at what the directory says about the view `name`: *ret is NULL where there is none, or `known` (NULL: nothing is) once more
+ * where that is a link whose target has not changed. -EXDEV: it leads farther than `reach`; *ret is then a broken one with its file's
+ * name. Another negative errno where it can't be looked at now. */
+int must_check definition_look(const struct reach *reach, int dirfd, const char *name,
+			       struct definition *known, struct definition **ret);
+/* Is a link's target what it was? Never waits; false where that can't be told so. */
+bool definition_is_same(int dirfd, const struct definition *d);
+/* The content as a sealed memfd, for as long as it is needed: a descriptor, or an error. */
+int must_check definition_memfd(const struct definition *d);
+
+/* A want of descriptors, memory or processes, which passes. */
+static inline bool error_passes(int error)
+{
+	return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -EAGAIN ||
+	       error == -ENOBUFS || error == -ETOOMANYREFS;
+}

@@ -116,11 +116,9 @@ static int read_text(int fd, struct buf *ret)
 static int base_on_disk(struct past *p, const char *view, uint64_t reducer, uint64_t seq, struct log_pos *ret)
 {
 	auto_buf struct buf text = {0};
-	char name[LIMIT_NAME + 32];
 	struct snapshot s;
 
-	snapshot_file_name(view, name);
-	auto_close int fd = openat(p->views_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	auto_close int fd = snapshot_open(p->views_fd, view);
 	if (fd < 0 || read_text(fd, &text) != 0 || snapshot_parse(buf_slice(&text), &s, NULL) != 0 ||
 	    s.reducer != reducer || s.pos.seq > seq || s.holes.unreadable)
 		return -1;

@@ -16,8 +16,11 @@ int past_run_begin(struct past_run *run, const struct worker_limits *limits, str
 		   const struct definition *def, int base_fd, uint64_t base_off, struct diag *diag)
 {
 	struct message add = {.type = MSG_ADD, .view = VIEW_ID, .kind = def->kind, .identity = def->identity};
-	int fds[] = {def->fd, base_fd};
+	auto_close int reducer = definition_memfd(def);
+	int fds[] = {reducer, base_fd};
 
+	if (reducer < 0)
+		return reducer;
 	int r = worker_handle_start(&run->worker, limits, diag);
 	if (r < 0)
 		return r;

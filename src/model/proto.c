@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include "model/proto.h"
+#include "store/disk.h"
 
 #define PACKET_MAX (sizeof(struct message) + PROTO_INLINE + 4096)
 
@@ -102,6 +103,7 @@ int proto_receive(int socket, struct buf *buffer, struct packet *ret)
 	ssize_t n;
 
 	ret->n_fds = 0;
+	ret->lost_fds = false;
 	buf_clear(buffer);
 	int r = buf_reserve(buffer, PACKET_MAX);
 	if (r < 0)
@@ -119,10 +121,14 @@ int proto_receive(int socket, struct buf *buffer, struct packet *ret)
 	take_fds(&header, ret);
 	if (n == 0)
 		return -EPIPE;
-	if ((size_t)n < sizeof(ret->message) || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
+	if ((size_t)n < sizeof(ret->message) || (header.msg_flags & MSG_TRUNC)) {
 		packet_deinit(ret);
 		return -EPROTO;
 	}
+	/* Control space is large enough: descriptors were wanting. */
+	ret->lost_fds = header.msg_flags & MSG_CTRUNC;
+	if (ret->lost_fds)
+		packet_deinit(ret);
 	buffer->len = (size_t)n - sizeof(ret->message);
 	ret->text = buf_slice(buffer);
 	return 0;
@@ -140,4 +146,17 @@ int proto_seal(int fd)
 	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
 		return -errno;
 	return 0;
+}
+
+int proto_memfd_of(const char *name, struct slice content)
+{
+	auto_close int fd = proto_memfd(name);
+	size_t done;
+
+	if (fd < 0)
+		return fd;
+	int r = disk_pwrite_all(&disk_posix, fd, content.data, content.len, 0, &done);
+	if (r == 0)
+		r = proto_seal(fd);
+	return r < 0 ? r : take_fd(&fd);
 }

@@ -47,6 +47,9 @@ enum message_type {
 	MSG_HOLES,  /* view, size: which change of its holes this is, as in its slot; text: struct holes */
 	MSG_STALLED, /* view, off, text: why. The log could not be read for a while; the worker goes on trying, */
 	MSG_RESUMED, /* view: until this */
+	/* To the looker and back (looker.h). */
+	MSG_LOOK,   /* text: struct look_request */
+	MSG_LOOKED, /* text: struct look_answer; perhaps a descriptor */
 };
 
 enum message_flags {
@@ -117,6 +120,8 @@ struct packet {
 	struct slice text; /* in the receiver's buffer, until its next call */
 	int fds[PROTO_FDS];
 	unsigned n_fds; /* the receiver's to close; packet_deinit() */
+	/* It came with descriptors for which there was no room here: there are none then, and the sender is to be asked again. */
+	bool lost_fds;
 };
 void packet_deinit(struct packet *p);
 
@@ -126,6 +131,7 @@ int must_check proto_send(int socket, const struct message *m, struct slice text
 /* Never waits. 0, 1: nothing there, or an error; -EPIPE at the end. */
 int must_check proto_receive(int socket, struct buf *buffer, struct packet *ret);
 
-/* A sealed memfd with these bytes, for renderings: the descriptor or an error. */
+/* A memfd, and one that is sealed with these bytes in it: the descriptor or an error. */
 int must_check proto_memfd(const char *name);
 int must_check proto_seal(int fd);
+int must_check proto_memfd_of(const char *name, struct slice content);

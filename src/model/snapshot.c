@@ -202,6 +202,15 @@ void snapshot_file_name(const char *view, char *ret)
 	snprintf(ret, LIMIT_NAME + 32, "%s.snapshot.json", view);
 }
 
+int snapshot_open(int views_dirfd, const char *view)
+{
+	char name[LIMIT_NAME + 32];
+
+	snapshot_file_name(view, name);
+	int fd = openat(views_dirfd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+	return fd < 0 ? -errno : fd;
+}
+
 int snapshot_save(const struct snapshot *s, struct disk *disk, int views_dirfd, const char *view)
 {
 	auto_buf struct buf text = {0};

@@ -43,5 +43,8 @@ int must_check snapshot_check(const struct snapshot *s, struct reader *reader, u
 /* Saves it: disk_replace() in the directory DATA/views. */
 int must_check snapshot_save(const struct snapshot *s, struct disk *disk, int views_dirfd, const char *view);
 
+/* Opens it for reading: a descriptor, or a negative errno. A link is none of ours, and could lead anywhere. */
+int must_check snapshot_open(int views_dirfd, const char *view);
+
 /* "NAME.snapshot.json"; `ret` has room for LIMIT_NAME + 32 bytes. */
 void snapshot_file_name(const char *view, char *ret);

@@ -27,6 +27,26 @@ void views_report(struct views *v, const char *fmt, ...)
 	v->options.report(v->options.arg, text);
 }
 
+static void report(void *arg, const char *text)
+{
+	views_report(arg, "%s", text);
+}
+
+bool views_are_current(struct views *v, const char *name, pid_t asker)
+{
+	return catalog_is_current(v->catalog, name, asker);
+}
+
+void views_look(struct views *v, struct catalog_wait *w)
+{
+	catalog_wait(v->catalog, w);
+}
+
+bool views_look_cancel(struct views *v, struct catalog_wait *w)
+{
+	return catalog_cancel(v->catalog, w);
+}
+
 /* Where the name is, or would be. */
 static size_t place_of(struct views *v, const char *name, bool *ret_found)
 {
@@ -193,7 +213,7 @@ int views_insert(struct views *v, const char *name, struct definition *def)
 		entry_renew(v, e, def, false);
 	}
 	pthread_mutex_unlock(&v->lock);
-	definition_unref(unused); /* closes a file: not under the lock */
+	definition_unref(unused); /* frees as much as a file: not under the lock */
 	views_kick(v);
 	return r;
 }
@@ -381,11 +401,9 @@ static void views_free(struct views *v)
 	free(v->entries);
 	free(v->gone);
 	free(v->removed);
-	views_dir_close(v);
 	closep(&v->kick_fd);
 	closep(&v->views_fd);
 	pthread_mutex_destroy(&v->lock);
-	pthread_mutex_destroy(&v->dir_lock);
 	pthread_cond_destroy(&v->start_cond);
 	pthread_cond_destroy(&v->jobs_cond);
 	pthread_cond_destroy(&v->retired_cond);
@@ -404,9 +422,8 @@ static struct views *views_new(struct eventlog *log, struct disk *disk, int data
 	v->log = log;
 	v->disk = disk;
 	v->data_fd = data_dirfd;
-	v->views_fd = v->reducers_fd = v->inotify = v->watch = -1;
+	v->views_fd = -1;
 	pthread_mutex_init(&v->lock, NULL);
-	pthread_mutex_init(&v->dir_lock, NULL);
 	pthread_cond_init(&v->start_cond, NULL);
 	pthread_cond_init(&v->jobs_cond, NULL);
 	pthread_cond_init(&v->retired_cond, NULL);
@@ -425,6 +442,33 @@ static int open_views_dir(struct views *v, struct diag *diag)
 		r = v->views_fd < 0 ? -errno : 0;
 	}
 	return r < 0 ? diag_set(diag, r, "cannot create the directory views: %s", strerror(-r)) : 0;
+}
+
+static void definition_changed(void *arg, const char *name, struct definition *def)
+{
+	struct views *v = arg;
+
+	if (!def)
+		return views_remove(v, name);
+	int r = views_insert(v, name, definition_ref(def));
+	if (r < 0)
+		views_report(v, "the view %s could not be added: %s", name, strerror(-r));
+}
+
+static int open_catalog(struct views *v, struct diag *diag)
+{
+	struct catalog_options options = {
+	    .worker_path = v->worker_path,
+	    .quiet = v->options.quiet,
+	    .changed = definition_changed,
+	    .report = report,
+	    .arg = v,
+	};
+
+	int r = v->disk->mkdir(v->disk, v->data_fd, "reducers", 0777);
+	if (r < 0)
+		return diag_set(diag, r, "cannot create the directory reducers: %s", strerror(-r));
+	return catalog_start(&v->catalog, v->data_fd, &options, diag);
 }
 
 /* The views thread starts the workers, since they end with the thread that has started them. */
@@ -477,10 +521,11 @@ int views_start(struct views **ret, struct eventlog *log, struct disk *disk, int
 	if (r == 0)
 		r = open_views_dir(v, diag);
 	if (r == 0)
-		r = views_dir_open(v, diag);
+		r = open_catalog(v, diag);
 	if (r == 0)
 		r = start_threads(v, diag);
 	if (r < 0) {
+		catalog_stop(v->catalog);
 		views_free(v);
 		return r;
 	}
@@ -490,6 +535,7 @@ int views_start(struct views **ret, struct eventlog *log, struct disk *disk, int
 
 void views_stop(struct views *v)
 {
+	catalog_stop(v->catalog);
 	pthread_mutex_lock(&v->lock);
 	v->stopping = true;
 	pthread_mutex_unlock(&v->lock);

@@ -9,6 +9,7 @@
 
 #include "base/diag.h"
 #include "base/limits.h"
+#include "model/catalog.h"
 #include "model/holes.h"
 #include "store/eventlog.h"
 
@@ -41,9 +42,11 @@ void views_stop(struct views *v);
  * atomic store, and a system call only where a worker sleeps. */
 void views_head_moved(struct views *v);
 
-/* Takes note of every change in DATA/reducers that happened before the call. To be called before a look-up, open or listing
- * under views/ is answered; cheap where nothing has changed (one non-blocking read of an inotify descriptor). */
-void views_refresh(struct views *v);
+/* Before a look-up, open or listing under views/ is answered, every change in DATA/reducers that happened before it has to be known. Where
+ * views_are_current() can't say so, which is quick, views_look() calls back when it is known: see catalog.h. */
+bool views_are_current(struct views *v, const char *name /* NULL: all */, pid_t asker);
+void views_look(struct views *v, struct catalog_wait *w);
+bool views_look_cancel(struct views *v, struct catalog_wait *w);
 
 /* One state of a view, as text: immutable, shared, counted. Any thread. */
 struct rendering {

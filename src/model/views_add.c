@@ -112,16 +112,14 @@ static void note_added(struct views *v, struct worker_handle *h, const struct ad
 bool views_add_one(struct views *v, unsigned which)
 {
 	struct worker_handle *h = v->workers[which];
-	char file[LIMIT_NAME + 32];
 	struct addition a;
 
 	if (!next_addition(v, which, &a))
 		return false;
-	snapshot_file_name(a.name, file);
-	auto_close int snapshot =
-	    a.no_snapshot ? -1 : openat(v->views_fd, file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	int fds[] = {a.def->fd, snapshot};
-	bool sent = views_send(h, &a.m, slice_of(a.name), fds, snapshot >= 0 ? 2 : 1);
+	auto_close int snapshot = a.no_snapshot ? -1 : snapshot_open(v->views_fd, a.name);
+	auto_close int reducer = definition_memfd(a.def);
+	int fds[] = {reducer, snapshot};
+	bool sent = reducer >= 0 && views_send(h, &a.m, slice_of(a.name), fds, snapshot >= 0 ? 2 : 1);
 	if (sent)
 		note_added(v, h, &a);
 	else
@@ -156,8 +154,9 @@ bool views_hand_over_one(struct views *v)
 
 	if (!next_handover(v, &a))
 		return false;
-	int fds[] = {a.def->fd, a.snapshot};
-	bool sent = views_send(h, &a.m, slice_of(a.name), fds, 2);
+	auto_close int reducer = definition_memfd(a.def);
+	int fds[] = {reducer, a.snapshot};
+	bool sent = reducer >= 0 && views_send(h, &a.m, slice_of(a.name), fds, 2);
 	pthread_mutex_lock(&v->lock);
 	struct entry *e = views_find_id(v, a.m.view);
 	if (sent && e && !e->broken && !e->heir && e->handover_fd >= 0) {

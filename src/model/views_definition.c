@@ -1,12 +1,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/sysmacros.h>
 #include <xxhash.h>
 
-#include "model/views_impl.h"
+#include "model/definition.h"
+#include "model/proto.h"
 
-/* It is copied while somebody waits for a look-up. */
-static off_t content_max(enum reducer_kind kind)
+/* It is read while somebody waits for a look-up. */
+static size_t content_max(enum reducer_kind kind)
 {
 	return kind == REDUCER_JQ ? 1 << 20 : 64 << 20;
 }
@@ -21,8 +23,34 @@ void definition_unref(struct definition *d)
 {
 	if (!d || atomic_fetch_sub(&d->refs, 1) != 1)
 		return;
-	closep(&d->fd);
+	free((char *)d->content.data);
 	free(d);
+}
+
+static struct definition *definition_new(const char *file, enum reducer_kind kind)
+{
+	struct definition *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return NULL;
+	d->refs = 1;
+	d->kind = kind;
+	snprintf(d->file, sizeof(d->file), "%s", file);
+	return d;
+}
+
+struct definition *definition_broken(const char *file, const char *why)
+{
+	enum reducer_kind kind = REDUCER_JQ;
+	struct slice stem;
+
+	(void)!reducer_kind_of(file, &kind, &stem);
+	struct definition *d = definition_new(file, kind);
+	if (d) {
+		d->link = true;
+		diag_set(&d->why, 0, "%s", why);
+	}
+	return d;
 }
 
 static struct file_identity identity_of(const struct stat *st)
@@ -34,20 +62,42 @@ static struct file_identity identity_of(const struct stat *st)
 				      .ctime = st->st_ctim};
 }
 
-struct file_identity file_identity(int dirfd, const char *file)
-{
-	struct stat st;
-
-	if (fstatat(dirfd, file, &st, 0) < 0)
-		return (struct file_identity){.error = errno};
-	return identity_of(&st);
-}
-
-bool file_identity_eq(const struct file_identity *a, const struct file_identity *b)
+static bool identity_eq(const struct file_identity *a, const struct file_identity *b)
 {
 	return a->error == b->error && a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
 	       a->mtime.tv_sec == b->mtime.tv_sec && a->mtime.tv_nsec == b->mtime.tv_nsec &&
 	       a->ctime.tv_sec == b->ctime.tv_sec && a->ctime.tv_nsec == b->ctime.tv_nsec;
+}
+
+/* Without a question to the file system, which may have become another one. */
+static bool stat_cached(int fd, struct file_identity *ret)
+{
+	struct statx st;
+
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &st) < 0)
+		return false;
+	*ret = (struct file_identity){
+	    .dev = makedev(st.stx_dev_major, st.stx_dev_minor),
+	    .ino = st.stx_ino,
+	    .size = (off_t)st.stx_size,
+	    .mtime = {st.stx_mtime.tv_sec, st.stx_mtime.tv_nsec},
+	    .ctime = {st.stx_ctime.tv_sec, st.stx_ctime.tv_nsec},
+	};
+	return true;
+}
+
+bool definition_is_same(int dirfd, const struct definition *d)
+{
+	struct file_identity now = {0};
+
+	if (!d->safe)
+		return false;
+	auto_close int fd = reach_open_cached(dirfd, d->file);
+	if (fd < 0)
+		now.error = -fd;
+	else if (!stat_cached(fd, &now))
+		return false;
+	return identity_eq(&now, &d->target);
 }
 
 /* Whoever can write to a .so runs code in a worker. */
@@ -63,109 +113,168 @@ static int check_owner(const struct stat *st, struct diag *why, const char *file
 	return 0;
 }
 
-/* Copies the file, so that nobody can change it any more, and hashes it on the way. */
-static int copy_content(int from, int to, off_t most, XXH64_state_t *hash)
+/* Copied, so that nobody can change it any more. */
+static int copy_content(int from, size_t most, struct buf *to)
 {
-	char block[16384];
-	off_t at = 0;
+	const size_t block = 64 << 10;
 
 	for (;;) {
-		size_t done;
-		ssize_t n = pread(from, block, sizeof(block), at);
+		if (buf_reserve(to, block) < 0)
+			return -ENOMEM;
+		ssize_t n = pread(from, to->data + to->len, block, (off_t)to->len);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			return n < 0 ? -errno : 0;
-		if (at + n > most)
+		to->len += (size_t)n;
+		if (to->len > most)
 			return -EFBIG;
-		XXH64_update(hash, block, (size_t)n);
-		int r = disk_pwrite_all(&disk_posix, to, block, (size_t)n, at, &done);
-		if (r < 0)
-			return r;
-		at += n;
 	}
 }
 
-static int load_content(struct definition *d, int fd)
+static int hash_content(struct definition *d)
 {
+	XXH64_state_t *hash = XXH64_createState();
 	uint32_t kind = d->kind;
 
-	auto_close int copy = proto_memfd(d->file);
-	XXH64_state_t *hash = XXH64_createState();
-	if (copy < 0 || !hash) {
-		XXH64_freeState(hash);
-		return copy < 0 ? copy : -ENOMEM;
-	}
+	if (!hash)
+		return -ENOMEM;
 	XXH64_reset(hash, 0);
 	XXH64_update(hash, &kind, sizeof(kind));
-	int r = copy_content(fd, copy, content_max(d->kind), hash);
+	XXH64_update(hash, d->content.data, d->content.len);
 	d->identity = XXH64_digest(hash);
 	XXH64_freeState(hash);
-	if (r == 0)
-		r = proto_seal(copy);
-	if (r == 0)
-		d->fd = take_fd(&copy);
-	return r;
+	return 0;
 }
 
-static void load_file(int dirfd, struct definition *d)
+/* `path`: what its O_PATH descriptor stands for. */
+static int load_content(struct definition *d, int path)
+{
+	auto_buf struct buf content = {0};
+	char name[32];
+
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", path);
+	auto_close int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int r = fd < 0 ? -errno : copy_content(fd, content_max(d->kind), &content);
+	if (r < 0)
+		return r;
+	char *exact = malloc(max(content.len, (size_t)1));
+	if (!exact)
+		return -ENOMEM;
+	if (content.len > 0)
+		memcpy(exact, content.data, content.len);
+	d->content = (struct slice){exact, content.len};
+	return hash_content(d);
+}
+
+/* Why it can't be used. What the file system says for ever is a matter of the file; all else may be over soon. */
+static void fail(struct definition *d, int error)
+{
+	static const int lasting[] = {ENOENT, ELOOP, ENOTDIR, EACCES,      EPERM,
+				      EFBIG,  ENXIO, ENODEV,  ENAMETOOLONG};
+
+	d->passing = true;
+	for (size_t i = 0; i < countof(lasting); i++)
+		d->passing &= error != lasting[i];
+	diag_set(&d->why, -error,
+		 error == ENOENT ? "%s points to nothing: %s"
+		 : d->passing    ? "cannot read %s: %s; it is tried again"
+				 : "cannot read %s: %s",
+		 d->file, strerror(error));
+}
+
+static bool is_unchanged(const struct definition *known, const struct definition *now)
+{
+	return known && !known->passing && known->link && now->link && strcmp(known->file, now->file) == 0 &&
+	       identity_eq(&known->target, &now->target);
+}
+
+/* 1: as known. */
+static int load_file(const struct reach *reach, int dirfd, struct definition *d,
+		     const struct definition *known)
 {
 	struct stat st;
 
 	/* Looked at first: what changes while it is read is noticed the next time. */
-	d->target = file_identity(dirfd, d->file);
-	auto_close int fd = openat(dirfd, d->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		int error = errno;
-		diag_set(&d->why, -error, error == ENOENT ? "%s points to nothing: %s" : "cannot read %s: %s",
-			 d->file, strerror(error));
-		return;
+	auto_close int path = reach_open(reach, dirfd, d->file, 0);
+	if (path == -EXDEV)
+		return path;
+	int error = path < 0 ? -path : fstat(path, &st) < 0 ? errno : 0;
+	d->target = error ? (struct file_identity){.error = error} : identity_of(&st);
+	if (is_unchanged(known, d))
+		return 1;
+	if (error) {
+		d->safe = true;
+		fail(d, error);
+		return 0;
 	}
-	if (!S_ISREG(st.st_mode)) {
-		diag_set(&d->why, -EINVAL, "%s is not a regular file", d->file);
-		return;
-	}
+	enum reach_where where = reach_where(reach, path);
+	d->safe = where == REACH_LOCAL;
+	if (where == REACH_EVENTFOLD)
+		return diag_set(&d->why, 0, "%s leads into a mount of eventfold", d->file);
+	if (!S_ISREG(st.st_mode))
+		return diag_set(&d->why, 0, "%s is not a regular file", d->file);
 	if (d->kind == REDUCER_C && check_owner(&st, &d->why, d->file) < 0)
-		return;
-	int r = st.st_size > content_max(d->kind) ? -EFBIG : load_content(d, fd);
+		return 0;
+	int r = (uint64_t)st.st_size > content_max(d->kind) ? -EFBIG : load_content(d, path);
 	if (r < 0)
-		diag_set(&d->why, r, "cannot read %s: %s", d->file, strerror(-r));
+		fail(d, -r);
+	return 0;
 }
 
-/* *ret_link: it may be changed under another name, of which the watch on the directory says nothing. */
-static bool exists(int dirfd, const char *file, bool *ret_link)
+/* *ret_link: it may be changed under another name, of which the watch on the directory says nothing. 1: it is there. */
+static int find_file(const struct reach *reach, int dirfd, const char *file, bool *ret_link)
 {
 	struct stat st;
 
-	if (fstatat(dirfd, file, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return false;
+	auto_close int fd = reach_open(reach, dirfd, file, O_NOFOLLOW);
+	if (fd < 0)
+		return fd == -EXDEV || error_passes(fd) ? fd : 0;
+	if (fstat(fd, &st) < 0)
+		return 0;
 	*ret_link = S_ISLNK(st.st_mode) || st.st_nlink > 1;
-	return true;
+	return 1;
 }
 
-int definition_load(int dirfd, const char *name, struct definition **ret)
+/* One of -EXDEV is there, whatever it is. */
+static bool is_there(int found)
+{
+	return found == 1 || found == -EXDEV;
+}
+
+int definition_look(const struct reach *reach, int dirfd, const char *name, struct definition *known,
+		    struct definition **ret)
 {
 	char c_file[LIMIT_NAME + 8], jq_file[LIMIT_NAME + 8];
-	bool c_link = false, jq_link = false;
+	bool c_link = true, jq_link = true;
 
 	*ret = NULL;
 	snprintf(c_file, sizeof(c_file), "%s.so", name);
 	snprintf(jq_file, sizeof(jq_file), "%s.jq", name);
-	bool c = exists(dirfd, c_file, &c_link), jq = exists(dirfd, jq_file, &jq_link);
-	if (!c && !jq)
+	int c = find_file(reach, dirfd, c_file, &c_link);
+	int jq = find_file(reach, dirfd, jq_file, &jq_link);
+	if (c == 0 && jq == 0)
 		return 0;
-	struct definition *d = calloc(1, sizeof(*d));
+	if (!is_there(c) && !is_there(jq))
+		return c < 0 ? c : jq;
+	struct definition *d =
+	    is_there(c) ? definition_new(c_file, REDUCER_C) : definition_new(jq_file, REDUCER_JQ);
 	if (!d)
 		return -ENOMEM;
-	d->refs = 1;
-	d->fd = -1;
-	d->kind = c ? REDUCER_C : REDUCER_JQ;
-	d->link = c ? c_link : jq_link;
-	memcpy(d->file, c ? c_file : jq_file, sizeof(d->file));
-	if (c && jq)
-		diag_set(&d->why, -EINVAL, "both %s and %s define it; remove one", jq_file, c_file);
-	else
-		load_file(dirfd, d);
+	d->link = is_there(c) ? c_link : jq_link;
 	*ret = d;
-	return 0;
+	if (is_there(c) && is_there(jq))
+		return diag_set(&d->why, 0, "both %s and %s define it; remove one", jq_file, c_file);
+	int r = load_file(reach, dirfd, d, known);
+	if (r == 1) {
+		definition_unref(d);
+		*ret = definition_ref(known);
+		r = 0;
+	}
+	return r;
+}
+
+int definition_memfd(const struct definition *d)
+{
+	return proto_memfd_of(d->file, d->content);
 }

@@ -1,14 +1,14 @@
 /* The inside of the views, shared by views.c (public calls, life), views_thread.c (the views thread), views_answer.c (requests and what the
- * worker says), views_save.c (snapshots), views_dir.c (the directory of reducers) and views_definition.c (one reducer's file).
+ * worker says) and views_save.c (snapshots). Which views there are, the catalog says (catalog.h).
  *
  * Locks. `lock` guards the registry: the entries, the waiting requests, the lists of what is to be done. No system call, callback or
- * message under it. `dir_lock` guards the watch on DATA/reducers and is taken before `lock`; files are read under it. */
+ * message under it. */
 #pragma once
 
 #include <pthread.h>
 #include <sys/stat.h>
 
-#include "model/definition.h"
+#include "model/catalog.h"
 #include "model/views.h"
 #include "model/worker_handle.h"
 
@@ -105,11 +105,7 @@ struct views {
 	pthread_t thread, saver;
 	int kick_fd; /* an eventfd: the thread has something to do */
 
-	pthread_mutex_t dir_lock;
-	int reducers_fd, inotify;
-	dev_t reducers_dev; /* of reducers_fd */
-	ino_t reducers_ino;
-	int watch; /* -1: none */
+	struct catalog *catalog;
 
 	pthread_mutex_t lock;
 	struct entry **entries; /* sorted by name */
@@ -142,10 +138,9 @@ struct views {
 	uint64_t deaths_ms[5];        /* when workers died by nobody's fault */
 	uint64_t restart_ms[WORKERS]; /* not to be started again before */
 	uint64_t watch_ms, stop_ms;   /* when the workers were looked at, when the end began */
-	uint64_t look_ms;  /* when the directory of reducers is looked at; 0: nothing has happened there */
-	uint64_t empty_ms; /* since when the rebuild worker has had nothing to do; 0: it has */
-	uint64_t head;     /* bytes, as of this turn */
-	uint64_t active_begin; /* the main worker's */
+	uint64_t empty_ms;            /* since when the rebuild worker has had nothing to do; 0: it has */
+	uint64_t head;                /* bytes, as of this turn */
+	uint64_t active_begin;        /* the main worker's */
 };
 
 /* views.c */
@@ -166,10 +161,6 @@ void entry_keep(struct views *v, struct entry *e);
 void views_forget(struct views *v, struct gone gone);
 int must_check views_insert(struct views *v, const char *name, struct definition *def /* taken */);
 void views_remove(struct views *v, const char *name);
-
-/* views_dir.c */
-int must_check views_dir_open(struct views *v, struct diag *diag);
-void views_dir_close(struct views *v);
 
 /* views_answer.c; all but the two with "handle" and "call" under the lock */
 void views_handle(struct views *v, struct worker_handle *h, struct packet *p);

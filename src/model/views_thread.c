@@ -10,7 +10,6 @@
 #define RESTART_PAUSE_MS 1000
 #define EMPTY_MS 10000 /* so long the rebuild worker stays without work */
 #define PACKETS_MAX 1000
-#define LOOK_MS 30 /* after a change of a reducer: an editor or a shell may not be through with it */
 
 /* Where the active log began when the snapshots were last in order: after a rotation that a crash has left half done, they
  * need not be. */
@@ -205,8 +204,6 @@ static uint64_t wake_time(struct views *v)
 		wake = min(wake, v->watch_ms + tick(v));
 	if (v->empty_ms && v->workers[REBUILD] && !v->workers[REBUILD]->stopping)
 		wake = min(wake, v->empty_ms + EMPTY_MS);
-	if (v->look_ms)
-		wake = min(wake, v->look_ms);
 	if (v->stop_ms)
 		wake = min(wake, v->stop_ms + SAVE_AT_END_MS);
 	return wake;
@@ -240,8 +237,7 @@ static void handle_events(struct views *v, unsigned which, struct pollfd *fds)
 
 static void wait_for_events(struct views *v)
 {
-	struct pollfd fds[2 + 2 * WORKERS] = {{.fd = v->kick_fd, .events = POLLIN}};
-	struct pollfd *reducers = &fds[1 + 2 * WORKERS];
+	struct pollfd fds[1 + 2 * WORKERS] = {{.fd = v->kick_fd, .events = POLLIN}};
 	uint64_t kicks;
 
 	for (unsigned i = 0; i < WORKERS; i++) {
@@ -250,11 +246,8 @@ static void wait_for_events(struct views *v)
 		fds[2 + 2 * i] = (struct pollfd){.fd = h ? h->socket : -1,
 						 .events = h && h->full ? POLLIN | POLLOUT : POLLIN};
 	}
-	*reducers = (struct pollfd){.fd = v->look_ms ? -1 : v->inotify, .events = POLLIN};
 	if (poll(fds, countof(fds), timeout_of(v)) < 0)
 		return;
-	if (reducers->revents)
-		v->look_ms = clock_ms() + LOOK_MS;
 	if (fds[0].revents) {
 		ssize_t n = read(v->kick_fd, &kicks, sizeof(kicks));
 		(void)n; /* it does not block, and says nothing */
@@ -262,15 +255,6 @@ static void wait_for_events(struct views *v)
 	for (unsigned i = 0; i < WORKERS; i++)
 		if (v->workers[i])
 			handle_events(v, i, &fds[1 + 2 * i]);
-}
-
-/* Whoever looks at a view looks at its reducer first. This is for those who wait to be told. */
-static void look_at_reducers(struct views *v)
-{
-	if (!v->look_ms || clock_ms() < v->look_ms)
-		return;
-	v->look_ms = 0;
-	views_refresh(v);
 }
 
 /* True: nothing is left to be saved, or there is no time. */
@@ -324,7 +308,6 @@ void *views_thread(void *arg)
 	for (;;) {
 		views_call_finished(v);
 		v->head = eventlog_head(v->log).off;
-		look_at_reducers(v);
 		if (!v->stop_ms)
 			keep_workers(v);
 		publish(v);

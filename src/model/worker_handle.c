@@ -3,69 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 
-#define WORKER_SOCKET 3
-
-/* Both ends as descriptors that dup2() in the child cannot meet by accident. */
-static int make_socket(int *ret_ours, int *ret_theirs)
-{
-	int pair[2];
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return -errno;
-	*ret_ours = pair[0];
-	*ret_theirs = fcntl(pair[1], F_DUPFD_CLOEXEC, WORKER_SOCKET + 1);
-	int r = *ret_theirs < 0 ? -errno : 0;
-	close(pair[1]);
-	return r;
-}
-
-static int fill_actions(posix_spawn_file_actions_t *actions, int socket, bool quiet)
-{
-	int r = posix_spawn_file_actions_adddup2(actions, socket, WORKER_SOCKET);
-
-	if (r == 0)
-		r = posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDWR, 0);
-	for (int fd = 1; r == 0 && quiet && fd <= 2; fd++)
-		r = posix_spawn_file_actions_adddup2(actions, 0, fd);
-	if (r == 0)
-		r = posix_spawn_file_actions_addclosefrom_np(actions, WORKER_SOCKET + 1);
-	return r;
-}
-
-static int spawn(const char *path, int socket, bool quiet, pid_t *ret)
-{
-	char name[] = "eventfold", command[] = "worker";
-	char *argv[] = {name, command, NULL};
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
-	sigset_t none;
-
-	int r = posix_spawn_file_actions_init(&actions);
-	if (r != 0)
-		return -r;
-	r = posix_spawnattr_init(&attr);
-	if (r == 0) {
-		sigemptyset(&none);
-		posix_spawnattr_setsigmask(&attr, &none);
-		/* A group of its own (pgroup 0): whoever it leaves behind is found by that, and can't get out of it. */
-		posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
-		r = fill_actions(&actions, socket, quiet);
-		if (r == 0)
-			r = posix_spawn(ret, path, &actions, &attr, argv, environ);
-		posix_spawnattr_destroy(&attr);
-	}
-	posix_spawn_file_actions_destroy(&actions);
-	return -r;
-}
+#include "model/helper_process.h"
 
 /* Memory that both have: the descriptor, or an error. */
 static int share(size_t size, void **ret)
@@ -106,14 +51,12 @@ static int start(struct worker_handle *h)
 	    .size = h->limits.memory,
 	    .timeout_ms = h->limits.timeout_ms,
 	};
-	auto_close int theirs = -1, shared = -1, orders = -1;
+	auto_close int shared = -1, orders = -1;
 	char path[64];
 
 	int r = make_shared(h, &shared, &orders);
 	if (r == 0)
-		r = make_socket(&h->socket, &theirs);
-	if (r == 0)
-		r = spawn(h->limits.path, theirs, h->limits.quiet, &h->pid);
+		r = helper_process_start(h->limits.path, "worker", h->limits.quiet, &h->socket, &h->pid);
 	if (r < 0)
 		return r;
 	h->pidfd = pidfd_open(h->pid, 0);

@@ -185,10 +185,39 @@ static void call_done(void *arg, const struct views_answer *answer)
 	pthread_mutex_unlock(&c->lock);
 }
 
+struct look {
+	struct catalog_wait wait;
+	_Atomic bool done;
+};
+
+static void looked(struct catalog_wait *w)
+{
+	container_of(w, struct look, wait)->done = true;
+}
+
+/* As the requests of a mount do it. */
+static void refresh_view(struct fixture *f, const char *name)
+{
+	struct look look = {.wait.done = looked};
+
+	if (views_are_current(f->views, name, 0))
+		return;
+	snprintf(look.wait.name, sizeof(look.wait.name), "%s", name ? name : "");
+	views_look(f->views, &look.wait);
+	for (unsigned i = 0; !look.done && i < PATIENCE_S * 1000; i++)
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	CHECK(look.done);
+}
+
+static void refresh(struct fixture *f)
+{
+	refresh_view(f, NULL);
+}
+
 static void call_begin(struct call *c, struct fixture *f, const char *name, enum views_what what)
 {
 	*c = (struct call){.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
-	views_refresh(f->views);
+	refresh_view(f, name);
 	views_want(f->views, name, what, c, call_done, c);
 }
 
@@ -797,7 +826,7 @@ static void test_cancel(struct fixture *f)
 	CHECK_INT(c.answer.error, -EINTR);
 	f->given_up = NULL;
 	drop(f, "loop.so");
-	views_refresh(f->views);
+	refresh(f);
 	call_wait(&d);
 	CHECK_INT(d.answer.error, -ENOENT);
 	copy(f, shipped, "count", "count.so");

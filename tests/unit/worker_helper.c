@@ -1,7 +1,10 @@
-/* The program that test_views runs as its fold worker. */
+/* The program that test_views runs as its fold worker and as its looker. */
+#include <string.h>
+
+#include "model/looker.h"
 #include "model/worker.h"
 
-int main(void)
+int main(int argc, char **argv)
 {
-	return worker_main(3);
+	return argc > 1 && strcmp(argv[1], "looker") == 0 ? looker_main(3) : worker_main(3);
 }

@@ -1,7 +1,11 @@
 /* Views over the wire: freshness, what an open handle holds, waiting and interrupting. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "../unit/check.h"
 #include "kernel.h"
@@ -96,6 +100,103 @@ static void waits_and_interrupts(struct kernel *k)
 	free(text);
 }
 
+static bool is_looker(pid_t pid)
+{
+	char path[64], text[64] = {0};
+
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+	FILE *file = fopen(path, "r");
+	size_t n = file ? fread(text, 1, sizeof(text) - 1, file) : 0;
+	if (file)
+		fclose(file);
+	return n > 0 && strcmp(text + strlen(text) + 1, "looker") == 0;
+}
+
+/* The process that looks where this one could be stuck; 0: none runs. */
+static pid_t looker(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	pid_t found = 0;
+	int pid;
+
+	CHECK(tasks);
+	for (struct dirent *d; !found && (d = readdir(tasks));) {
+		char path[300];
+		snprintf(path, sizeof(path), "/proc/self/task/%s/children", d->d_name);
+		FILE *children = fopen(path, "r");
+		while (children && !found && fscanf(children, "%d", &pid) == 1)
+			if (is_looker(pid))
+				found = pid;
+		if (children)
+			fclose(children);
+	}
+	closedir(tasks);
+	return found;
+}
+
+static bool has_error(struct kernel *k, const char *view, const char *want)
+{
+	char path[64];
+	int error;
+
+	snprintf(path, sizeof(path), "views/%s.error", view);
+	char *text = kernel_cat(k, path, &error);
+	bool has = text && strstr(text, want);
+	free(text);
+	return has;
+}
+
+/* A reducer that lies where a look may hang, and a look that does hang. sysfs stands for what is no disk of this machine. */
+static void stuck_looks(struct kernel *k)
+{
+	char link[600], want[64];
+	struct statfs fs;
+	int error;
+
+	if (statfs("/sys/kernel/notes", &fs) < 0 || fs.f_type != SYSFS_MAGIC) {
+		puts("no /sys/kernel/notes here: looks that hang are left out");
+		return;
+	}
+	snprintf(link, sizeof(link), "%s/reducers/far.jq", k->dir);
+	CHECK_INT(symlink("/sys/kernel/notes", link), 0);
+	int64_t ino = kernel_lookup(k, "views/far.json");
+	CHECK(ino > 0);
+	CHECK(!kernel_cat(k, "views/far.json", &error));
+	CHECK_INT(error, -EIO);
+	pid_t pid = looker();
+	CHECK(pid > 0);
+	CHECK_INT(kill(pid, SIGSTOP), 0);
+	/* Who needs to know waits, and is free at once where it is interrupted. Nobody else waits. */
+	uint64_t waiting[20];
+	for (size_t i = 0; i < countof(waiting); i++)
+		waiting[i] = kernel_send_open(k, (uint64_t)ino, O_RDONLY);
+	CHECK(kernel_lookup(k, "views/far.json") > 0);
+	CHECK(!kernel_poll(k, waiting[0], 50));
+	for (size_t i = 1; i < countof(waiting); i++)
+		kernel_interrupt(k, waiting[i]);
+	for (size_t i = 1; i < countof(waiting); i++) {
+		struct reply *r = kernel_wait(k, waiting[i]);
+		CHECK_INT(r->error, -EINTR);
+		free(r);
+	}
+	char *head = kernel_cat(k, "views/count.offset", &(int){0});
+	CHECK_INT(kernel_append(k, "{\"type\":\"a\",\"data\":1,\"ts\":7}\n"), 0);
+	snprintf(want, sizeof(want), "%llu\n", strtoull(head, NULL, 10) + 29);
+	cat_is(k, "views/count.offset", want);
+	free(head);
+	/* It is given up; from then on nobody waits for it. */
+	struct reply *r = kernel_wait(k, waiting[0]);
+	CHECK_INT(r->error, -EIO);
+	free(r);
+	/* It comes by itself, by another looker, if it has not already. */
+	for (unsigned i = 0; !has_error(k, "far", "zero byte"); i++) {
+		CHECK(i < 3000);
+		nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+	}
+	CHECK_INT(unlink(link), 0);
+	CHECK_INT(kernel_lookup(k, "views/far.json"), -ENOENT);
+}
+
 int main(void)
 {
 	struct mount_options options = {.reduce_timeout_ms = 300};
@@ -106,6 +207,7 @@ int main(void)
 	fresh(&k);
 	held(&k);
 	waits_and_interrupts(&k);
+	stuck_looks(&k);
 	char *before = kernel_cat(&k, "views/todos.snapshot.json", &error);
 	CHECK(before);
 	kernel_stop(&k);
