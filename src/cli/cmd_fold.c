@@ -5,7 +5,10 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/confined.h"
+#include "cli/mount_args.h"
 #include "model/fold.h"
+#include "model/proto.h"
 
 #define BLOCK (1u << 20)
 
@@ -15,14 +18,17 @@ static const char usage[] =
     "Folds events, one a line, with the reducer in the file REDUCER (.jq or .so) and prints the\n"
     "state. Reads standard input where there is no FILE, or for the FILE -.\n"
     "\n"
-    "  --each      print the state after every event, a line each\n"
-    "  --at N      stop after N events\n"
-    "  --strict    stop at the first line that is no event; otherwise it is reported and skipped\n";
+    "  --each          print the state after every event, a line each\n"
+    "  --at N          stop after N events\n"
+    "  --strict        stop at the first line that is no event; otherwise it is reported and skipped\n"
+    "  --memory SIZE   memory of the process that runs the reducer, 2G by default, 0 for no limit\n";
+
+static const char *const standard_input[] = {"-", NULL};
 
 struct folding {
+	struct confined confined;
 	struct view view;
 	struct fold fold;
-	struct fold_mark mark;
 	bool each, strict;
 	uint64_t at; /* stop behind this many events */
 	struct buf state;
@@ -60,7 +66,7 @@ static void report_broken(struct folding *f)
 static void print_state(struct folding *f)
 {
 	buf_clear(&f->state);
-	if (view_write(&f->view, &f->mark, &f->state) < 0)
+	if (view_write(&f->view, &f->confined.place->mark, &f->state) < 0)
 		return report_broken(f);
 	buf_add_char(&f->state, '\n');
 	if (fwrite(f->state.data, 1, f->state.len, stdout) != f->state.len) {
@@ -125,14 +131,14 @@ static int fold_fd(struct folding *f, int fd)
 	return 0;
 }
 
-static void fold_file(struct folding *f, const char *name)
+static void fold_file(struct folding *f, uint32_t i)
 {
-	bool standard = strcmp(name, "-") == 0;
-	auto_close int fd = standard ? dup(0) : open(name, O_RDONLY | O_CLOEXEC);
-
-	f->file = standard ? "standard input" : name;
+	f->file = confined_file_name(f->confined.files[i]);
 	f->first = f->view.pos.seq;
-	int r = fd < 0 ? -errno : fold_fd(f, fd);
+	f->confined.place->file = i + 1;
+	f->confined.place->first = f->first;
+	auto_close int fd = confined_open(&f->confined, i);
+	int r = fd < 0 ? fd : fold_fd(f, fd);
 	if (r < 0) {
 		fprintf(stderr, "eventfold: cannot read %s: %s\n", f->file, strerror(-r));
 		f->status = 1;
@@ -140,46 +146,42 @@ static void fold_file(struct folding *f, const char *name)
 	}
 }
 
-static int load(const char *path, struct reducer **ret)
+/* The content where nobody can change it, nor anybody's rights matter. */
+static int copy_of(const char *path)
 {
-	const char *name = strrchr(path, '/');
-	struct diag diag = {0};
-	enum reducer_kind kind;
-	struct slice stem;
+	auto_close int from = open(path, O_RDONLY | O_CLOEXEC), to = proto_memfd("reducer");
+	char block[1 << 16];
+	ssize_t n;
 
-	if (!reducer_kind_of(name ? name + 1 : path, &kind, &stem)) {
-		fprintf(stderr, "eventfold: %s: a reducer's file ends in .jq or .so\n", path);
-		return 2;
-	}
-	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0) {
-		fprintf(stderr, "eventfold: cannot open %s: %s\n", path, strerror(errno));
-		return 1;
-	}
-	if (reducer_load(ret, kind, fd, &diag) < 0) {
-		fprintf(stderr, "eventfold: %s: %s\n", path, diag.text);
-		return 1;
-	}
-	return 0;
+	if (from < 0 || to < 0)
+		return from < 0 ? -errno : to;
+	while ((n = read(from, block, sizeof(block))) != 0)
+		if (n < 0 || write(to, block, (size_t)n) != n)
+			return errno ? -errno : -EIO;
+	int r = proto_seal(to);
+	return r < 0 ? r : take_fd(&to);
 }
 
-static int run(struct folding *f, const char *reducer, char **files)
+static int fold_all(struct folding *f, enum reducer_kind kind, int fd)
 {
+	struct confined_place *place = f->confined.place;
 	struct log_pos start = {0};
 	struct reducer *loaded;
+	struct diag diag = {0};
 
-	int status = load(reducer, &loaded);
-	if (status)
-		return status;
+	place->mark.phase = FOLD_LOADING;
+	if (reducer_load(&loaded, kind, fd, &diag) < 0) {
+		fprintf(stderr, "eventfold: %s: %s\n", f->confined.reducer, diag.text);
+		return 1;
+	}
+	place->mark.phase = FOLD_IDLE;
 	view_init(&f->view, 1, loaded, &start);
-	fold_init(&f->fold, &f->mark);
+	fold_init(&f->fold, &place->mark);
 	f->fold.damaged = damaged;
 	f->fold.arg = f;
 	f->stop = f->at == 0;
-	if (!*files && !f->stop)
-		fold_file(f, "-");
-	for (; *files && !f->stop; files++)
-		fold_file(f, *files);
+	for (uint32_t i = 0; f->confined.files[i] && !f->stop; i++)
+		fold_file(f, i);
 	if (!f->each && f->status == 0)
 		print_state(f);
 	if (fflush(stdout) != 0 && f->status == 0) {
@@ -192,6 +194,31 @@ static int run(struct folding *f, const char *reducer, char **files)
 	return f->status;
 }
 
+static int run(struct folding *f, char *reducer, char **files)
+{
+	const char *name = strrchr(reducer, '/');
+	enum reducer_kind kind;
+	struct slice stem;
+	int status;
+
+	if (!reducer_kind_of(name ? name + 1 : reducer, &kind, &stem)) {
+		fprintf(stderr, "eventfold: %s: a reducer's file ends in .jq or .so\n", reducer);
+		return 2;
+	}
+	auto_close int fd = copy_of(reducer);
+	if (fd < 0) {
+		fprintf(stderr, "eventfold: cannot open %s: %s\n", reducer, strerror(-fd));
+		return 1;
+	}
+	f->confined.reducer = reducer;
+	f->confined.files = *files ? (const char *const *)files : standard_input;
+	if (!confined_start(&f->confined, &status))
+		return status;
+	status = fold_all(f, kind, fd);
+	f->confined.place->done = 1;
+	return status;
+}
+
 static int usage_error(const char *what)
 {
 	fprintf(stderr, "eventfold: %s\nTry: eventfold fold --help\n", what);
@@ -201,13 +228,11 @@ static int usage_error(const char *what)
 int cmd_fold(int argc, char **argv)
 {
 	static const struct option longs[] = {
-	    {"each", no_argument, NULL, 'e'},
-	    {"at", required_argument, NULL, 'n'},
-	    {"strict", no_argument, NULL, 's'},
-	    {"help", no_argument, NULL, 'h'},
-	    {0},
+	    {"each", no_argument, NULL, 'e'},   {"at", required_argument, NULL, 'n'},
+	    {"strict", no_argument, NULL, 's'}, {"memory", required_argument, NULL, 'm'},
+	    {"help", no_argument, NULL, 'h'},   {0},
 	};
-	struct folding f = {.at = UINT64_MAX};
+	struct folding f = {.at = UINT64_MAX, .confined.memory = 2ull << 30};
 	char *end;
 	int c;
 
@@ -224,6 +249,10 @@ int cmd_fold(int argc, char **argv)
 			break;
 		case 's':
 			f.strict = true;
+			break;
+		case 'm':
+			if (!parse_size(optarg, &f.confined.memory))
+				return usage_error("--memory wants a size");
 			break;
 		case 'h':
 			fputs(usage, stdout);

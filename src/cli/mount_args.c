@@ -25,7 +25,7 @@ static bool listed(const char *word, const char *const *list, size_t n)
 }
 
 /* "64M": bytes, with K, M or G for powers of 1024. */
-static bool parse_size(const char *text, uint64_t *ret)
+bool parse_size(const char *text, uint64_t *ret)
 {
 	static const char units[] = "KMG";
 	char *end;

@@ -1,7 +1,7 @@
 /* Runs libjq so that its failed assertions come back as errors.
  *
- * libjq 1.6 takes some bad values for its own mistakes and ends the process (a date beyond year 2^31 is one). Which view and
- * which event that was is known here, so it need not be found out from a dead process. After such an end libjq's state is not to be
+ * libjq 1.6 takes some bad values for its own mistakes and ends the process, or writes beyond an array whose index is too large. Which
+ * view and which event that was is known here, so it need not be found out from a dead process. After such an end libjq's state is not to be
  * touched again, not even to be freed. Only one thread of a process may run libjq at a time (reducer.h). */
 #pragma once
 

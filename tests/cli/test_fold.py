@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import pty
+import signal
 import subprocess
 
 import pytest
@@ -280,6 +281,108 @@ def test_reducer_is_a_link(tmp_path):
     (tmp_path / "mine.so").symlink_to(COUNT)
     r = run("mine.so", stdin=GOOD, cwd=tmp_path)
     assert (r.returncode, r.stdout) == (0, b'{"count":3}\n')
+
+
+# Reducers that end their process.
+
+BAD = pathlib.Path(os.environ["EVENTFOLD_BUILD"]) / "tests/unit"
+SANITIZED = os.environ.get("EVENTFOLD_SLOW") == "1"
+MANY = b'{"type":"a"}\n' * 600
+
+
+def last_words(*arguments, stdin):
+    """The states it prints, and what it says at last. (A sanitizer has more to say, and ends the process in its own way.)"""
+    r = run("--each", *arguments, stdin=stdin)
+    assert r.returncode == 1
+    said = r.stderr.decode().splitlines()
+    assert SANITIZED or len(said) == 1
+    return r.stdout.splitlines(), said[-1]
+
+
+@pytest.mark.parametrize("name, how", [("crash", "killed by signal 11 (Segmentation fault)"),
+                                       ("abort", "killed by signal 6 (Aborted)"),
+                                       ("leave", "it ended its process with status 0")])
+def test_reducer_that_ends_the_process(name, how, tmp_path):
+    one = tmp_path / "one"
+    one.write_bytes(b'{"type":"a"}\n' * 100)
+    states, said = last_words(BAD / f"bad_{name}.so", one, "-", stdin=MANY)
+    assert states == [b"%d" % i for i in range(1, 500)]
+    where = "eventfold: standard input:400: the reducer failed: "
+    assert said == where + how or (SANITIZED and said.startswith(where))
+
+
+def test_deep_nesting(jq):
+    """libjq frees it by recursion, and runs out of stack."""
+    deep = jq('if $event.type == "b" then reduce range(1000000) as $i (.; [.]) | 1 else . + 1 end')
+    states, said = last_words(deep, stdin=GOOD)
+    assert states == [b"1"]
+    assert said.startswith("eventfold: standard input:2: the reducer failed: ")
+
+
+@pytest.mark.parametrize("program, why", [
+    ("$event.ts * 1e10 | todate", "errror converting number of seconds since epoch to datetime"),
+    (".days[$event.ts * 1e10 | todate[:10]] += 1", "errror converting number of seconds since epoch to datetime"),
+    ('$event.ts | strftime([])', "strftime/1 requires a string format"),
+    (".l[$event.ts] = 1", "Array index too large"),
+    ('setpath(["l", $event.ts]; 1)', "Array index too large"),
+    (".[2147483647] += 1", "Array index too large"),
+    ('["x", 1, 2] | mktime', "mktime requires parsed datetime inputs"),
+])
+def test_libjq_ends_the_process(program, why, jq):
+    """What libjq 1.6 aborts at, or worse, is an error like any other."""
+    said = complaint(jq(program), stdin=b'{"type":"a","ts":1700000000}\n')
+    assert said == f"eventfold: standard input:1: the reducer failed: {why}\n"
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer knows no limit of memory")
+def test_memory(jq):
+    grow = jq('. + "0123456789abcdef" * 1000000')
+    states, said = last_words("--memory", "100M", grow, stdin=GOOD * 10)
+    assert len(states) < 10
+    assert said.startswith(f"eventfold: standard input:{len(states) + 1}: the reducer failed: ")
+    assert output("--memory", "0", COUNT, stdin=GOOD) == b'{"count":3}\n'
+    complaint("--memory", "lots", COUNT, status=2)
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer needs more than the sandbox has")
+def test_reducer_has_no_rights():
+    """As in a mount: its state is the list of what it could do."""
+    assert output(BAD / "bad_escape.so", stdin=GOOD) == b"[]\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_files_of_others(tmp_path, jq):
+    """Without its rights root could not read them any more."""
+    events, reducer = tmp_path / "events", jq(". + 1")
+    events.write_bytes(GOOD)
+    for path in (events, reducer):
+        os.chown(path, 12345, 12345)
+        path.chmod(0o600)
+    assert output(reducer, events) == b"3\n"
+
+
+def test_reader_that_leaves():
+    """Nobody reads on: it ends as any program in a pipe does, and says nothing."""
+    process = subprocess.Popen([PROGRAM, "fold", "--each", COUNT], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE)
+    process.stdout.close()
+    try:
+        process.communicate(input=MANY * 100, timeout=60)
+    except BrokenPipeError:
+        pass
+    assert process.wait(timeout=60) == -signal.SIGPIPE
+
+
+def test_child_does_not_stay():
+    """Whoever kills the command has killed all of it."""
+    process = subprocess.Popen([PROGRAM, "fold", "--each", COUNT], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    os.write(process.stdin.fileno(), GOOD)
+    assert [process.stdout.readline() for _ in range(3)] == [b'{"count":%d}\n' % i for i in (1, 2, 3)]
+    process.kill()
+    process.wait(timeout=60)
+    # The end comes although standard input is still open.
+    assert process.stdout.read() == b""
+    process.stdin.close()
 
 
 # Everything else that can be wrong.

@@ -154,49 +154,42 @@ class Pair:
         self.plain.close()
         self.host.close()
 
-    def runs(self, peer, program, starts):
+    def runs(self, peer, program, given, starts=RUNS):
         """Each start by itself where one of them ends the process. None: it does not compile."""
         try:
-            answers = peer.ask(program, [(start, events) for start, events in starts])
+            answers = peer.ask(program, [(given(state), events) for state, events in starts])
         except Ended as ended:
             if len(starts) == 1:
                 return [Run(starts[0][0], ended.answers[-1], death(ended))]
-            return sum((self.runs(peer, program, [start]) for start in starts), [])
+            return sum((self.runs(peer, program, given, [start]) for start in starts), [])
         if answers and answers[0] and answers[0][0].startswith("c "):
             return None
-        return [Run(json.loads(start)[0] if peer is self.plain else start, lines) for (start, _), lines in zip(starts, answers)]
-
-    def of_plain(self, text, which=0):
-        starts = [(json.dumps([json.loads(state), which]), events) for state, events in RUNS]
-        found = self.runs(self.plain, text, starts)
-        if found is not None:
-            for run, (state, _) in zip(found, RUNS):
-                run.states = [state if not isinstance(s, str) else s for s in run.states]
-        return found
+        return [Run(state, lines) for (state, _), lines in zip(starts, answers)]
 
     def single(self, text, before=""):
-        return self.of_plain(f".[1] as $event | .[0] | {before}{text}\n")
+        return self.runs(self.plain, f".[1] as $event | .[0] | {before}{text}\n", lambda state: f"[{state}, 0]")
 
     def batch(self, texts):
-        """The answers for several programs at once, or None where they have to be asked for one by one."""
+        """The answers for several programs at once; or, where it came to an end, which of them has to be asked for by itself: None
+        where that is not known."""
         cases = "".join(f"{'el' if i else ''}if $which == {i} then {text}\n" for i, text in enumerate(texts))
         program = f".[2] as $which | .[1] as $event | .[0] | {cases}else . end"
-        starts = [(json.dumps([json.loads(state), i]), events) for i in range(len(texts)) for state, events in RUNS]
+        starts = [(f"[{state}, {i}]", events) for i in range(len(texts)) for state, events in RUNS]
         try:
             answers = self.plain.ask(program, starts)
-        except Ended:
-            return None
+        except Ended as ended:
+            return None, (len(ended.answers) - 1) // len(RUNS)
         if not answers or (answers[0] and answers[0][0].startswith("c ")):
-            return None
+            return None, None
         runs = [Run(RUNS[i % len(RUNS)][0], lines) for i, lines in enumerate(answers)]
-        return [runs[i:i + len(RUNS)] for i in range(0, len(runs), len(RUNS))]
+        return [runs[i:i + len(RUNS)] for i in range(0, len(runs), len(RUNS))], None
 
     def of_host(self, text):
-        return self.runs(self.host, text, RUNS)
+        return self.runs(self.host, text, str)
 
-    def judge(self, program, plain=None):
+    def judge(self, program, host=None, plain=None):
         """(what it is, the two runs that differ or None)."""
-        host = self.of_host(program.text)
+        host = host or self.of_host(program.text)
         if plain is not None and plain == host:
             return "same", None
         plain = self.single(program.text)
@@ -261,21 +254,23 @@ class Differential:
             self.pairs.append(self.local.pair)
         return self.local.pair
 
-    def some(self, seeds, programs):
+    def some(self, programs):
         pair = self.pair()
-        together = [p for p in programs if not SINGLE.search(p.text)]
-        plain = pair.batch([p.text for p in together]) if len(together) > 1 else None
-        if plain is None and len(together) > 2:
-            half = len(seeds) // 2
-            self.some(seeds[:half], programs[:half])
-            self.some(seeds[half:], programs[half:])
-            return
-        known = {id(p): runs for p, runs in zip(together, plain)} if plain else {}
-        for seed, program in zip(seeds, programs):
-            what, runs = pair.judge(program, known.get(id(program)))
+        hosts = {p: pair.of_host(p.text) for p in programs}
+        plains = {}
+        together = [p for p in programs if hosts[p] and not any(run.death for run in hosts[p]) and not SINGLE.search(p.text)]
+        while len(together) > 1:
+            found, alone = pair.batch([p.text for p in together])
+            if found:
+                plains = dict(zip(together, found))
+            if found or alone is None:
+                break
+            del together[alone]
+        for program in programs:
+            what, runs = pair.judge(program, hosts[program], plains.get(program))
             self.counts[what] += 1
             if runs and len(self.found) < 50:
-                self.found.append(describe(seed, *(pair.smallest(program, runs) if self.shrink else (program, runs))))
+                self.found.append(describe(program.seed, *(pair.smallest(program, runs) if self.shrink else (program, runs))))
 
     def check(self, first, count=None, seconds=None, each=None):
         """Programs first, first + 1 …: how many of which outcome; what is different is in self.found."""
@@ -287,7 +282,7 @@ class Differential:
                 while len(running) < self.jobs + 1 and not (count and seed >= first + count) and not (end and time.monotonic() > end):
                     seeds = list(range(seed, min(seed + BATCH, first + count) if count else seed + BATCH))
                     seed += len(seeds)
-                    running.add(pool.submit(self.some, seeds, [Program(s) for s in seeds]))
+                    running.add(pool.submit(self.some, [Program(s) for s in seeds]))
                 done, running = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
                 for future in done:
                     future.result()

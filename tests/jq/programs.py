@@ -197,6 +197,11 @@ class Grammar:
         del self.variables[n:]
         return made
 
+    def some_of(self, *texts):
+        """One of them, which is a whole filter."""
+        text = self.rng.choice(texts)
+        return self.apart(Raw(text)) if "?" in text or "//" in text else Node(Raw(text))
+
     # Programs.
 
     def program(self, d):
@@ -294,7 +299,7 @@ class Grammar:
             (8, lambda: self.choose(self.bool, self.piped, d)),
             (5, lambda: self.loop(d)),
             (4, lambda: self.each(d)),
-            (5, lambda: Node(". // ", Raw("{}"))),
+            (5, lambda: self.apart(". // ", Raw("{}"))),
             (4, lambda: Node(". + ", self.object(d - 1))),
             (2, lambda: Node(". * ", self.object(d - 1))),
             (4, lambda: Node(Raw("del("), self.in_path(self.path, d - 1), Raw(")"))),
@@ -318,8 +323,14 @@ class Grammar:
             (2, lambda: Node(". as ", Raw("$old"), " | ", self.scoped([("old", "object")], self.change, d - 1), " | ", self.change(d - 1))),
             (2, lambda: self.kept(d)),
             (4 if not self.functions else 25, lambda: self.call_or_dot(d)),
-            (2, lambda: Node(self.definition(d - 1), self.change(d - 1))),
+            (2, lambda: self.with_function(d)),
         )
+
+    def with_function(self, d):
+        n = len(self.functions)
+        made = Node(self.definition(d - 1), self.change(d - 1))
+        del self.functions[n:]
+        return made
 
     def call_or_dot(self, d):
         return self.a_call("state", d) or Node(".")
@@ -355,7 +366,7 @@ class Grammar:
         parts = ["if ", condition(d - 1), " then ", make(d - 1)]
         while self.chance(0.2):
             parts += [" elif ", condition(d - 1), " then ", make(d - 1)]
-        if self.chance(0.97):
+        if self.chance(0.99):
             parts += [" else ", make(d - 1)]
         return Node(*parts, " end")
 
@@ -364,8 +375,8 @@ class Grammar:
         return self.pick(
             (4, lambda: (Node(Raw("range("), self.rng.choice(["3", "0", "1; 4", "0; 10; 3", "1, 2; 3"]), Raw(")")), "number")),
             (3, lambda: (Node(Raw("("), self.number(d - 1), ", ", self.number(d - 1), Raw(")")), "number")),
-            (2, lambda: (Node(Raw(".l[]?")), "number")),
-            (2, lambda: (Node(Raw("$event.data.tags[]?")), "string")),
+            (2, lambda: (Node(Raw("("), self.some_of(".l[]?"), Raw(")")), "number")),
+            (2, lambda: (Node(Raw("("), self.some_of("$event.data.tags[]?"), Raw(")")), "string")),
             (2, lambda: (Node(Raw("("), self.array(d - 1), " | ", Raw(".[]"), Raw(")")), "number")),
             (1, lambda: (Node(Raw("("), self.object(d - 1), " | ", Raw("keys[]"), Raw(")")), "string")),
             (1, lambda: (Node(Raw("empty")), "number")),
@@ -415,7 +426,7 @@ class Grammar:
             (1, lambda: Node(Raw("("), "label ", Raw("$" + name), " | ", self.piped(d - 1), Raw(")"))),
             (1, lambda: Node(Raw("("), "label ", Raw("$" + name), " | ", self.update(d - 1), " | break ", Raw("$" + name), Raw(")"))),
             (1, lambda: Node(Raw("("), "label ", Raw("$" + name), " | ", self.in_path(self.path, 0), " |= (., break ", Raw("$" + name), Raw("))"))),
-            (1, lambda: Node(Raw("("), "label ", Raw("$" + name), " | ", Raw("0 | recurse(. + 1)?"), " | if ", Raw(". > 3"),
+            (1, lambda: Node(Raw("("), "label ", Raw("$" + name), " | ", Raw("0 | "), Node(Raw("recurse(. + 1)?")), " | if ", Raw(". > 3"),
                              " then ., break ", Raw("$" + name), " else empty end", Raw(")"))),
         )
         self.labels.pop()
@@ -481,8 +492,8 @@ class Grammar:
 
     def lasting(self, d):
         return self.rng.choice([
-            Node(Raw('(.n |= (tonumber? // 0) | until(.n > 4; .n += 2))')),
-            Node(Raw("[limit(3; repeat(. * 2; 1))]")),
+            Node(Raw("(.n |= "), self.apart(Raw("(tonumber? // 0)")), Raw(" | until(.n > 4; .n += 2))")),
+            Node(Raw("[limit(3; repeat(. * 2))]")),
             Node(Raw("last(.n |= 0 | while(.n < 3; .n += 1))")),
             Node(Raw("nth(2; .n = 0 | recurse(if .n < 4 then .n += 1 else empty end))")),
             Node(Raw("first(.n = 0 | recurse(.n += 1; .n < 9) | select(.n > 2))")),
@@ -503,7 +514,7 @@ class Grammar:
             (8, lambda: Node(Raw("." + self.rng.choice(FIELDS)))),
             (4, lambda: Node(Raw("."), Raw("["), self.string(d - 1), Raw("]"))),
             (3, lambda: Node(Raw(".[$event.type]"))),
-            (2, lambda: Node(Raw(".m[$event.data.id? // \"none\"]"))),
+            (2, lambda: Node(Raw(".m["), Node(Raw("$event.data.id? // \"none\""), apart=True), Raw("]"))),
             (2, lambda: Node(Raw(".m[$event.type].n"))),
             (2, lambda: Node(Raw(".c.d.e"))),
             (1, lambda: Node(Raw('."a"'))),
@@ -581,12 +592,12 @@ class Grammar:
         return Node(Raw("." + self.rng.choice(OF_KIND[kind])))
 
     def event(self, kind):
-        return Node(Raw(self.rng.choice({
+        return self.some_of(*{
             "number": ["$event.ts", "$event.data.n", '$event["ts"]', "($event | .ts)", "($event.data?.n? // 1)", "$event.data.n?"],
             "string": ["$event.type", "$event.type", "$event.data.id?", "$event.actor", "($event.id // \"none\")", "$event.data.text?"],
             "array": ["$event.data.tags", "[$event.data]", "($event | keys)", "[$event.data.tags[]?]"],
             "object": ["$event", "$event.data", "$event.meta", "($event.data // {})", "({} + $event)"],
-        }[kind])))
+        }[kind])
 
     def any(self, d):
         if self.chance(0.04):
@@ -602,7 +613,7 @@ class Grammar:
         return self.pick((1, lambda: Node(Raw("("), self.tried(make, d - 1), Raw(")"))),
                          (1, lambda: Node(Raw("("), self.apart(make(d - 1), Raw("?")), Raw(")"))),
                          (2, lambda: Node(Raw("("), self.apart(make(d - 1), " // ", make(d - 1)), Raw(")"))),
-                         (1, lambda: Node(Raw("("), self.failure(d), Raw("? // "), make(d - 1), Raw(")"))))
+                         (1, lambda: Node(Raw("("), self.apart(self.failure(d), Raw("? // "), make(d - 1)), Raw(")"))))
 
     def literal(self):
         return Node(Raw(self.rng.choice(NUMBERS + STRINGS + ["null", "true", "false", "[]", "{}", "[1, [2]]", '{"a": {"b": null}}', "{if: 1, and: 2}", "{\"x\":3}.x", "nan", "infinite", "-infinite",
@@ -611,32 +622,32 @@ class Grammar:
     def misc(self, d):
         inner = self.array(d - 1)
         return self.pick(
-            (1, lambda: Node(Raw("("), inner, " | ", Raw(self.rng.choice(["tojson", "tostring", "@json", "@text", "type", "add", "length", "first", "last", "min", "max", "any", "all", "tojson | fromjson"])), Raw(")"))),
-            (1, lambda: Node(Raw("("), inner, " | ", Raw(self.rng.choice(["@csv", "@tsv", "@html", "@uri", "@sh", "@base64", "@base32", "@json", "@text", "@base64d"])), Raw(")"))),
-            (1, lambda: Node(Raw("("), self.string(d - 1), " | ", Raw(self.rng.choice(["@csv", "@html", "@uri", "@sh", "@base64", "@base32", "@json", "@text", "@base64d", "fromjson", "tonumber", "explode", "fromdate", "utf8bytelength", "test(\"a\")"])), Raw(")"))),
+            (1, lambda: Node(Raw("("), inner, " | ", self.some_of("tojson", "tostring", "@json", "@text", "type", "add", "length", "first", "last", "min", "max", "any", "all", "tojson | fromjson"), Raw(")"))),
+            (1, lambda: Node(Raw("("), inner, " | ", self.some_of("@csv", "@tsv", "@html", "@uri", "@sh", "@base64", "@base32", "@json", "@text", "@base64d"), Raw(")"))),
+            (1, lambda: Node(Raw("("), self.string(d - 1), " | ", self.some_of("@csv", "@html", "@uri", "@sh", "@base64", "@base32", "@json", "@text", "@base64d", "fromjson", "tonumber", "explode", "fromdate", "utf8bytelength", "test(\"a\")"), Raw(")"))),
             (1, lambda: Node(Raw("("), self.string(d - 1), " | ", Raw(self.rng.choice(["match", "capture", "test", "scan", "splits"])), Raw("("), Raw(self.rng.choice(REGEXES)),
                              Raw(self.rng.choice(["", "", '; "g"', '; "ix"', '; null', '; "q"'])), Raw("))"))),
             (1, lambda: Node(Raw("("), self.string(d - 1), " | ", Raw(self.rng.choice(["sub", "gsub"])), Raw("("), Raw(self.rng.choice(REGEXES[:3] + REGEXES[7:])), "; ",
                              Raw(self.rng.choice(['"-"', '"<\\(.h? // 0)>"', '"\\(.)"', '("a", "b")', "1", "empty"])), Raw("))"))),
-            (1, lambda: Node(Raw("(. | "), Raw(self.rng.choice(["tojson", "type", "length?", "keys?", "tostring", "[paths]", "[leaf_paths]", "[..] | length", "tostream", "[tostream] | fromstream(.[])", "[.[]?]", "not", "map(.)?", "@json", "any?", "add?"])), Raw(")"))),
-            (1, lambda: Node(Raw("("), self.number(d - 1), " | ", Raw(self.rng.choice(["todate", "gmtime", "gmtime | mktime", "strftime(\"%Y-%m-%dT%H\")", "todate | fromdate", "gmtime | todate", "strftime(\"%A %j %%\")", "@text", "tojson", "dateadd(\"seconds\"; 3)", "date"])), Raw(")"))),
+            (1, lambda: Node(Raw("(. | "), self.some_of("tojson", "type", "length?", "keys?", "tostring", "[paths]", "[leaf_paths]", "[..] | length", "tostream", "[tostream] | fromstream(.[])", "[.[]?]", "not", "map(.)?", "@json", "any?", "add?"), Raw(")"))),
+            (1, lambda: Node(Raw("("), self.number(d - 1), " | ", self.some_of("todate", "gmtime", "gmtime | mktime", "strftime(\"%Y-%m-%dT%H\")", "todate | fromdate", "gmtime | todate", "strftime(\"%A %j %%\")", "@text", "tojson", "dateadd(\"seconds\"; 3)", "date"), Raw(")"))),
             (1, lambda: Node(Raw("(["), self.number(d - 1), ", ", self.number(d - 1), Raw("] | "), Raw(self.rng.choice(["mktime", "todate", "strftime(\"%Y\")", "implode", "combinations(1)", "transpose?", "[.[:2], .[-1:]]", "join(\",\")", "@csv", "sort", "limit(1; .[])", "IN(1, 2)", "min_by(.)", "isvalid(.[5])", "tojson"])), Raw(")"))),
             (1, lambda: Node(Raw("[limit("), self.number(0), "; ", self.any(d - 1), ", ", self.any(d - 1), Raw(")]"))),
-            (1, lambda: Node(Raw("[splits(\"a\")?]"))),
+            (1, lambda: Node(Raw("["), self.some_of("splits(\"a\")?"), Raw("]"))),
             (1, lambda: Node(Raw("("), self.string(d - 1), " as ", Raw("$__x"), " | ", Raw("$__x"), Raw(")"))),
         )
 
     def number(self, d):
         if d <= 0:
             return self.pick((4, lambda: Node(Raw(self.rng.choice(NUMBERS)))), (3, lambda: self.event("number")), (3, lambda: self.field("number")),
-                             (2, lambda: self.variable("number") or Node("1")), (1, lambda: Node(Raw("(.n // 0)"))))
+                             (2, lambda: self.variable("number") or Node("1")), (1, lambda: self.some_of("(.n // 0)")))
         return self.pick(
             (5, lambda: self.number(0)),
             (5, lambda: self.arithmetic(d)),
             (2, lambda: Node(Raw("("), self.pick((1, lambda: self.array(d - 1)), (1, lambda: self.object(d - 1)), (1, lambda: self.string(d - 1))), " | length", Raw(")"))),
-            (2, lambda: Node(Raw("("), self.array(d - 1), " | ", Raw(self.rng.choice(["add", "max", "min", "first", "last", ".[0]", ".[-1]", "length", "index(1)", "rindex(2)"])), Raw(")"))),
-            (1, lambda: Node(Raw("("), self.number(d - 1), " | ", Raw(self.rng.choice(["floor", "sqrt", "fabs", "round", "ceil", "-(.)", "tostring | tonumber", "log | floor", "pow(.; 2)", "exp10?", "trunc?", "significand", "logb", "gamma", "frexp | .[1]", "isnan | not", "isinfinite", "isnormal", "min(.; 1)?"])), Raw(")"))),
-            (1, lambda: Node(Raw("("), self.string(d - 1), " | ", Raw(self.rng.choice(["utf8bytelength", "length", "tonumber? // 5", "ascii_downcase | length", "explode[0]", "index(\"a\")"])), Raw(")"))),
+            (2, lambda: Node(Raw("("), self.array(d - 1), " | ", self.some_of("add", "max", "min", "first", "last", ".[0]", ".[-1]", "length", "index(1)", "rindex(2)"), Raw(")"))),
+            (1, lambda: Node(Raw("("), self.number(d - 1), " | ", self.some_of("floor", "sqrt", "fabs", "round", "ceil", "-(.)", "tostring | tonumber", "log | floor", "pow(.; 2)", "exp10?", "trunc?", "significand", "logb", "gamma", "frexp | .[1]", "isnan | not", "isinfinite", "isnormal"), Raw(")"))),
+            (1, lambda: Node(Raw("("), self.string(d - 1), " | ", self.some_of("utf8bytelength", "length", "tonumber? // 5", "ascii_downcase | length", "explode[0]", "index(\"a\")"), Raw(")"))),
             (1, lambda: Node(Raw("("), self.choose(self.bool, self.number, d - 1), Raw(")"))),
             (1, lambda: Node(Raw("(reduce "), self.source(d - 1)[0], " as ", Raw("$x"), " (0; . + ", self.scoped([("x", "number")], self.number, d - 1), Raw("))"))),
             (1, lambda: Node(Raw("([foreach "), self.source(d - 1)[0], " as ", Raw("$x"), " (0; . + 1; ", self.scoped([("x", "number")], self.any, d - 1), Raw(")] | length)"))),
@@ -662,12 +673,12 @@ class Grammar:
             (2, lambda: Node(Raw("("), self.string(d - 1), " + ", self.string(d - 1), Raw(")"))),
             (2, lambda: Node(Raw('"<\\('), self.any(d - 1), Raw(')>"'))),
             (1, lambda: Node(Raw('@'), Raw(self.rng.choice(["base64", "json", "text", "html", "uri", "sh", "csv", "base32"])), " ", Raw('"a\\('), self.any(d - 1), Raw(')b"'))),
-            (2, lambda: Node(Raw("("), self.string(d - 1), " | ", Raw(self.rng.choice(["ascii_downcase", "ascii_upcase", "ltrimstr(\"a\")", "rtrimstr(\"c\")", ".[1:]", ".[:2]", ".[-2:]", "tostring", "tojson", "explode | implode", "ascii", "@uri", "split(\",\") | join(\";\")", "sub(\"a\"; \"b\")", "gsub(\"[a-z]\"; \"x\")", ".[0:1] * 3", ". * 0"])), Raw(")"))),
+            (2, lambda: Node(Raw("("), self.string(d - 1), " | ", self.some_of("ascii_downcase", "ascii_upcase", "ltrimstr(\"a\")", "rtrimstr(\"c\")", ".[1:]", ".[:2]", ".[-2:]", "tostring", "tojson", "explode | implode", "@uri", "split(\",\") | join(\";\")", "sub(\"a\"; \"b\")", "gsub(\"[a-z]\"; \"x\")", ".[0:1] * 3", ". * 0"), Raw(")"))),
             (1, lambda: Node(Raw("("), self.array(d - 1), " | ", Raw("map(tostring) | join("), self.string(0), Raw("))"))),
-            (1, lambda: Node(Raw("("), self.any(d - 1), " | ", Raw(self.rng.choice(["tostring", "type", "tojson", "@text", "@json"])), Raw(")"))),
+            (1, lambda: Node(Raw("("), self.any(d - 1), " | ", self.some_of("tostring", "type", "tojson", "@text", "@json"), Raw(")"))),
             (1, lambda: Node(Raw("("), self.choose(self.bool, self.string, d - 1), Raw(")"))),
             (1, lambda: self.tried_term(self.string, d)),
-            (1, lambda: Node(Raw("($event.ts | "), Raw(self.rng.choice(["todate", "strftime(\"%H\")", "gmtime | todate", "todate[:10]"])), Raw(")"))),
+            (1, lambda: Node(Raw("($event.ts | "), self.some_of("todate", "strftime(\"%H\")", "gmtime | todate", "todate[:10]"), Raw(")"))),
         )
 
     def array(self, d):
@@ -679,9 +690,11 @@ class Grammar:
             (3, lambda: Node(Raw("["), self.any(d - 1), ", ", self.any(d - 1), Raw("]"))),
             (2, lambda: Node(Raw("["), self.source(d - 1)[0], Raw("]"))),
             (2, lambda: Node(Raw("("), self.array(d - 1), self.rng.choice([" + ", " - "]), self.array(d - 1), Raw(")"))),
-            (3, lambda: Node(Raw("("), self.array(d - 1), " | ", Raw(self.rng.choice(["map(", "map(", "sort_by(", "group_by(", "unique_by(", "[.[] | select(.) | ", "[limit(2; .[]) | ", "map(select(", "map_values("])), self.any(d - 1))),
-            (2, lambda: Node(Raw("("), self.array(d - 1), " | ", Raw(self.rng.choice(["sort", "unique", "reverse", "flatten", "flatten(1)", ".[1:]", ".[-2:]", ".[:1]", "to_entries", "map(.)", "keys", "transpose?", "del(.[0])", "del(.[0, 1])", "indices(1)", "[paths]", "map(type)", "map([.])", "[.[]?]", "[recurse]", "[combinations]?", ". - [1]", "map(numbers)", "map(strings)", "map(values)", "map(scalars)", "flatten(-1)?"])), Raw(")"))),
-            (1, lambda: Node(Raw("("), self.object(d - 1), " | ", Raw(self.rng.choice(["keys", "to_entries", "[.[]]", "keys_unsorted", "map(.)", "[paths]", "[leaf_paths]", "[..]", "[tostream]"])), Raw(")"))),
+            (3, lambda: Node(Raw("("), self.array(d - 1), " | ", Raw(self.rng.choice(["map(", "map(", "sort_by(", "group_by(", "unique_by(", "map_values(", "min_by(", "max_by("])), self.any(d - 1), Raw("))"))),
+            (1, lambda: Node(Raw("("), self.array(d - 1), " | ", Raw("map(select("), self.any(d - 1), Raw(")))"))),
+            (1, lambda: Node(Raw("("), self.array(d - 1), " | ", Raw(self.rng.choice(["[.[] | select(.) | ", "[limit(2; .[]) | "])), self.any(d - 1), Raw("])"))),
+            (2, lambda: Node(Raw("("), self.array(d - 1), " | ", self.some_of("sort", "unique", "reverse", "flatten", "flatten(1)", ".[1:]", ".[-2:]", ".[:1]", "to_entries", "map(.)", "keys", "transpose?", "del(.[0])", "del(.[0, 1])", "indices(1)", "[paths]", "map(type)", "map([.])", "[.[]?]", "[recurse]", "[combinations]?", ". - [1]", "map(numbers)", "map(strings)", "map(values)", "map(scalars)", "flatten(-1)?"), Raw(")"))),
+            (1, lambda: Node(Raw("("), self.object(d - 1), " | ", self.some_of("keys", "to_entries", "[.[]]", "keys_unsorted", "map(.)", "[paths]", "[leaf_paths]", "[..]", "[tostream]"), Raw(")"))),
             (1, lambda: Node(Raw("("), self.string(d - 1), " | ", Raw(self.rng.choice(["split(\",\")", "explode", "[match(\"[a-z]\"; \"g\").string]", "[scan(\"[a-z]\")]", "indices(\"a\")", "split(\", *\"; null)", "[splits(\",\")]", "ascii_downcase / \"a\"", "[.[1:], .[:1]]"])), Raw(")"))),
             (1, lambda: self.tried_term(self.array, d)),
             (1, lambda: Node(Raw("[foreach "), self.source(d - 1)[0], " as ", Raw("$x"), " (0; . + 1; [", Raw("$x"), Raw(", .])]"))),
@@ -700,14 +713,14 @@ class Grammar:
 
     def object(self, d):
         if d <= 0:
-            return self.pick((3, lambda: self.field("object")), (2, lambda: Node(Raw(self.rng.choice(["{}", '{"a": 1}', "{a: 2, b: {c: 3}}", "{$event}", "{a}", '{"x", n}', "{\"b\": [], \"a\": {}}", "{(\"a\", \"b\"): 1}", "{$__loc__}"])))),
+            return self.pick((3, lambda: self.field("object")), (2, lambda: Node(Raw(self.rng.choice(["{}", '{"a": 1}', "{a: 2, b: {c: 3}}", "{$event}", "{a}", '{"x", n}', "{\"b\": [], \"a\": {}}", "{(\"a\", \"b\"): 1}", "{a: $__loc__}"])))),
                              (2, lambda: self.event("object")), (1, lambda: self.variable("object") or Node("{}")))
         return self.pick(
             (2, lambda: self.object(0)),
             (4, lambda: Node(Raw("{"), self.key(d - 1), ": ", self.any(d - 1), ", ", self.key(0), ": ", self.any(d - 2), Raw("}"))),
             (2, lambda: Node(Raw("{"), self.key(d - 1), ": ", Raw("("), self.number(0), ", ", self.any(0), Raw(")"), Raw("}"))),
             (2, lambda: Node(Raw("("), self.object(d - 1), self.rng.choice([" + ", " * "]), self.object(d - 1), Raw(")"))),
-            (1, lambda: Node(Raw("("), self.array(d - 1), " | ", Raw(self.rng.choice(["map({(tostring): 1}) | add", "to_entries | map({key: (.key | tostring), value}) | from_entries", "group_by(.) | map({(.[0] | tostring): length}) | add", "INDEX(.)", "map({k: ., v: 1}) | from_entries?", "map({name: tostring, value: 2}) | from_entries"])), Raw(")"))),
+            (1, lambda: Node(Raw("("), self.array(d - 1), " | ", self.some_of("map({(tostring): 1}) | add", "to_entries | map({key: (.key | tostring), value}) | from_entries", "group_by(.) | map({(.[0] | tostring): length}) | add", "INDEX(.)", "map({k: ., v: 1}) | from_entries?", "map({name: tostring, value: 2}) | from_entries"), Raw(")"))),
             (1, lambda: Node(Raw("("), self.object(d - 1), " | ", Raw(self.rng.choice(["with_entries(.value = 1)", "map_values(empty)", "map_values(., 1)", "del(.a)", "to_entries | from_entries", ".a = 1", ".q |= 3", "del(.[])", "with_entries(select(.value))", "delpaths([[\"a\"], [\"b\"]])", "walk(.)", "."])), Raw(")"))),
             (1, lambda: Node(Raw("("), self.string(d - 1), " | ", Raw("capture("), Raw(self.rng.choice(REGEXES)), Raw("))"))),
             (1, lambda: self.tried_term(self.object, d)),
@@ -717,15 +730,15 @@ class Grammar:
         if d <= 0:
             return self.pick((1, lambda: Node(Raw(self.rng.choice(["true", "false", "null", ".a", ".z", "(.n > 2)", "(length < 3)"])))),
                              (2, lambda: Node(Raw('($event.type == "t")'))), (1, lambda: Node(Raw("(.n < $event.ts)"))),
-                             (1, lambda: Node(Raw("($event.data.n? != null)"))))
+                             (1, lambda: Node(Raw("("), self.some_of("$event.data.n?"), Raw(" != null)"))))
         return self.pick(
             (2, lambda: self.bool(0)),
             (5, lambda: Node(Raw("("), self.any(d - 1), self.rng.choice([" == ", " != ", " < ", " <= ", " > ", " >= "]), self.any(d - 1), Raw(")"))),
             (3, lambda: Node(Raw("("), self.bool(d - 1), self.rng.choice([" and ", " or "]), self.bool(d - 1), Raw(")"))),
             (1, lambda: Node(Raw("("), self.bool(d - 1), " | not", Raw(")"))),
-            (1, lambda: Node(Raw("("), self.array(d - 1), " | ", Raw(self.rng.choice(["any", "all", "any(. == 1)", "all(.; . != 2)", "contains([1])", "inside([1, 2, 3])", "has(0)", "isempty(.[])", "any(.[]; . > 1)", "has(5)", "IN([1])", "contains([\"a\"])"])), Raw(")"))),
-            (1, lambda: Node(Raw("("), self.object(d - 1), " | ", Raw(self.rng.choice(["has(\"a\")", "has($event.type)", "contains({a: 1})", "inside({a: 1, b: 2})", "has(0)", "in({})?", "length > 1", "any", "all(. != null)"])), Raw(")"))),
-            (1, lambda: Node(Raw("("), self.string(d - 1), " | ", Raw(self.rng.choice(["startswith(\"a\")", "endswith(\"c\")", "test(\"[a-c]\")", "contains(\"b\")", "inside(\"abc\")", ". < \"m\"", "in({\"a\": 1})", "test(\"A\"; \"i\")", "startswith(1)", "ascii?"])), Raw(")"))),
+            (1, lambda: Node(Raw("("), self.array(d - 1), " | ", self.some_of("any", "all", "any(. == 1)", "all(.; . != 2)", "contains([1])", "inside([1, 2, 3])", "has(0)", "isempty(.[])", "any(.[]; . > 1)", "has(5)", "IN([1])", "contains([\"a\"])"), Raw(")"))),
+            (1, lambda: Node(Raw("("), self.object(d - 1), " | ", self.some_of("has(\"a\")", "has($event.type)", "contains({a: 1})", "inside({a: 1, b: 2})", "has(0)", "in({})?", "length > 1", "any", "all(. != null)"), Raw(")"))),
+            (1, lambda: Node(Raw("("), self.string(d - 1), " | ", self.some_of("startswith(\"a\")", "endswith(\"c\")", "test(\"[a-c]\")", "contains(\"b\")", "inside(\"abc\")", ". < \"m\"", "in({\"a\": 1})", "test(\"A\"; \"i\")", "startswith(1)"), Raw(")"))),
             (1, lambda: Node(Raw("("), self.choose(self.bool, self.bool, d - 1), Raw(")"))),
             (1, lambda: self.tried_term(self.bool, d)),
         )

@@ -22,7 +22,7 @@
 #include <sys/time.h>
 
 /* The processor's time that a run may take: a program that never ends is killed by SIGPROF. */
-#define RUN_SECONDS 3
+#define RUN_SECONDS 1
 
 static inline void ask_failed(const char *what)
 {
