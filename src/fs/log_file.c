@@ -230,15 +230,17 @@ static void settle_write(struct append *a, size_t written)
 		reject(a->file, a->pid, &a->batch.bad);
 }
 
-/* A close's own line: many programs do not look at what a close says. */
-static void reject_unwritten(struct append *a, int error)
+/* What its program can't come back with: it was told that the lines are taken, or it closes. Many do not look at what a close says. */
+static void reject_unwritten(struct append *a, int error, size_t stored)
 {
+	struct slice lines = {a->commit.lines.data + stored, a->commit.lines.len - stored};
 	struct json_error why = {
 	    error == -ESTALE ? "the head has moved on" : "it could not be written",
 	    0,
 	};
 
-	reject_line(a->file, a->pid, error, &why, a->commit.lines);
+	if (lines.len > 0)
+		reject_line(a->file, a->pid, error, &why, lines);
 }
 
 /* On the commit thread. */
@@ -250,6 +252,8 @@ static void append_done(struct commit *commit, int error, size_t stored, const s
 
 	note_beginning(f->mount, &a->batch, stored);
 	move_expectation(a, stored, head);
+	if (error < 0 && (!req || !a->writing))
+		reject_unwritten(a, error, stored);
 	if (!req) {
 		if (error < 0) {
 			pthread_mutex_lock(&f->mount->lock);
@@ -264,8 +268,6 @@ static void append_done(struct commit *commit, int error, size_t stored, const s
 		else
 			reply_error(req, error);
 	} else {
-		if (error < 0 && a->batch.lines.len > 0)
-			reject_unwritten(a, error);
 		int owed = take_error(f);
 		reply_error(req, error ? error : owed ? owed : a->result);
 	}

@@ -145,10 +145,11 @@ def test_no_room_is_told_at_the_latest_by_fsync(full_mount, small_disk, sync):
     ballast = Full(small_disk, leave=8192)
     lines = [line_of(event(i, pad=300)) for i in range(400)]
     fd = os.open(m.app, os.O_WRONLY | os.O_APPEND)
-    errors = []
+    errors, taken = [], 0
     for line in lines:
         try:
             os.write(fd, line)
+            taken += 1
         except OSError as e:
             errors.append(e.errno)
             break
@@ -163,6 +164,10 @@ def test_no_room_is_told_at_the_latest_by_fsync(full_mount, small_disk, sync):
     assert errors and set(errors) == {errno.ENOSPC}, errors
     n = len(m.events())
     assert m.history() == b"".join(lines[:n])
+    # What was taken and found no room can be found: shells look at no close.
+    left = m.rejected()
+    assert "".join(e["line"] for e in left).encode() == b"".join(lines[n:taken])
+    assert {e["error"] for e in left} <= {"ENOSPC"}
     ballast.free()
     m.append(event(1))
     assert len(m.events()) == n + 1
