@@ -27,10 +27,11 @@ void log_file_open(struct mount *m, fuse_req_t req, struct node *node, struct fu
 /* The file's open was one with O_TRUNC: nothing has been cut. */
 void log_file_truncated(struct file *f);
 void log_file_read(fuse_req_t req, struct file *f, off_t off, size_t size, bool fill);
-/* `table`: of descriptors, that it came through (opener.h). */
-void log_file_write(fuse_req_t req, struct file *f, struct slice data, uint64_t table);
-void log_file_flush(fuse_req_t req, struct file *f, uint64_t table);
+
+/* Writing to it (append.c). `table`: of descriptors, that it came through (opener.h). */
+void append_write(fuse_req_t req, struct file *f, struct slice data, uint64_t table);
+void append_flush(fuse_req_t req, struct file *f, uint64_t table);
 /* Who wants to cut the log, like vim, is about to write all of it anew: he writes no more. */
-void log_file_refuse_cut(fuse_req_t req, struct file *f);
-void log_file_fsync(fuse_req_t req, struct file *f);
-void log_file_release(fuse_req_t req, struct file *f);
+void append_refuse_cut(fuse_req_t req, struct file *f);
+void append_fsync(fuse_req_t req, struct file *f);
+void append_release(fuse_req_t req, struct file *f);

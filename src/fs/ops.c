@@ -159,7 +159,7 @@ static void refuse_setattr(fuse_req_t req, const struct node *node, int to_set,
 			   const struct fuse_file_info *fi)
 {
 	if (to_set & FUSE_SET_ATTR_SIZE && fi && node && node_is_log(node->kind))
-		return log_file_refuse_cut(req, file_of(fi));
+		return append_refuse_cut(req, file_of(fi));
 	reply_error(req, -EPERM);
 }
 
@@ -295,7 +295,7 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 	f->just_opened = false;
 	/* The offset is what the kernel believes: appending is all there is. */
 	if (node_is_log(f->node->kind))
-		log_file_write(req, f, slice, fi->lock_owner);
+		append_write(req, f, slice, fi->lock_owner);
 	else if (f->node->kind == NODE_CTL)
 		ctl_file_write(req, f, slice);
 	else
@@ -323,7 +323,7 @@ static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 	f->just_opened = false;
 	if (node_is_log(f->node->kind))
-		log_file_flush(req, f, fi->lock_owner);
+		append_flush(req, f, fi->lock_owner);
 	else
 		reply_error(req, 0);
 }
@@ -333,7 +333,7 @@ static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_f
 	struct file *f = file_of(fi);
 
 	if (node_is_log(f->node->kind))
-		log_file_fsync(req, f);
+		append_fsync(req, f);
 	else
 		reply_error(req, 0);
 }
@@ -344,7 +344,7 @@ static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 
 	flock_release(f);
 	if (node_is_log(f->node->kind))
-		return log_file_release(req, f);
+		return append_release(req, f);
 	file_unref(f);
 	reply_error(req, 0);
 }
