@@ -4,8 +4,9 @@
 #include <pthread.h>
 #include <time.h>
 
-/* After a failure (no room), this long until the next try. */
+/* After a failure (no room), this long until the next try; twice as long after each further one. */
 #define RETRY_SECONDS 30
+#define RETRY_DOUBLED 5
 
 struct archiver {
 	struct eventlog *log;
@@ -32,24 +33,25 @@ static int archive(struct archiver *a)
 	struct diag diag = {0};
 	int r = eventlog_archive(a->log, &diag);
 
-	if (r < 0)
+	/* A log that is read-only has said so itself. */
+	if (r < 0 && r != -EROFS)
 		a->options.report(a->options.arg, diag.text);
 	else if (r == 0)
 		a->options.done(a->options.arg);
 	return min(r, 0);
 }
 
-/* Sleeps until there is something to do; under the lock. */
-static void wait_for_work(struct archiver *a, bool failed)
+/* Sleeps until there is something to do; under the lock. `failures`: so often it has failed, in a row. */
+static void wait_for_work(struct archiver *a, unsigned failures)
 {
 	struct timespec until;
 
-	if (!failed) {
+	if (failures == 0) {
 		pthread_cond_wait(&a->wake, &a->lock);
 		return;
 	}
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += RETRY_SECONDS;
+	until.tv_sec += RETRY_SECONDS << min(failures - 1, (unsigned)RETRY_DOUBLED);
 	if (pthread_cond_timedwait(&a->wake, &a->lock, &until) == ETIMEDOUT)
 		a->kicked = true;
 }
@@ -57,21 +59,22 @@ static void wait_for_work(struct archiver *a, bool failed)
 static void *archiver_thread(void *arg)
 {
 	struct archiver *a = arg;
-	int r = 0;
+	unsigned failures = 0;
 
 	pthread_mutex_lock(&a->lock);
 	for (;;) {
 		if (!a->kicked) {
 			if (a->stop)
 				break;
-			wait_for_work(a, r < 0);
+			wait_for_work(a, failures);
 			continue;
 		}
 		struct archiver_wait *waits = a->waits;
 		a->waits = NULL;
 		a->kicked = false;
 		pthread_mutex_unlock(&a->lock);
-		r = archive(a);
+		int r = archive(a);
+		failures = r < 0 && r != -EROFS ? failures + 1 : 0;
 		answer(waits, r);
 		pthread_mutex_lock(&a->lock);
 	}

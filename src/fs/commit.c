@@ -5,13 +5,19 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/limits.h"
 
 /* How often others may run before the next commit where several write at once: a sync costs the same for one line and for ten. Nobody else
  * to run: it takes a few µs. */
 #define GIVE_WAY 10
+/* After a rotation that has failed, until the next try; twice as long after each further one. */
+#define ROTATE_RETRY_MS 1000
+#define ROTATE_RETRY_DOUBLED 8
 
 struct committer {
 	struct eventlog *log;
@@ -30,7 +36,9 @@ struct committer {
 
 	/* The commit thread's own. */
 	struct buf joined;
-	bool unsynced; /* something was appended without a sync */
+	bool unsynced;            /* something was appended without a sync */
+	unsigned rotate_failures; /* in a row; */
+	uint64_t rotate_again_ms; /* then it is not tried before this time */
 };
 
 /* A run of queued items whose lines go to the disk together. */
@@ -128,6 +136,33 @@ static void answer_run(struct committer *c, const struct run *run, int error, si
 	pthread_mutex_unlock(&c->lock);
 }
 
+static int seal(struct committer *c)
+{
+	int r = eventlog_seal(c->log);
+
+	if (r != 0)
+		return r;
+	c->unsynced = false;
+	c->rotate_failures = 0;
+	c->options.sealed(c->options.arg);
+	c->options.moved(c->options.arg);
+	return 0;
+}
+
+/* Each try costs a sync and a file: not with every commit. */
+static void put_off(struct committer *c, int error)
+{
+	uint64_t pause = (uint64_t)ROTATE_RETRY_MS << min(c->rotate_failures, (unsigned)ROTATE_RETRY_DOUBLED);
+	char text[160];
+
+	c->rotate_failures++;
+	c->rotate_again_ms = clock_ms() + pause;
+	snprintf(text, sizeof(text), "the log cannot be rotated: %s; the next try is in %llu s",
+		 strerrordesc_np(-error), (unsigned long long)pause / 1000);
+	if (error != -EROFS && c->options.report)
+		c->options.report(c->options.arg, text);
+}
+
 static void rotate_if_due(struct committer *c)
 {
 	struct eventlog_stats stats;
@@ -137,11 +172,11 @@ static void rotate_if_due(struct committer *c)
 	eventlog_stats(c->log, &stats);
 	if (stats.active_bytes < c->options.rotate || stats.rotating || stats.failed)
 		return;
-	if (eventlog_seal(c->log) == 0) {
-		c->unsynced = false;
-		c->options.sealed(c->options.arg);
-		c->options.moved(c->options.arg);
-	}
+	if (c->rotate_failures && clock_ms() < c->rotate_again_ms)
+		return;
+	int r = seal(c);
+	if (r < 0)
+		put_off(c, r);
 }
 
 static void commit_all(struct committer *c, struct commit *item)
@@ -172,13 +207,8 @@ static void seal_all(struct committer *c, struct commit *item)
 {
 	while (item) {
 		struct commit *next = item->next;
-		int r = eventlog_seal(c->log);
+		int r = seal(c);
 		struct log_pos head = eventlog_head(c->log);
-		if (r == 0) {
-			c->unsynced = false;
-			c->options.sealed(c->options.arg);
-			c->options.moved(c->options.arg);
-		}
 		item->done(item, r, 0, &head);
 		item = next;
 	}

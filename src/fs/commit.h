@@ -34,6 +34,8 @@ struct committer_options {
 	void (*moved)(void *arg);
 	/* The active log was sealed: eventlog_archive() is due. */
 	void (*sealed)(void *arg);
+	/* That it could not be, and when that is tried again: one line. May be NULL. */
+	void (*report)(void *arg, const char *text);
 	void *arg;
 };
 

@@ -172,6 +172,7 @@ static int start_threads(struct mount *m, struct diag *diag)
 	    .rotate = m->options.rotate,
 	    .moved = head_moved,
 	    .sealed = log_sealed,
+	    .report = report,
 	    .arg = m,
 	};
 	struct archiver_options archiver = {.report = report, .done = log_archived, .arg = m};

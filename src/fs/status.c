@@ -105,6 +105,7 @@ static void add_log(struct buf *b, struct mount *m)
 	add_bool(b, "rotating", s.rotating);
 	add_bool(b, "read_only", s.failed);
 	add_str(b, "why", s.failed ? s.why : NULL);
+	add_str(b, "rotation_error", s.rotation_why[0] ? s.rotation_why : NULL);
 	buf_add_char(b, '}');
 	add_u64(b, "recovered", s.recovered);
 }

@@ -86,6 +86,20 @@ static off_t posix_size(struct disk *d, int fd)
 	return S_ISREG(st.st_mode) ? st.st_size : -EINVAL;
 }
 
+static int posix_look(struct disk *d, int dirfd, const char *name, struct disk_file *ret)
+{
+	struct stat st;
+
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	*ret = (struct disk_file){
+	    .device = st.st_dev,
+	    .inode = st.st_ino,
+	    .size = (uint64_t)st.st_size,
+	};
+	return 0;
+}
+
 struct disk disk_posix = {
     .name = "posix",
     .open = posix_open,
@@ -100,6 +114,7 @@ struct disk disk_posix = {
     .mkdir = posix_mkdir,
     .lock = posix_lock,
     .size = posix_size,
+    .look = posix_look,
 };
 
 int disk_pread_all(struct disk *d, int fd, void *data, size_t len, off_t off)
@@ -135,6 +150,15 @@ int disk_pwrite_all(struct disk *d, int fd, const void *data, size_t len, off_t 
 		*ret_done += (size_t)n;
 	}
 	return 0;
+}
+
+int disk_cut(struct disk *d, int fd, off_t size)
+{
+	off_t now = d->size(d, fd);
+
+	if (now <= size)
+		return now < 0 ? (int)now : 0;
+	return d->truncate(d, fd, size);
 }
 
 static int write_synced(struct disk *d, int fd, const void *data, size_t len)

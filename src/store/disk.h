@@ -11,6 +11,13 @@
 
 #include "base/defs.h"
 
+/* What a name stands for, links not followed. */
+struct disk_file {
+	dev_t device;
+	ino_t inode;
+	uint64_t size;
+};
+
 struct disk {
 	const char *name;
 	int (*open)(struct disk *d, int dirfd, const char *name, int flags, mode_t mode);
@@ -25,6 +32,7 @@ struct disk {
 	int (*mkdir)(struct disk *d, int dirfd, const char *name, mode_t mode); /* 0 also where it exists */
 	int (*lock)(struct disk *d, int fd);   /* flock(LOCK_EX | LOCK_NB); 1: somebody else has it */
 	off_t (*size)(struct disk *d, int fd); /* size or negative errno; -EINVAL: no plain file */
+	int (*look)(struct disk *d, int dirfd, const char *name, struct disk_file *ret);
 };
 
 /* The real disk. It has no state and may be used by any number of threads. */
@@ -37,6 +45,9 @@ int must_check disk_pwrite_all(struct disk *d, int fd, const void *data, size_t 
 			       size_t *ret_done);
 /* Reads what is known to be there: -EIO where the file ends first, for somebody has cut it. */
 int must_check disk_pread_exact(struct disk *d, int fd, void *data, size_t len, off_t off);
+
+/* Cuts the file back to `size`; never makes it longer. */
+int must_check disk_cut(struct disk *d, int fd, off_t size);
 
 /* Replaces a whole file so that after a crash either the old or the new one is there: temporary file
  * (".NAME.tmp"), write, sync, rename, directory sync. */

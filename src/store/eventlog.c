@@ -4,7 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 
-#include "store/eventlog_impl.h"
+#include "store/identity.h"
 #include "store/lines.h"
 
 int layout_new(struct layout **ret, struct log_files *files)
@@ -52,11 +52,18 @@ void eventlog_set_layout(struct eventlog *log, struct layout *layout, uint64_t f
 
 int eventlog_fail(struct eventlog *log, int error, const char *what)
 {
+	char text[sizeof(log->why) + 64];
+
 	pthread_mutex_lock(&log->lock);
-	if (!log->failed)
-		snprintf(log->why, sizeof(log->why), "%s: %s", what, strerrordesc_np(-error));
+	bool first = !log->failed;
+	if (first)
+		snprintf(log->why, sizeof(log->why), "%s%s%s", what, error ? ": " : "",
+			 error ? strerrordesc_np(-error) : "");
 	log->failed = true;
+	snprintf(text, sizeof(text), "the log is read-only from now on: %s", log->why);
 	pthread_mutex_unlock(&log->lock);
+	if (first && log->options.report)
+		log->options.report(log->options.arg, text);
 	/* Whatever the system called it: a sync can fail for want of room too, and must not pass for a full disk. */
 	return -EIO;
 }
@@ -123,7 +130,7 @@ struct log_pos eventlog_head(struct eventlog *log)
  * makes it likelier that the next open finds nothing to mend. */
 static void cut_best_effort(struct eventlog *log)
 {
-	if (log->disk->truncate(log->disk, log->active_fd, (off_t)log->active_size) == 0)
+	if (disk_cut(log->disk, log->active_fd, (off_t)log->active_size) == 0)
 		(void)!log->disk->sync(log->disk, log->active_fd);
 }
 
@@ -165,8 +172,10 @@ int eventlog_append(struct eventlog *log, struct slice lines, bool sync, size_t 
 		return -EROFS;
 	if (lines.len == 0)
 		return 0;
-	int result =
-	    disk_pwrite_all(disk, log->active_fd, lines.data, lines.len, (off_t)log->active_size, &done);
+	int result = identity_check_active(log);
+	if (result < 0)
+		return result;
+	result = disk_pwrite_all(disk, log->active_fd, lines.data, lines.len, (off_t)log->active_size, &done);
 	if (result < 0 && !eventlog_is_full(result))
 		return fail_append(log, result, "writing to " ACTIVE_NAME);
 	if (result < 0) {
@@ -193,7 +202,10 @@ int eventlog_sync(struct eventlog *log)
 {
 	if (log->failed || log->options.read_only)
 		return -EROFS;
-	int r = log->disk->sync(log->disk, log->active_fd);
+	int r = identity_check_active(log);
+	if (r < 0)
+		return r;
+	r = log->disk->sync(log->disk, log->active_fd);
 	return r < 0 ? eventlog_fail(log, r, "syncing " ACTIVE_NAME) : 0;
 }
 
@@ -244,6 +256,7 @@ void eventlog_stats(struct eventlog *log, struct eventlog_stats *ret)
 	    .failed = log->failed,
 	};
 	memcpy(ret->why, log->why, sizeof(ret->why));
+	memcpy(ret->rotation_why, log->rotation_why, sizeof(ret->rotation_why));
 	pthread_mutex_unlock(&log->lock);
 }
 

@@ -16,7 +16,8 @@ struct eventlog;
 struct eventlog_options {
 	/* Is the line (no newline) a whole event? Decides about a torn last line. */
 	bool (*is_event)(void *arg, struct slice line);
-	/* One line for a person: what the opening has mended, or what it found damaged. May be NULL. */
+	/* One line for a person: what the opening has mended, or what it found damaged; later, on the thread that meets it, why nothing
+	 * is written any more. May be NULL. */
 	void (*report)(void *arg, const char *text);
 	/* By eventlog_archive(), on its thread: the sealed file is about to go. Whatever says something about offsets in it is to
 	 * be taken back now, durably; the active log begins at `active_begin` of history. May be NULL. */
@@ -39,7 +40,8 @@ struct log_pos eventlog_head(struct eventlog *log);
 /* Appends whole lines (`lines` ends with a newline), with one write and, if `sync`, one sync. *ret_len is how
  * much of it is in the log, always whole lines; the head stands behind them. 0 where all of it is. -ENOSPC, -EDQUOT or
  * -EFBIG: the first *ret_len bytes are in the log (and synced), nothing of the rest. -EIO: the disk has failed, whatever
- * its error, nothing of it counts, and from then on each append is -EROFS, with the reason in _stats(). */
+ * its error, nothing of it counts, and from then on each append is -EROFS, with the reason in _stats(). -EROFS at once, with nothing
+ * written, where app.jsonl is not the file any more that was opened, or somebody else has written to it. -ENOMEM: not now. */
 int must_check eventlog_append(struct eventlog *log, struct slice lines, bool sync, size_t *ret_len);
 /* Is it one of the three? */
 bool eventlog_is_full(int error);
@@ -48,7 +50,7 @@ int must_check eventlog_sync(struct eventlog *log);
 
 /* Rotation, first half: the active log becomes app.jsonl.sealed, and a fresh, locked app.jsonl takes its place. Quick: the
  * committer calls it between two appends. 1: nothing to rotate, or a rotation is under way. A failure changes nothing; but where
- * it is not known any more what is on disk, the log fails as in eventlog_append(). */
+ * it is not known any more what is on disk, or the files are not what they were, the log fails as in eventlog_append(). */
 int must_check eventlog_seal(struct eventlog *log);
 /* Second half, in a thread of its own, without holding up anyone: compresses the sealed file into the archive, syncs,
  * removes it. 1: there is none. After a failure (no room) the sealed file stays part of the log and the archive is cut back;
@@ -73,7 +75,8 @@ struct eventlog_stats {
 	/* Bytes that the open has found behind what counts, and left there, since it was for reading only. */
 	uint64_t active_rest, archive_rest;
 	bool rotating, failed;
-	char why[128]; /* why it is read-only */
+	char why[128];          /* why it is read-only */
+	char rotation_why[128]; /* why the last try to rotate has failed; empty: it has not */
 };
 void eventlog_stats(struct eventlog *log, struct eventlog_stats *ret);
 

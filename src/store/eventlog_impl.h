@@ -33,19 +33,23 @@ struct eventlog {
 	/* The committer's, and the opening's. */
 	int active_fd; /* read and write, holds the lock */
 	uint64_t active_size;
+	struct disk_file active_is; /* what its name stood for when it was opened (identity.h) */
 
 	/* Whoever has set `busy`. */
-	int sealed_fd;        /* holds the lock of the sealed file; -1: there is none */
-	bool end_missing;     /* the archive is complete but for its END */
-	pthread_mutex_t lock; /* for all below; never held across a system call */
+	int sealed_fd;      /* holds the lock of the sealed file; -1: there is none */
+	bool end_missing;   /* the archive is complete but for its END */
+	bool archive_rests; /* behind what counts of it may be what a rotation that failed has left */
+	struct disk_file sealed_is, archive_is; /* inode 0: there is none */
+	pthread_mutex_t lock;                   /* for all below; never held across a system call */
 	struct layout *layout;
 	uint64_t generation; /* of the layout, as others are told it */
 	struct log_pos
 	    head; /* head.off is the active file's begin plus active_size, but for a moment while appending */
-	uint64_t frames; /* in the archive, as far as it counts; changed by whoever has set `busy` */
-	bool busy;       /* somebody seals or archives */
-	bool failed;
+	uint64_t frames;     /* in the archive, as far as it counts; changed by whoever has set `busy` */
+	bool busy;           /* somebody seals or archives */
+	_Atomic bool failed; /* set under the lock, with why */
 	char why[128];
+	char rotation_why[128]; /* why the last try to rotate has failed; empty: it has not */
 	uint64_t commits, appended, recovered;
 	uint64_t active_rest, archive_rest; /* set by the opening */
 };
@@ -54,7 +58,7 @@ struct eventlog {
 struct layout *eventlog_layout(struct eventlog *log);
 /* Replaces the layout, by the next generation. */
 void eventlog_set_layout(struct eventlog *log, struct layout *layout, uint64_t frames);
-/* From now on nothing is written any more. Returns -EIO; `error` goes into the reason. */
+/* From now on nothing is written any more. Returns -EIO; `error` (0: none) goes into the reason. */
 int eventlog_fail(struct eventlog *log, int error, const char *what);
 /* Sets `busy`; false where it is set already. */
 bool eventlog_claim(struct eventlog *log);

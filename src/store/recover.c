@@ -6,8 +6,8 @@
 #include <sys/stat.h>
 
 #include "store/active.h"
-#include "store/eventlog_impl.h"
 #include "store/holder.h"
+#include "store/identity.h"
 #include "store/lines.h"
 #include "store/unfinished.h"
 
@@ -313,6 +313,11 @@ static int open_files(struct eventlog *log, struct log_files *files, struct log_
 		r = open_archive(log, files, begin, diag);
 	if (r)
 		return r;
+	if (identity_take(log, ACTIVE_NAME, &log->active_is) < 0 ||
+	    identity_take(log, SEALED_NAME, &log->sealed_is) < 0 ||
+	    identity_take(log, ARCHIVE_NAME, &log->archive_is) < 0)
+		return say(diag, -EIO, "looking at the log's files");
+	log->archive_rests = log->archive_is.size > files->archive_size;
 	r = log->disk->unlink(log->disk, log->dirfd, FRESH_NAME);
 	return r < 0 && r != -ENOENT ? say(diag, r, "removing " FRESH_NAME) : 0;
 }

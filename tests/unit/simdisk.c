@@ -310,6 +310,20 @@ static off_t sim_size(struct disk *d, int fd)
 	return r < 0 ? r : disk_posix.size(&disk_posix, fd);
 }
 
+static int sim_look(struct disk *d, int dirfd, const char *name, struct disk_file *ret)
+{
+	struct simdisk *s = sim(d);
+	struct sim_inode **at = dir_find(&s->now, name);
+	int r = gate(s);
+	struct stat st;
+
+	if (r < 0 || !at)
+		return r < 0 ? r : -ENOENT;
+	CHECK(fstat((*at)->fd, &st) == 0);
+	*ret = (struct disk_file){.device = st.st_dev, .inode = st.st_ino, .size = (uint64_t)st.st_size};
+	return 0;
+}
+
 void simdisk_init(struct simdisk *s)
 {
 	*s = (struct simdisk){
@@ -325,7 +339,8 @@ void simdisk_init(struct simdisk *s)
 		     .unlink = sim_unlink,
 		     .mkdir = sim_mkdir,
 		     .lock = sim_lock,
-		     .size = sim_size},
+		     .size = sim_size,
+		     .look = sim_look},
 	    .room = UINT64_MAX,
 	};
 }

@@ -54,7 +54,7 @@ static void test_failed_sync(int error, const char *lines)
 	CHECK_INT(eventlog_open(&log, &s.disk, -1, &log_options, NULL), 0);
 	CHECK_INT(committer_start(&c, log, &options), 0);
 	CHECK_INT(ask(c, "{a}\n", false), 0);
-	s.fail_at = *lines ? 2 : 1; /* the write first */
+	s.fail_at = *lines ? 3 : 2; /* the look at the file and the write first */
 	s.fail_error = error;
 	CHECK_INT(ask(c, lines, true), -EIO);
 	CHECK_INT(ask(c, "{c}\n", true), -EROFS);
@@ -89,6 +89,61 @@ static void test_full(void)
 	simdisk_deinit(&s);
 }
 
+static int (*sim_open)(struct disk *d, int dirfd, const char *name, int flags, mode_t mode);
+static _Atomic unsigned failed, reported;
+static _Atomic bool fresh_fails;
+
+static int open_but_fresh(struct disk *d, int dirfd, const char *name, int flags, mode_t mode)
+{
+	if (!fresh_fails || strcmp(name, ".app.jsonl.new") != 0)
+		return sim_open(d, dirfd, name, flags, mode);
+	failed++;
+	return -EMFILE;
+}
+
+static void count_report(void *arg, const char *text)
+{
+	CHECK(strstr(text, "cannot be rotated") && strstr(text, strerrordesc_np(EMFILE)));
+	reported++;
+}
+
+/* A rotation that fails is not tried again with each commit, and it is told. One that somebody asks for is tried at once. */
+static void test_failed_rotation(void)
+{
+	const struct committer_options options = {
+	    .sync = SYNC_WRITE, .rotate = 1, .moved = nothing, .sealed = nothing, .report = count_report};
+	const struct eventlog_options log_options = {0};
+	struct asked rotate = {.commit = {.done = answered}};
+	struct eventlog_stats stats;
+	struct committer *c;
+	struct eventlog *log;
+	struct simdisk s;
+
+	simdisk_init(&s);
+	sim_open = s.disk.open;
+	s.disk.open = open_but_fresh;
+	fresh_fails = true;
+	CHECK_INT(eventlog_open(&log, &s.disk, -1, &log_options, NULL), 0);
+	CHECK_INT(committer_start(&c, log, &options), 0);
+	for (unsigned i = 0; i < 100; i++)
+		CHECK_INT(ask(c, "{a}\n", true), 0);
+	eventlog_stats(log, &stats);
+	CHECK(strstr(stats.rotation_why, strerrordesc_np(EMFILE)) && !stats.failed);
+	fresh_fails = false;
+	CHECK(sem_init(&rotate.answered, 0, 0) == 0);
+	commit_seal(c, &rotate.commit);
+	CHECK(sem_wait(&rotate.answered) == 0);
+	sem_destroy(&rotate.answered);
+	CHECK_INT(rotate.error, 0);
+	eventlog_stats(log, &stats);
+	CHECK(stats.rotating && !stats.rotation_why[0]);
+	committer_stop(c);
+	CHECK(failed >= 1 && failed < 20);
+	CHECK_INT(reported, failed);
+	eventlog_close(log);
+	simdisk_deinit(&s);
+}
+
 int main(void)
 {
 	static const int errors[] = {-EIO, -ENOSPC, -EDQUOT, -ENODEV};
@@ -98,5 +153,6 @@ int main(void)
 		test_failed_sync(errors[i], "{b}\n");
 	}
 	test_full();
+	test_failed_rotation();
 	return 0;
 }

@@ -4,8 +4,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 
+#include "base/buf.h"
 #include "check.h"
 #include "simdisk.h"
+#include "store/reader.h"
 
 static bool ends_in_brace(void *arg, struct slice line)
 {
@@ -122,7 +124,7 @@ static void test_failed(void)
 	int reports = 0;
 	size_t n;
 
-	for (uint64_t at = 1; at <= 2; at++) {
+	for (uint64_t at = 1; at <= 3; at++) {
 		simdisk_init(&s);
 		struct eventlog *log = open_log(&s, &reports);
 		CHECK_INT(append(log, "{a}\n", &n), 0);
@@ -177,6 +179,233 @@ static void test_locked(void)
 	simdisk_deinit(&s);
 }
 
+/* Nothing is appended any more, and the reason names the file. */
+static void check_read_only(struct eventlog *log, const char *file)
+{
+	struct log_pos before = eventlog_head(log);
+	struct eventlog_stats stats;
+	size_t n;
+
+	CHECK_INT(append(log, "{no}\n", &n), -EROFS);
+	CHECK_INT(n, 0);
+	CHECK_INT(eventlog_seal(log), -EROFS);
+	eventlog_stats(log, &stats);
+	CHECK(stats.failed && strstr(stats.why, file));
+	CHECK_INT(eventlog_head(log).off, before.off);
+}
+
+/* All of it can be read, archive and sealed file included. */
+static void check_history(struct simdisk *s, struct eventlog *log, const char *want)
+{
+	uint64_t end = eventlog_head(log).off, skip;
+	auto_buf struct buf got = {0};
+	struct log_files files;
+	struct reader *reader;
+	size_t n;
+
+	CHECK_INT(eventlog_files(log, &files), 0);
+	CHECK_INT(reader_new(&reader, &s->disk, &files), 0);
+	CHECK_INT(buf_reserve(&got, end), 0);
+	for (; got.len < end; got.len += n) {
+		CHECK_INT(reader_read(reader, got.len, end, got.data + got.len, end - got.len, &n, &skip), 0);
+		CHECK(n > 0);
+	}
+	CHECK_MEM(got.data, got.len, want, strlen(want));
+	reader_free(reader);
+}
+
+/* What somebody else does to a file while the log is open. */
+enum misdeed { MOVED, REPLACED, CUT, LONGER, MISDEEDS };
+
+static void disturb(struct simdisk *s, const char *name, enum misdeed how)
+{
+	char *content;
+	size_t len;
+
+	CHECK(simdisk_content(s, name, &content, &len));
+	if (how == MOVED || how == REPLACED)
+		simdisk_remove(s, name);
+	if (how != MOVED) { /* under the same inode, or as a new file */
+		content = realloc(content, len + 4);
+		CHECK(content);
+		memcpy(content + len, "{y}\n", 4);
+		if (how == REPLACED) /* by something else */
+			content[len - 1] ^= 1;
+		simdisk_put(s, name, content, how == CUT ? len - 1 : how == LONGER ? len + 4 : len);
+	}
+	free(content);
+}
+
+static void undo(struct simdisk *s, const char *name, const char *content, size_t len)
+{
+	simdisk_remove(s, name);
+	simdisk_put(s, name, content, len);
+}
+
+/* Nothing is acknowledged that goes into a file which nobody will find, or over what is another's. */
+static void test_disturbed_active(void)
+{
+	struct simdisk s;
+	size_t n;
+
+	for (unsigned how = 0; how < MISDEEDS; how++) {
+		for (unsigned by_sync = 0; by_sync < 2; by_sync++) {
+			int reports = 0;
+			simdisk_init(&s);
+			struct eventlog *log = open_log(&s, &reports);
+			CHECK_INT(append(log, "{a}\n", &n), 0);
+			disturb(&s, "app.jsonl", how);
+			if (by_sync)
+				CHECK_INT(eventlog_sync(log), -EROFS);
+			check_read_only(log, "app.jsonl");
+			CHECK_INT(reports, 1);
+			eventlog_close(log);
+			if (how == LONGER)
+				check_file(&s, "app.jsonl", "{a}\n{y}\n");
+			undo(&s, "app.jsonl", "{a}\n", 4);
+			log = open_log(&s, &reports);
+			CHECK_INT(append(log, "{b}\n", &n), 0);
+			check_history(&s, log, "{a}\n{b}\n");
+			eventlog_close(log);
+			simdisk_deinit(&s);
+		}
+	}
+}
+
+/* The archive, before a rotation and in the middle of one. It is never made longer, nor cut, nor made anew, and what is sealed stays. */
+static void test_disturbed_archive(void)
+{
+	struct simdisk s;
+	char *before, *after;
+	size_t n, len, after_len;
+
+	for (unsigned how = 0; how < MISDEEDS; how++) {
+		for (unsigned sealed = 0; sealed < 2; sealed++) {
+			int reports = 0;
+			simdisk_init(&s);
+			struct eventlog *log = open_log(&s, &reports);
+			CHECK_INT(append(log, "{a}\n", &n), 0);
+			CHECK_INT(eventlog_seal(log), 0);
+			CHECK_INT(eventlog_archive(log, NULL), 0);
+			CHECK_INT(append(log, "{b}\n", &n), 0);
+			if (sealed)
+				CHECK_INT(eventlog_seal(log), 0);
+			CHECK(simdisk_content(&s, "archive.jsonl.zst", &before, &len));
+			disturb(&s, "archive.jsonl.zst", how);
+			char *disturbed = NULL;
+			bool there = simdisk_content(&s, "archive.jsonl.zst", &disturbed, &n);
+			CHECK_INT(sealed ? eventlog_archive(log, NULL) : eventlog_seal(log), -EROFS);
+			check_read_only(log, "archive.jsonl.zst");
+			CHECK_INT(eventlog_archive(log, NULL), -EROFS);
+			CHECK(simdisk_content(&s, "archive.jsonl.zst", &after, &after_len) == there);
+			if (there) {
+				CHECK_MEM(after, after_len, disturbed, n);
+				free(after);
+				free(disturbed);
+			}
+			check_file(&s, sealed ? "app.jsonl.sealed" : "app.jsonl", "{b}\n");
+			eventlog_close(log);
+			/* It is put back. */
+			undo(&s, "archive.jsonl.zst", before, len);
+			free(before);
+			log = open_log(&s, &reports);
+			CHECK_INT(eventlog_archive(log, NULL), sealed ? 0 : 1);
+			CHECK_INT(append(log, "{c}\n", &n), 0);
+			check_history(&s, log, "{a}\n{b}\n{c}\n");
+			eventlog_close(log);
+			simdisk_deinit(&s);
+		}
+	}
+}
+
+/* A copy of the archive in its place is as good; what reads goes on with it. */
+static void test_copied_archive(void)
+{
+	struct simdisk s;
+	char *content;
+	int reports = 0;
+	size_t n, len;
+
+	for (unsigned sealed = 0; sealed < 2; sealed++) {
+		simdisk_init(&s);
+		struct eventlog *log = open_log(&s, &reports);
+		CHECK_INT(append(log, "{a}\n", &n), 0);
+		CHECK_INT(eventlog_seal(log), 0);
+		CHECK_INT(eventlog_archive(log, NULL), 0);
+		CHECK_INT(append(log, "{b}\n", &n), 0);
+		if (sealed)
+			CHECK_INT(eventlog_seal(log), 0);
+		CHECK(simdisk_content(&s, "archive.jsonl.zst", &content, &len));
+		undo(&s, "archive.jsonl.zst", content, len);
+		free(content);
+		CHECK_INT(eventlog_seal(log), sealed);
+		CHECK_INT(eventlog_archive(log, NULL), 0);
+		CHECK_INT(append(log, "{c}\n", &n), 0);
+		check_history(&s, log, "{a}\n{b}\n{c}\n");
+		eventlog_close(log);
+		log = open_log(&s, &reports);
+		check_history(&s, log, "{a}\n{b}\n{c}\n");
+		CHECK_INT(reports, 0);
+		eventlog_close(log);
+		simdisk_deinit(&s);
+	}
+}
+
+/* An archive that was put there where there was none. */
+static void test_foreign_archive(void)
+{
+	struct simdisk s;
+	int reports = 0;
+	size_t n;
+
+	simdisk_init(&s);
+	struct eventlog *log = open_log(&s, &reports);
+	CHECK_INT(append(log, "{a}\n", &n), 0);
+	CHECK_INT(eventlog_seal(log), 0);
+	simdisk_put(&s, "archive.jsonl.zst", "other", 5);
+	CHECK_INT(eventlog_archive(log, NULL), -EROFS);
+	check_read_only(log, "archive.jsonl.zst");
+	check_file(&s, "archive.jsonl.zst", "other");
+	check_file(&s, "app.jsonl.sealed", "{a}\n");
+	eventlog_close(log);
+	simdisk_deinit(&s);
+}
+
+/* The sealed file is gone, but not what was in it: the archive has it, and must not be cut back for the want of something to remove. */
+static void test_removed_sealed(void)
+{
+	struct simdisk s;
+	int reports = 0;
+	size_t n;
+
+	simdisk_init(&s);
+	struct eventlog *log = open_log(&s, &reports);
+	CHECK_INT(append(log, "{a}\n", &n), 0);
+	CHECK_INT(eventlog_seal(log), 0);
+	simdisk_remove(&s, "app.jsonl.sealed");
+	CHECK_INT(eventlog_archive(log, NULL), 0);
+	CHECK_INT(append(log, "{b}\n", &n), 0);
+	check_history(&s, log, "{a}\n{b}\n");
+	eventlog_close(log);
+	log = open_log(&s, &reports);
+	check_history(&s, log, "{a}\n{b}\n");
+	CHECK_INT(reports, 0);
+	eventlog_close(log);
+	/* Another file in its place: that one is not removed, and what was sealed stays in the archive. */
+	log = open_log(&s, &reports);
+	CHECK_INT(eventlog_seal(log), 0);
+	simdisk_remove(&s, "app.jsonl.sealed");
+	simdisk_put(&s, "app.jsonl.sealed", "{other}\n", 8);
+	CHECK_INT(eventlog_archive(log, NULL), -EROFS);
+	check_file(&s, "app.jsonl.sealed", "{other}\n");
+	eventlog_close(log);
+	simdisk_remove(&s, "app.jsonl.sealed");
+	log = open_log(&s, &reports);
+	check_history(&s, log, "{a}\n{b}\n");
+	eventlog_close(log);
+	simdisk_deinit(&s);
+}
+
 /* A sealed file that is not what was sealed is not archived as if it were: the offsets behind it would move. */
 static void test_changed_sealed(void)
 {
@@ -192,14 +421,14 @@ static void test_changed_sealed(void)
 	int fd = s.disk.open(&s.disk, -1, "app.jsonl.sealed", O_RDWR, 0);
 	CHECK_INT(s.disk.truncate(&s.disk, fd, 4), 0);
 	CHECK_INT(eventlog_archive(log, NULL), -EIO);
+	check_read_only(log, "app.jsonl.sealed");
+	CHECK_INT(eventlog_archive(log, NULL), -EROFS);
 	CHECK_INT(s.disk.pwrite(&s.disk, fd, "{b}\n", 4, 4), 4);
-	CHECK_INT(eventlog_archive(log, NULL), 0);
-	CHECK_INT(eventlog_head(log).off, 12);
 	s.disk.close(&s.disk, fd);
 	eventlog_close(log);
 	log = open_log(&s, &reports);
-	CHECK_INT(eventlog_head(log).off, 12);
-	CHECK_INT(reports, 0);
+	CHECK_INT(eventlog_archive(log, NULL), 0);
+	check_history(&s, log, "{a}\n{b}\n{c}\n");
 	eventlog_close(log);
 	simdisk_deinit(&s);
 }
@@ -208,6 +437,11 @@ int main(void)
 {
 	test_append();
 	test_changed_sealed();
+	test_disturbed_active();
+	test_disturbed_archive();
+	test_copied_archive();
+	test_foreign_archive();
+	test_removed_sealed();
 	check_torn("{a}\n{b}", "{a}\n{b}\n", NULL);
 	check_torn("{a}\n{b", "{a}\n", "{b\n");
 	check_torn("{b", "", "{b\n");
