@@ -110,7 +110,7 @@ void ctl_file_write(fuse_req_t req, struct file *f, struct slice data)
 	size_t n = 0;
 	int r = -EINVAL;
 
-	if (data.len >= sizeof(command))
+	if (data.len >= sizeof(command) || memchr(data.data, '\0', data.len))
 		return reply_error(req, -EINVAL);
 	memcpy(command, data.data, data.len);
 	command[data.len] = '\0';

@@ -332,7 +332,7 @@ def test_ctl(m):
     with pytest.raises(OSError) as e:
         (m.mnt / "ctl").write_text("compress")
     assert e.value.errno == 22
-    for bad in ("rotate now", "rebuild count types", "rebuild nosuch", "snapshot count"):
+    for bad in ("rotate now", "rebuild count types", "rebuild nosuch", "snapshot count", "rotate\0", "snapshot\0 and more"):
         with pytest.raises(OSError):
             (m.mnt / "ctl").write_text(bad)
     m.append(event(0))

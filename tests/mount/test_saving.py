@@ -50,6 +50,9 @@ SAVING = {
 @pytest.mark.parametrize("how", SAVING)
 def test_saving_the_log(m, how):
     command, n = SAVING[how]
+    for program in ("ed", "dash"):
+        if how.startswith(program) and not shutil.which(program):
+            pytest.skip(f"{program} is not installed")
     before = filled(m, n) if n > 0 else None
     if n < 0:
         m.append(*[lines(1)[0]] * -n)

@@ -3,6 +3,7 @@
 import base64
 import errno
 import os
+import random
 import subprocess
 import threading
 import time
@@ -267,6 +268,37 @@ def test_a_bad_line_and_what_stands_behind_it_leave_a_trace(m):
     raises(errno.EINVAL, os.close, fd)
     assert [e["line"] for e in wait_rejected(m, 4)[2:]] == [BAD.decode().rstrip("\n"), B.decode()]
     assert m.history() == A + C + A
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("sync", ["write", "close"])
+def test_nothing_goes_without_a_word(new_mount, seed, sync):
+    """A program that looks at no short count: each line is in the log, or refused by an errno, or in rejected.jsonl, once."""
+    m = new_mount(options=f"sync={sync}", reducers=[])
+    choose = random.Random(seed)
+    stored, refused = [], []
+    fd = os.open(m.app, os.O_WRONLY | os.O_APPEND)
+    for number in range(100):
+        count = choose.randint(1, 5)
+        texts = [f'{{"type":"t","ts":{number},"data":{i}}}\n' for i in range(count)]
+        texts = [t if choose.random() < 0.7 else t.replace("data", "type") for t in texts]
+        bad = next((i for i, t in enumerate(texts) if "data" not in t), count)
+        stored += texts[:bad]
+        refused += [t[:-1] for t in texts[bad : bad + 1]]
+        behind = "".join(texts[bad + 1 :])
+        if bad > 0 and behind:  # else it has been told by an errno
+            refused.append(behind)
+        try:
+            done = os.write(fd, "".join(texts).encode())
+            assert done == len("".join(texts[:bad]))
+        except OSError as e:
+            assert bad == 0 and e.errno == errno.EINVAL
+    try:
+        os.close(fd)
+    except OSError as e:
+        assert e.errno == errno.EINVAL
+    assert m.history().decode() == "".join(stored)
+    assert [e["line"] for e in wait_rejected(m, len(refused))] == refused
 
 
 @pytest.mark.parametrize("sync", ["close", "none"])
