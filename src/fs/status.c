@@ -122,6 +122,7 @@ static void add_view(struct buf *b, struct lasting *l, const struct view_status 
 	add_u64(b, "folded", v->folded);
 	add_u64(b, "events_per_second", v->rate);
 	add_bool(b, "rebuilding", v->apart);
+	add_bool(b, "alone", v->alone);
 	add_key(b, "progress");
 	buf_printf(b, "%.3f", head ? (double)v->pos.off / (double)head : 1.0);
 	add_u64(b, "state_bytes", v->state_bytes);

@@ -143,8 +143,9 @@ void entry_renew(struct views *v, struct entry *e, struct definition *def, bool 
 	e->saving = SAVE_NONE;
 	e->snapshot_off = e->snapshot_time = e->snapshot_skip = 0;
 	e->no_snapshot = no_snapshot;
-	e->apart = v->started; /* at the start the main worker takes what has a snapshot */
-	e->proven = e->settled = false;
+	/* At the start the main worker takes what has a snapshot. */
+	life_step(&e->life, v->started ? LIFE_RENEWED : LIFE_FOUND);
+	e->proven = false;
 	e->suspicions = 0;
 	e->broken = e->stalled = false;
 	e->holes = (struct holes){0};
@@ -297,7 +298,8 @@ static void fill_status(const struct entry *e, struct view_status *ret)
 	    .kind = e->def->kind == REDUCER_C ? "c" : "jq",
 	    .pos = e->pos,
 	    .version = e->version,
-	    .apart = !e->broken && e->apart,
+	    .apart = !e->broken && (e->life.stage == LIFE_REBUILD || e->life.stage == LIFE_SETTLED),
+	    .alone = !e->broken && life_is_alone(&e->life),
 	    .broken = e->broken || e->stalled,
 	    .holes = e->holes,
 	    .folded = e->folded_before + e->folded,

@@ -70,7 +70,9 @@ struct view_status {
 	char file[LIMIT_NAME + 8]; /* in DATA/reducers */
 	struct log_pos pos;        /* as last heard of */
 	uint64_t version;
-	bool apart;  /* it is being rebuilt: not with the others yet */
+	bool apart; /* it is being rebuilt: not with the others yet */
+	bool
+	    alone; /* it has a worker of its own: one that it shared ended, and it may have been the reason */
 	bool broken; /* it can't be read */
 	struct diag
 	    why; /* one line, for NAME.error: names the event's number and offset where there is one. Also of a view that can be

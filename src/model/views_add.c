@@ -22,6 +22,7 @@ static bool describe(struct worker_handle *h, const struct entry *e, struct addi
 
 	if (slot < 0)
 		return false;
+	h->natives += e->def->kind == REDUCER_C;
 	*ret =
 	    (struct addition){.def = definition_ref(e->def), .no_snapshot = e->no_snapshot, .snapshot = -1};
 	memcpy(ret->name, e->name, sizeof(ret->name));
@@ -36,23 +37,31 @@ static bool describe(struct worker_handle *h, const struct entry *e, struct addi
 	return true;
 }
 
-/* Over an empty log no view can prove itself: they need not wait for that together, in one worker with the next new one. */
-static bool is_homeless(const struct views *v, const struct entry *e, unsigned which)
+unsigned entry_place(const struct views *v, const struct entry *e)
 {
-	return !e->worker && !e->broken && (e->apart && v->head > 0 ? REBUILD : MAIN) == which;
+	if (life_is_alone(&e->life))
+		return e->solo;
+	/* Over an empty log no view can prove itself: they need not wait for that together, in one worker with the next new one. */
+	return e->life.stage == LIFE_MAIN || v->head == 0 ? MAIN : REBUILD;
 }
 
-bool views_need_rebuild(struct views *v)
+static bool is_homeless(const struct views *v, const struct entry *e, unsigned which)
 {
-	bool need = false;
+	return !e->worker && !e->broken && entry_place(v, e) == which;
+}
 
+void views_needed(struct views *v, bool ret[static WORKERS])
+{
+	memset(ret, 0, WORKERS * sizeof(*ret));
 	pthread_mutex_lock(&v->lock);
-	for (size_t i = 0; i < v->n_entries && !need; i++) {
+	for (size_t i = 0; i < v->n_entries; i++) {
 		struct entry *e = v->entries[i];
-		need = is_homeless(v, e, REBUILD) || (e->worker && e->worker == v->workers[REBUILD]);
+		if (!e->worker && !e->broken)
+			ret[entry_place(v, e)] = true;
+		for (unsigned w = 0; e->worker && w < WORKERS; w++)
+			ret[w] |= e->worker == v->workers[w];
 	}
 	pthread_mutex_unlock(&v->lock);
-	return need;
 }
 
 /* Under the lock. Is a view that has caught up on its way out of the rebuild worker? What comes in next may never come back, so it
@@ -83,7 +92,7 @@ static bool next_addition(struct views *v, unsigned which, struct addition *ret)
 			entry_break(v, e, "there are more views than a worker can keep");
 	}
 	if (ok && which == MAIN) {
-		e->apart = false;
+		life_step(&e->life, LIFE_TAKEN);
 		ret->m.size = LAG_MAX;
 		ret->m.flags = e->proven || v->head == 0 ? 0 : MSG_MUST_RESTORE;
 	}

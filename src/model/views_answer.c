@@ -256,7 +256,7 @@ static void handle_rendered(struct views *v, struct worker_handle *h, struct pac
 /* It can't be handed over: it stays where it is. */
 static void stay(struct views *v, struct entry *e)
 {
-	e->settled = true;
+	life_step(&e->life, LIFE_STAYS);
 	entry_keep(v, e);
 }
 
@@ -359,7 +359,7 @@ static void inherit(struct views *v, struct entry *e, const struct packet *p)
 	e->base_version = e->handover_version;
 	e->slot = e->heir_slot;
 	e->proven = true;
-	e->apart = false;
+	life_step(&e->life, LIFE_TAKEN);
 	if (e->saving == SAVE_ASKED)
 		e->saving = SAVE_NONE;
 	e->resend = true;
@@ -397,7 +397,7 @@ static void handle_lags(struct views *v, struct worker_handle *h, const struct m
 		stay(v, e);
 	} else if (e && e->worker == h) {
 		entry_detach(v, e);
-		e->apart = true;
+		life_step(&e->life, LIFE_LAGS);
 	}
 	pthread_mutex_unlock(&v->lock);
 }
@@ -448,6 +448,11 @@ void views_handle(struct views *v, struct worker_handle *h, struct packet *p)
 		return handle_stalled(v, h, p, p->message.type == MSG_STALLED);
 	case MSG_REPORT:
 		return handle_report(v, h, p);
+	case MSG_LOST: {
+		struct diag why;
+		diag_set(&why, 0, "%.*s", (int)min(p->text.len, (size_t)200), p->text.data);
+		return worker_handle_kill(h, BLAME_UNKNOWN, why.text);
+	}
 	case MSG_PONG:
 		if (worker_handle_pong(h, &p->message))
 			handle_idle(v, h);

@@ -14,7 +14,10 @@ bool views_send(struct worker_handle *h, const struct message *m, struct slice t
 
 static bool is_alive(const struct views *v, const struct worker_handle *h)
 {
-	return h && (h == v->workers[MAIN] || h == v->workers[REBUILD]);
+	for (unsigned i = 0; i < WORKERS; i++)
+		if (h && h == v->workers[i])
+			return true;
+	return false;
 }
 
 static bool forget_one(struct views *v)

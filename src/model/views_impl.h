@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "model/catalog.h"
+#include "model/life.h"
 #include "model/views.h"
 #include "model/worker_handle.h"
 
@@ -57,9 +58,10 @@ struct entry {
 
 	/* Where it is folded. A view that is new, changed or far behind begins in the rebuild worker. Once it has caught up there, its
 	 * state is handed to the main worker (its heir, until that has taken it over). */
-	bool apart;   /* it belongs into the rebuild worker */
-	bool proven;  /* the main worker has had it */
-	bool settled; /* it can't be handed over: it stays */
+	struct life life;
+	unsigned solo;      /* the worker that is its own, while its life is one alone */
+	uint64_t trial_off; /* it has to come as far, at least, before it is handed over from there */
+	bool proven;        /* the main worker has had it */
 	struct worker_handle *heir;
 	uint32_t heir_slot;
 	int handover_fd; /* the snapshot for the heir; -1: none */
@@ -78,7 +80,8 @@ struct gone {
 	int fd;
 };
 
-enum { MAIN, REBUILD, WORKERS };
+/* The workers. From SOLO on each is for one view that was suspected (life.h). */
+enum { MAIN, REBUILD, SOLO, WORKERS = SOLO + 32 };
 
 struct save_job {
 	struct save_job *next;
@@ -111,7 +114,7 @@ struct views {
 	struct entry **entries; /* sorted by name */
 	size_t n_entries, cap_entries;
 	uint32_t last_id;
-	/* MAIN is NULL while it is being started again, REBUILD while it is not needed, too. */
+	/* MAIN is NULL while it is being started again, the others while they are not needed, too. */
 	struct worker_handle *workers[WORKERS];
 	pid_t pids[WORKERS];
 	uint64_t restarts;
@@ -187,8 +190,10 @@ void views_dispatch(struct views *v);
 /* views_add.c, on the views thread. True: one has been added, or handed over; there may be more. */
 bool views_add_one(struct views *v, unsigned which);
 bool views_hand_over_one(struct views *v);
-/* Is there something to do for the rebuild worker? */
-bool views_need_rebuild(struct views *v);
+/* Which of the workers have something to do. */
+void views_needed(struct views *v, bool ret[static WORKERS]);
+/* Under the lock: which worker the view belongs to. */
+unsigned entry_place(const struct views *v, const struct entry *e);
 /* False where there is no room now, or nobody who reads: the worker's end is noticed elsewhere. */
 bool views_send(struct worker_handle *h, const struct message *m, struct slice text, const int *fds,
 		unsigned n_fds);

@@ -31,9 +31,11 @@ bool entry_handover_due(const struct views *v, const struct entry *e)
 {
 	uint64_t off = e->pos.off;
 
-	return !e->broken && e->worker && e->worker == v->workers[REBUILD] && !e->settled && !v->stopping &&
-	       !e->heir && e->handover_fd < 0 && off > 0 && off > e->snapshot_skip &&
-	       off + HANDOVER_LAG >= v->head;
+	bool leaves = e->worker && ((e->life.stage == LIFE_REBUILD && e->worker == v->workers[REBUILD]) ||
+				    (e->life.stage == LIFE_TRIAL && off >= e->trial_off));
+
+	return !e->broken && leaves && !v->stopping && !e->heir && e->handover_fd < 0 && off > 0 &&
+	       off > e->snapshot_skip && off + HANDOVER_LAG >= v->head;
 }
 
 /* Such a snapshot's offset is one into the file that was active then, so the view has to be saved once more. Under the lock. */
@@ -110,7 +112,7 @@ static void hand_over(struct views *v, const struct save_job *job, const struct 
 	pthread_mutex_lock(&v->lock);
 	struct entry *e = views_find_id(v, job->id);
 	if (e && fd < 0) {
-		e->settled = true;
+		life_step(&e->life, LIFE_STAYS);
 	} else if (e && !e->broken && !e->heir && e->handover_fd < 0 && e->deaths == job->deaths) {
 		e->handover_fd = take_fd(&fd);
 		e->handover_version = job->version;

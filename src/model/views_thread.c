@@ -80,22 +80,35 @@ static void restart(struct views *v, unsigned which)
 	}
 }
 
-/* The rebuild worker comes and goes with what there is to do. */
+static void end_worker(struct worker_handle *h)
+{
+	h->stopping = views_send(h, &(struct message){.type = MSG_STOP}, (struct slice){0}, NULL, 0);
+}
+
+/* The main worker is always there, the others come and go with what there is to do: the rebuild worker with a delay, since there may be
+ * more soon. */
 static void keep_workers(struct views *v)
 {
-	struct worker_handle *h = v->workers[REBUILD];
+	bool needed[WORKERS];
 
-	restart(v, MAIN);
-	if (views_need_rebuild(v)) {
-		v->empty_ms = 0;
-		restart(v, REBUILD);
-	} else if (h && !h->stopping) {
-		if (!v->empty_ms)
-			v->empty_ms = clock_ms();
-		if (clock_ms() - v->empty_ms >= EMPTY_MS)
-			h->stopping =
-			    views_send(h, &(struct message){.type = MSG_STOP}, (struct slice){0}, NULL, 0);
+	views_needed(v, needed);
+	for (unsigned i = 0; i < WORKERS; i++) {
+		struct worker_handle *h = v->workers[i];
+		bool spare = i != MAIN && !needed[i];
+		if (!spare)
+			restart(v, i);
+		else if (i != REBUILD && h && !h->stopping)
+			end_worker(h);
 	}
+	struct worker_handle *rebuild = v->workers[REBUILD];
+	if (needed[REBUILD] || !rebuild || rebuild->stopping) {
+		v->empty_ms = 0;
+		return;
+	}
+	if (!v->empty_ms)
+		v->empty_ms = clock_ms();
+	if (clock_ms() - v->empty_ms >= EMPTY_MS)
+		end_worker(rebuild);
 }
 
 /* The next view of which something has to be told, or one that is gone. */
@@ -155,18 +168,27 @@ static bool all_idle(struct views *v)
 	return true;
 }
 
-static unsigned tick(struct views *v)
+/* Any of them: they have the same limits. */
+static struct worker_handle *any_worker(struct views *v)
 {
-	return v->workers[MAIN] ? worker_handle_tick(v->workers[MAIN])
-				: worker_handle_tick(v->workers[REBUILD]);
+	for (unsigned i = 0; i < WORKERS; i++)
+		if (v->workers[i])
+			return v->workers[i];
+	return NULL;
+}
+
+static bool is_watch_due(struct views *v, uint64_t now)
+{
+	struct worker_handle *any = any_worker(v);
+
+	return atomic_load(&v->watching) && any && now - v->watch_ms >= worker_handle_tick(any);
 }
 
 static void watch(struct views *v)
 {
 	uint64_t now = clock_ms();
 
-	if (!atomic_load(&v->watching) || (!v->workers[MAIN] && !v->workers[REBUILD]) ||
-	    now - v->watch_ms < tick(v))
+	if (!is_watch_due(v, now))
 		return;
 	v->watch_ms = now;
 	for (unsigned i = 0; i < WORKERS; i++)
@@ -195,13 +217,13 @@ static void receive(struct views *v, struct worker_handle *h)
 static uint64_t wake_time(struct views *v)
 {
 	uint64_t wake = UINT64_MAX;
+	struct worker_handle *any = any_worker(v);
 
-	if (!v->workers[MAIN])
-		wake = v->restart_ms[MAIN];
-	if (!v->workers[REBUILD] && v->restart_ms[REBUILD] > clock_ms())
-		wake = min(wake, v->restart_ms[REBUILD]);
-	if (atomic_load(&v->watching) && (v->workers[MAIN] || v->workers[REBUILD]))
-		wake = min(wake, v->watch_ms + tick(v));
+	for (unsigned i = 0; i < WORKERS; i++)
+		if (!v->workers[i] && (i == MAIN || v->restart_ms[i] > clock_ms()))
+			wake = min(wake, v->restart_ms[i]);
+	if (atomic_load(&v->watching) && any)
+		wake = min(wake, v->watch_ms + worker_handle_tick(any));
 	if (v->empty_ms && v->workers[REBUILD] && !v->workers[REBUILD]->stopping)
 		wake = min(wake, v->empty_ms + EMPTY_MS);
 	if (v->stop_ms)
@@ -237,24 +259,28 @@ static void handle_events(struct views *v, unsigned which, struct pollfd *fds)
 
 static void wait_for_events(struct views *v)
 {
+	/* The thread's own, and two for each worker that there is. */
 	struct pollfd fds[1 + 2 * WORKERS] = {{.fd = v->kick_fd, .events = POLLIN}};
+	unsigned which[WORKERS], n = 0;
 	uint64_t kicks;
 
 	for (unsigned i = 0; i < WORKERS; i++) {
 		struct worker_handle *h = v->workers[i];
-		fds[1 + 2 * i] = (struct pollfd){.fd = h ? h->pidfd : -1, .events = POLLIN};
-		fds[2 + 2 * i] = (struct pollfd){.fd = h ? h->socket : -1,
-						 .events = h && h->full ? POLLIN | POLLOUT : POLLIN};
+		if (!h)
+			continue;
+		fds[1 + 2 * n] = (struct pollfd){.fd = h->pidfd, .events = POLLIN};
+		fds[2 + 2 * n] =
+		    (struct pollfd){.fd = h->socket, .events = h->full ? POLLIN | POLLOUT : POLLIN};
+		which[n++] = i;
 	}
-	if (poll(fds, countof(fds), timeout_of(v)) < 0)
+	if (poll(fds, 1 + 2 * n, timeout_of(v)) < 0)
 		return;
 	if (fds[0].revents) {
-		ssize_t n = read(v->kick_fd, &kicks, sizeof(kicks));
-		(void)n; /* it does not block, and says nothing */
+		ssize_t got = read(v->kick_fd, &kicks, sizeof(kicks));
+		(void)got; /* it does not block, and says nothing */
 	}
-	for (unsigned i = 0; i < WORKERS; i++)
-		if (v->workers[i])
-			handle_events(v, i, &fds[1 + 2 * i]);
+	for (unsigned i = 0; i < n; i++)
+		handle_events(v, which[i], &fds[1 + 2 * i]);
 }
 
 /* True: nothing is left to be saved, or there is no time. */

@@ -34,6 +34,12 @@ void worker_report(struct worker *w, const char *fmt, ...)
 	worker_send(w, &m, slice_of(text), NULL, 0);
 }
 
+void worker_lost(struct worker *w, const char *why)
+{
+	worker_send(w, &(struct message){.type = MSG_LOST}, slice_of(why), NULL, 0);
+	w->stop = true;
+}
+
 static int hello(struct worker *w, struct packet *p)
 {
 	if (p->n_fds != 2 || w->shared)

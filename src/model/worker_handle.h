@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "base/diag.h"
+#include "model/life.h"
 #include "model/patience.h"
 #include "model/proto.h"
 #include "store/eventlog.h"
@@ -25,13 +26,6 @@ struct worker_limits {
 struct worker_sample {
 	uint32_t view, phase;
 	uint64_t seq, off, calls;
-};
-
-/* Whose fault an end was, as far as can be seen. */
-enum worker_blame {
-	BLAME_VIEW,    /* that of the view that was running */
-	BLAME_UNKNOWN, /* one of those that it has */
-	BLAME_OUTSIDE, /* somebody else's */
 };
 
 struct worker_handle {
@@ -59,6 +53,7 @@ struct worker_handle {
 	uint64_t sample_ns;       /* when it was taken, */
 	uint64_t sample_cpu_ns;   /* and for how long it had run by then */
 	struct patience patience;
+	unsigned natives; /* reducers in C that it has ever been given: each can do harm to all that it has */
 	uint64_t pings, pongs; /* the numbers of the last ones */
 	uint32_t ping_sent;    /* messages up to the last ping */
 	uint32_t idle_sent;    /* it was idle after so many messages, */

@@ -2,6 +2,8 @@
  * render, answer). */
 #pragma once
 
+#include <errno.h>
+
 #include "model/proto.h"
 #include "model/sandbox.h"
 #include "store/cursor.h"
@@ -83,6 +85,13 @@ struct worker {
 void worker_send(struct worker *w, const struct message *m, struct slice text, const int *fds,
 		 unsigned n_fds);
 void worker_report(struct worker *w, const char *fmt, ...) printf_like(2, 3);
+/* One of the reducers has done harm to the worker itself, and nobody knows which: it ends. */
+void worker_lost(struct worker *w, const char *why);
+/* Does the error say so? */
+static inline bool worker_is_lost(int error)
+{
+	return error == -EBADF || error == -EMFILE;
+}
 
 /* worker_fold.c: folds for a bounded time. True: there is more to do. */
 bool worker_fold_turn(struct worker *w, uint64_t head);

@@ -52,6 +52,8 @@ static void send_rendering(struct worker *w, struct worker_view *v, struct messa
 	if (text.len <= PROTO_INLINE)
 		return worker_send(w, m, text, NULL, 0);
 	auto_close int fd = memfd_of(w, text);
+	if (worker_is_lost(fd))
+		return worker_lost(w, "it has no descriptors left");
 	if (fd < 0)
 		return worker_break(w, v, 0, 0, "its state could not be handed over: no memory");
 	worker_send(w, m, (struct slice){0}, &fd, 1);

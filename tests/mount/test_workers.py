@@ -1,12 +1,16 @@
 """The processes that keep the views: stopped, stuck or lost, they are replaced, and no view is blamed for it."""
 
+import errno
 import os
 import signal
 import threading
 import time
 from pathlib import Path
 
-from harness import LIMIT, event
+import pytest
+from harness import FULL, LIMIT, event
+
+from oracle import reducers as oracle
 
 BAD = Path(__file__).resolve().parents[1] / "unit/reducers_bad"
 
@@ -26,9 +30,12 @@ class Later(threading.Thread):
         except BaseException as e:  # noqa: B902
             self.error = e
 
-    def get(self):
+    def settle(self):
         self.join(LIMIT)
         assert not self.is_alive(), f"no answer within {LIMIT} s"
+
+    def get(self):
+        self.settle()
         if self.error:
             raise self.error
         return self.result
@@ -67,3 +74,53 @@ def test_a_worker_that_is_stopped_in_an_event(new_mount, compile_reducer):
         pass  # it has been replaced
     assert Later(m.view, "slow").get() == 500
     assert Later(m.view, "count").get() == {"count": 500}
+
+
+@pytest.mark.parametrize("source", ["heap", "stray", "descriptors", "scribble", "sockets"])
+def test_harm_to_the_others_in_its_worker(new_mount, compile_reducer, source):
+    """What a reducer in C does to the worker's memory or descriptors, again and again: the others are right and fresh."""
+    m = new_mount.prepare()
+    m.clean = False
+    so = compile_reducer(BAD / f"{source}.c")
+    m.enable(so)
+    m.start()
+    m.append(*(event(i) for i in range(499)))
+    assert m.view(source) == 499
+    n = 499
+    for _ in range(50 if FULL else 5):
+        begin = time.monotonic()
+        m.append({"type": "todo_added", "data": {"text": "x" * 60_000}, "ts": 1})
+        n += 1
+        for name in ("todos", "count", "types", "stats"):
+            assert Later(m.view, name).get() == oracle.fold(name, m.events())
+            assert not (m.mnt / f"views/{name}.error").exists()
+        assert time.monotonic() - begin < LIMIT
+    Later(lambda: (m.mnt / f"views/{source}.json").open("rb").close()).settle()
+    assert m.status()["pid"] == m.pid
+    assert m.status()["worker"]["restarts"] < 30
+
+
+def test_a_culprit_is_found(new_mount, compile_reducer):
+    """Nobody is at work when the worker ends: its views go apart until it is known whose doing it is."""
+    m = new_mount.prepare()
+    m.enable(compile_reducer(BAD / "descriptors.c"))
+    m.start()
+    m.append(*(event(i) for i in range(500)))
+    assert Later(m.view, "count").get() == {"count": 500}
+    until = time.monotonic() + LIMIT
+    with pytest.raises(OSError) as caught:
+        for n in range(500, 100_000):
+            assert time.monotonic() < until
+            m.append(event(n))
+            assert Later(m.view, "count").get() == {"count": n + 1}
+            Later(m.view, "descriptors").get()
+    assert caught.value.errno == errno.EIO
+    assert "descriptors were closed" in (m.mnt / "views/descriptors.error").read_text()
+    # The others come together again.
+    until = time.monotonic() + LIMIT
+    while any(v["alone"] for v in m.status()["views"].values()):
+        assert time.monotonic() < until
+        m.append(event(n := m.status()["log"]["events"]))
+        assert m.view("count") == {"count": n + 1}
+        time.sleep(0.05)
+    assert [v["error"] is None for v in m.status()["views"].values()].count(False) == 1
