@@ -20,9 +20,10 @@ static ssize_t io_writev(int fd, struct iovec *iov, int count, void *userdata)
 	struct kernel *k = ((struct mount *)userdata)->options.arg;
 	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)count};
 	ssize_t n = sendmsg(fd, &msg, MSG_NOSIGNAL);
+	void (*replied)(struct kernel *, uint64_t) = k->replied;
 
-	if (k->replied)
-		k->replied(k, ((const struct fuse_out_header *)iov[0].iov_base)->unique);
+	if (replied)
+		replied(k, ((const struct fuse_out_header *)iov[0].iov_base)->unique);
 	return n;
 }
 

@@ -25,7 +25,7 @@ struct kernel {
 	struct reply *early; /* answers that came before they were asked for */
 	uint32_t pid;        /* the thread whose requests these are */
 	/* Called where an answer has been sent, on the thread that did; NULL: nothing to do. */
-	void (*replied)(struct kernel *k, uint64_t unique);
+	void (*_Atomic replied)(struct kernel *k, uint64_t unique);
 };
 
 /* A mount on an empty DATA; `options` may be NULL, data and worker_path are filled in. The reducers named (NULL-terminated,
