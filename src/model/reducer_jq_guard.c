@@ -44,7 +44,35 @@ __attribute__((visibility("default"))) jv jv_array_set(jv array, int index, jv v
 	return set(array, index, value);
 }
 
-bool reducer_jq_next(jq_state *jq, jv *ret, struct diag *diag)
+/* What to do under guard, and with what. */
+struct work {
+	jq_state *jq;
+	const char *text;
+	bool compiled;
+	jv value;
+};
+
+static void do_compile(struct work *w)
+{
+	w->compiled = jq_compile(w->jq, w->text);
+}
+
+static void do_start(struct work *w)
+{
+	jq_start(w->jq, w->value, 0);
+}
+
+static void do_next(struct work *w)
+{
+	w->value = jq_next(w->jq);
+}
+
+static void do_teardown(struct work *w)
+{
+	jq_teardown(&w->jq);
+}
+
+static bool guarded(void (*act)(struct work *), struct work *w, struct diag *diag)
 {
 	sigjmp_buf here;
 
@@ -52,20 +80,36 @@ bool reducer_jq_next(jq_state *jq, jv *ret, struct diag *diag)
 		return false;
 	why = diag;
 	where = &here;
-	*ret = jq_next(jq);
+	act(w);
 	where = NULL;
 	return true;
 }
 
 bool reducer_jq_compile(jq_state *jq, const char *text, bool *ret, struct diag *diag)
 {
-	sigjmp_buf here;
+	struct work w = {.jq = jq, .text = text};
+	bool good = guarded(do_compile, &w, diag);
 
-	if (sigsetjmp(here, 0))
-		return false;
-	why = diag;
-	where = &here;
-	*ret = jq_compile(jq, text);
-	where = NULL;
-	return true;
+	*ret = good && w.compiled;
+	return good;
+}
+
+bool reducer_jq_start(jq_state *jq, jv input, struct diag *diag)
+{
+	return guarded(do_start, &(struct work){.jq = jq, .value = input}, diag);
+}
+
+bool reducer_jq_next(jq_state *jq, jv *ret, struct diag *diag)
+{
+	struct work w = {.jq = jq};
+	bool good = guarded(do_next, &w, diag);
+
+	if (good)
+		*ret = w.value;
+	return good;
+}
+
+bool reducer_jq_teardown(jq_state *jq)
+{
+	return guarded(do_teardown, &(struct work){.jq = jq}, NULL);
 }

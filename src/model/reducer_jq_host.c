@@ -268,9 +268,13 @@ static void host_take_arg(void *arg, jv value)
 		jv_free(value);
 }
 
-void jq_host_init(struct jq_host *h, jq_state *jq)
+void jq_host_init(struct jq_host *h)
 {
 	*h = (struct jq_host){.event = jv_invalid(), .kept = jv_invalid()};
+}
+
+void jq_host_attach(struct jq_host *h, jq_state *jq)
+{
 	jq_set_input_cb(jq, host_call, h);
 	jq_set_debug_cb(jq, host_take_arg, h);
 }

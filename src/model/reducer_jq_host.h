@@ -35,7 +35,8 @@ struct jq_host {
 	jv path, rest;
 };
 
-void jq_host_init(struct jq_host *h, jq_state *jq);
+void jq_host_init(struct jq_host *h);
+void jq_host_attach(struct jq_host *h, jq_state *jq);
 void jq_host_deinit(struct jq_host *h);
 
 /* Forgets what belongs to one event, but for `kept`. */

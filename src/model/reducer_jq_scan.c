@@ -86,7 +86,7 @@ int reducer_jq_scan(struct jq_scan *ret, struct slice program, struct buf *form)
 	cleanup(reducer_jq_tokens_deinit) struct tokens t = {0};
 	int err = reducer_jq_tokens(&t, program);
 
-	*ret = (struct jq_scan){.need = JQ_NEED_ALL, .catches = true, .infinite = true};
+	*ret = (struct jq_scan){.need = JQ_NEED_ALL, .catches = true, .paths = true, .infinite = true};
 	if (err == -E2BIG)
 		return 0;
 	if (err)
@@ -99,6 +99,7 @@ int reducer_jq_scan(struct jq_scan *ret, struct slice program, struct buf *form)
 	ret->env = uses_env(&t);
 	ret->updates = has(&t, "|=");
 	ret->catches = has(&t, "catch");
+	ret->paths = has(&t, "path") || has(&t, "paths") || has(&t, "leaf_paths") || has(&t, "tostream");
 	ret->infinite = names_infinity(&t);
 	ret->in_place = reducer_jq_form(&t, &ret->sure, program, form);
 	return buf_error(form);

@@ -29,6 +29,7 @@ struct jq_scan {
 	bool updates;       /* has a general update, which may give none or several values: |= */
 	bool env;           /* uses $ENV, and binds no variable of that name */
 	bool catches;       /* may look at the text of an error */
+	bool paths;         /* may still be at paths when it has given its first output */
 	bool infinite;      /* may make infinity or NaN, other than by calculating */
 	bool empty;         /* nothing but white space and comments */
 	const char *module; /* begins with this directive: "import", "include", "module"; or NULL */

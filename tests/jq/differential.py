@@ -50,13 +50,13 @@ class Ended(Exception):
 class Peer:
     """One of the two processes, started anew when it has ended."""
 
-    def __init__(self, path):
-        self.path, self.process = path, None
+    def __init__(self, *command):
+        self.command, self.process = command, None
 
     def start(self):
         self.said = tempfile.TemporaryFile()
-        self.process = subprocess.Popen([self.path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.said,
-                                        env={k: v for k, v in os.environ.items() if k.startswith(("ASAN", "UBSAN", "LSAN"))})
+        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.said,
+                                        env={"ASAN_OPTIONS": "allocator_may_return_null=1:detect_leaks=0"})
 
     def ask(self, program, runs):
         """runs: (state's line, events). The answer of each run: a list of its lines. Raises Ended."""
@@ -148,11 +148,12 @@ class Pair:
     """A plain libjq and a host. One thread's."""
 
     def __init__(self, build, host=None):
-        self.plain, self.host = Peer(build / "tests/jq/jq_plain"), Peer(host or build / "tests/jq/jq_host")
+        plain = build / "tests/jq/jq_plain"
+        self.plain, self.fresh, self.host = Peer(plain), Peer(plain, "--fresh"), Peer(host or build / "tests/jq/jq_host")
 
     def close(self):
-        self.plain.close()
-        self.host.close()
+        for peer in (self.plain, self.fresh, self.host):
+            peer.close()
 
     def runs(self, peer, program, given, starts=RUNS):
         """Each start by itself where one of them ends the process. None: it does not compile."""
@@ -167,7 +168,14 @@ class Pair:
         return [Run(state, lines) for (state, _), lines in zip(starts, answers)]
 
     def single(self, text, before=""):
-        return self.runs(self.plain, f".[1] as $event | .[0] | {before}{text}\n", lambda state: f"[{state}, 0]")
+        program = f".[1] as $event | .[0] | {before}{text}\n"
+        found = self.runs(self.plain, program, lambda state: f"[{state}, 0]")
+        for i, run in enumerate(found or []):
+            # Not at the first event: perhaps it is what the one before has left behind.
+            if run.death == "SIGABRT" and run.states:
+                found[i], = self.runs(self.fresh, program, lambda state: f"[{state}, 0]", [RUNS[i]])
+                self.fresh.close()
+        return found
 
     def batch(self, texts):
         """The answers for several programs at once; or, where it came to an end, which of them has to be asked for by itself: None

@@ -67,9 +67,7 @@ int main(void)
 
 	/* As `eventfold` has it. */
 	setenv("TZ", "UTC", 1);
-#ifndef __SANITIZE_ADDRESS__
 	limit_memory();
-#endif
 	while (read_job(&program, &len, &runs)) {
 		struct reducer *r = NULL;
 		struct diag why = {0};

@@ -2,7 +2,10 @@
  *
  * A job's program may be several, so that libjq's own definitions (20 ms) are compiled once for all of them: it gets
  * [STATE, EVENT, WHICH] and differential.py puts it together. Here it is a program like any other. Between two events the
- * state is what it is in a snapshot, JSON. See protocol.h. */
+ * state is what it is in a snapshot, JSON. See protocol.h.
+ *
+ * libjq 1.6 may abort when it is started again after a first output, for what it has left behind (path(first(.a, .b))). With
+ * the argument --fresh each event gets a libjq of its own, and none is freed: for a few programs. */
 #include <jq.h>
 
 #include "protocol.h"
@@ -63,8 +66,23 @@ static bool step(jq_state *jq, jv *state, jv input)
 	return true;
 }
 
-static void run(jq_state *jq)
+static jq_state *compile(const char *program, struct messages *m)
 {
+	jq_state *jq = jq_init();
+
+	jq_set_error_cb(jq, on_message, m);
+	jq_set_attr(jq, jv_string("JQ_LIBRARY_PATH"), jv_array());
+	if (!jq_compile(jq, program))
+		jq_teardown(&jq);
+	else
+		jq_set_error_cb(jq, NULL, NULL);
+	return jq;
+}
+
+/* `fresh`: the program, where it is to be compiled for each event. */
+static void run(jq_state *jq, const char *fresh)
+{
+	struct messages none = {jv_invalid()};
 	int n = read_count();
 	char *line = read_line();
 	jv start = jv_parse(line), state = jv_array_get(jv_copy(start), 0), which = jv_array_get(start, 1);
@@ -77,6 +95,8 @@ static void run(jq_state *jq)
 		line = read_line();
 		if (goes_on) {
 			limit_run();
+			if (fresh)
+				jq = compile(fresh, &none);
 			jv input = jv_array_append(jv_array(), jv_copy(state));
 			input = jv_array_append(input, jv_parse(line));
 			goes_on = step(jq, &state, jv_array_append(input, jv_copy(which)));
@@ -90,8 +110,9 @@ static void run(jq_state *jq)
 	jv_free(which);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	bool fresh = argc > 1 && strcmp(argv[1], "--fresh") == 0;
 	char *program;
 	size_t len;
 	int runs;
@@ -99,22 +120,16 @@ int main(void)
 	limit_memory();
 	while (read_job(&program, &len, &runs)) {
 		struct messages m = {jv_invalid()};
-		jq_state *jq = jq_init();
 
 		limit_run();
-		jq_set_error_cb(jq, on_message, &m);
-		jq_set_attr(jq, jv_string("JQ_LIBRARY_PATH"), jv_array());
-		if (!jq_compile(jq, program)) {
-			jq_teardown(&jq);
+		jq_state *jq = compile(program, &m);
+		if (!jq)
 			say_error('c', jv_copy(m.first));
-		} else {
-			jq_set_error_cb(jq, NULL, NULL);
-		}
 		for (int i = 0; i < runs; i++)
-			run(jq);
+			run(jq, fresh && jq ? program : NULL);
 		puts(";");
 		fflush(stdout);
-		if (jq)
+		if (jq && !fresh)
 			jq_teardown(&jq);
 		jv_free(m.first);
 		free(program);

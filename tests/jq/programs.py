@@ -630,7 +630,7 @@ class Grammar:
             (1, lambda: Node(Raw("("), self.string(d - 1), " | ", Raw(self.rng.choice(["sub", "gsub"])), Raw("("), Raw(self.rng.choice(REGEXES[:3] + REGEXES[7:])), "; ",
                              Raw(self.rng.choice(['"-"', '"<\\(.h? // 0)>"', '"\\(.)"', '("a", "b")', "1", "empty"])), Raw("))"))),
             (1, lambda: Node(Raw("(. | "), self.some_of("tojson", "type", "length?", "keys?", "tostring", "[paths]", "[leaf_paths]", "[..] | length", "tostream", "[tostream] | fromstream(.[])", "[.[]?]", "not", "map(.)?", "@json", "any?", "add?"), Raw(")"))),
-            (1, lambda: Node(Raw("("), self.number(d - 1), " | ", self.some_of("todate", "gmtime", "gmtime | mktime", "strftime(\"%Y-%m-%dT%H\")", "todate | fromdate", "gmtime | todate", "strftime(\"%A %j %%\")", "@text", "tojson", "dateadd(\"seconds\"; 3)", "date"), Raw(")"))),
+            (1, lambda: Node(Raw("("), self.number(d - 1), " | ", self.some_of("todate", "gmtime", "gmtime | mktime", "strftime(\"%Y-%m-%dT%H\")", "todate | fromdate", "gmtime | todate", "strftime(\"%A %j %%\")", "@text", "tojson", "todateiso8601"), Raw(")"))),
             (1, lambda: Node(Raw("(["), self.number(d - 1), ", ", self.number(d - 1), Raw("] | "), Raw(self.rng.choice(["mktime", "todate", "strftime(\"%Y\")", "implode", "combinations(1)", "transpose?", "[.[:2], .[-1:]]", "join(\",\")", "@csv", "sort", "limit(1; .[])", "IN(1, 2)", "min_by(.)", "isvalid(.[5])", "tojson"])), Raw(")"))),
             (1, lambda: Node(Raw("[limit("), self.number(0), "; ", self.any(d - 1), ", ", self.any(d - 1), Raw(")]"))),
             (1, lambda: Node(Raw("["), self.some_of("splits(\"a\")?"), Raw("]"))),
