@@ -8,7 +8,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from harness import FULL, LIMIT, event, scaled
+from following import Follower
+from harness import FULL, LIMIT, event, line_of, scaled
 
 VIEWS = ["views/todos.json", "views/todos.offset", "views/todos.hash", "views/todos.snapshot.json", "head/app", "rejected.jsonl", "status.json"]
 
@@ -59,7 +60,13 @@ def by_mapping(fd, size):
         return map[:]
 
 
+# Before Linux 6.5 all but mappings go through read(2): from offset 0 on that is a fresh text each time.
+ALL_CACHED = tuple(map(int, os.uname().release.split(".")[:2])) >= (6, 5)
+
+
 def cached(fd, size):
+    if not ALL_CACHED:
+        return [by_mapping(fd, size)]
     found = [by_sendfile(fd, size), by_splice(fd, size), by_mapping(fd, size)]
     copy = by_copy(fd, size)
     return found + ([copy] if copy is not None else [])
@@ -249,3 +256,24 @@ def test_flock_is_of_the_file_however_it_was_opened(m, name):
     for fd in fds:
         os.close(fd)
     assert p.wait(LIMIT) == 0
+
+
+@pytest.mark.parametrize("name", ["views/todos.json", "events/app"])
+def test_a_watch_hears_of_changes_whatever_node_others_have(m, name):
+    """It is on the main node, where the daemon raises its notices, however many others come and go."""
+    m.append(event(0))
+    held = [os.open(m.mnt / name, os.O_RDONLY)]
+    with Follower(["inotifywait", "-m", "-e", "modify", "--format", "%w", name], cwd=m.mnt) as watch:
+        watch.until(rb"Watches established")
+        for i in range(1, 6):
+            m.sh(f"echo '{event_line(i)}' > mnt/events/app")
+            held.append(os.open(m.mnt / name, os.O_RDONLY))
+            (m.mnt / name).read_bytes()
+            assert watch.line() == name
+            watch.more(0.01) and watch.line()
+    for fd in held:
+        os.close(fd)
+
+
+def event_line(i):
+    return line_of(event(3 * i)).decode().rstrip()
