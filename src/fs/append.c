@@ -159,6 +159,8 @@ static void append_done(struct commit *commit, int error, size_t stored, const s
 		int owed = take_error(f);
 		reply_error(req, error ? error : owed ? owed : a->result);
 	}
+	if (stored > 0)
+		follow_appended(f->mount, f, a->writing);
 	append_free(a);
 }
 

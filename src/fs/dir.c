@@ -113,6 +113,9 @@ bool dir_waits_for_views(struct mount *m, const struct deferred_call *call, cons
 	char name[LIMIT_NAME + 1];
 	struct slice view;
 
+	/* Who tells of what is known waits for nothing new. */
+	if (notice_is_its(m, fuse_req_ctx(call->req)->pid))
+		return false;
 	if (dir->kind != NODE_VIEWS && dir->kind != NODE_TAIL && dir->kind != NODE_AT_N)
 		return false;
 	enum node_kind kind = node_parse_view(call->name, &view);
@@ -122,9 +125,52 @@ bool dir_waits_for_views(struct mount *m, const struct deferred_call *call, cons
 	return deferred_until_known(m, call, name);
 }
 
+/* A file of a view is not there where one is being made, and is where it is removed. */
+static bool lookup_raised(struct mount *m, fuse_req_t req, struct node *dir, const char *name)
+{
+	const struct raiser *r = &m->notice.raiser;
+	enum node_kind kind;
+	struct slice view;
+
+	if (!notice_is_its(m, fuse_req_ctx(req)->pid))
+		return false;
+	if (dir->kind == NODE_TAIL && strcmp(name, RAISE_ALIAS) == 0) {
+		reply_node(m, req, NODE_EVENTS_APP, (struct slice){0});
+		return true;
+	}
+	if (dir->kind != NODE_VIEWS || r->at == RAISING_CHANGE || !(kind = node_parse_view(name, &view)))
+		return false;
+	if (r->at == RAISING_CREATE)
+		reply_error(req, -ENOENT);
+	else
+		reply_node(m, req, kind, view);
+	return true;
+}
+
+void dir_make(struct mount *m, fuse_req_t req, struct node *dir, const char *name)
+{
+	bool its = notice_is_its(m, fuse_req_ctx(req)->pid) && dir && dir->kind == NODE_VIEWS;
+	struct slice view;
+	enum node_kind kind = its ? node_parse_view(name, &view) : 0;
+
+	if (!kind)
+		return reply_error(req, -EPERM);
+	reply_node(m, req, kind, view);
+}
+
+void dir_remove(struct mount *m, fuse_req_t req, struct node *dir, const char *name)
+{
+	bool its = notice_is_its(m, fuse_req_ctx(req)->pid) && dir && dir->kind == NODE_VIEWS;
+
+	reply_error(req, its ? 0 : -EPERM);
+}
+
 void dir_lookup(struct mount *m, fuse_req_t req, struct node *dir, const char *name)
 {
 	struct slice part;
+
+	if (lookup_raised(m, req, dir, name))
+		return;
 
 	for (size_t i = 0; i < countof(fixed_entries); i++) {
 		const struct entry *e = &fixed_entries[i];

@@ -51,7 +51,10 @@ void file_unref(struct file *f)
 		f->next->prevp = f->prevp;
 	m->open_files -= !f->notice;
 	follower_deinit(f);
+	bool wake = notice_closed(f);
 	pthread_mutex_unlock(&m->lock);
+	if (wake)
+		follow_wake(m);
 	nodes_unref(&m->nodes, f->node);
 	text_unref(f->text);
 	text_unref(f->cached);

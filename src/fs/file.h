@@ -29,7 +29,8 @@ struct file {
 
 	struct flock_held flock;
 	struct follower follower;
-	bool notice; /* opened to raise inotify and for nothing else (notice.h) */
+	struct unclosed unclosed; /* under the mount's lock */
+	bool notice;              /* opened to raise inotify and for nothing else (notice.h) */
 
 	uint64_t end; /* at/N/app: where it ends, in bytes */
 

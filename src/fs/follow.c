@@ -164,10 +164,8 @@ static void log_changed(struct mount *m, bool news)
 	pthread_mutex_lock(&m->lock);
 	bool wake = somebody_waits(m);
 	m->follow.changed[TOPIC_LOG] |= wake;
-	if (news) {
+	if (news)
 		status_clock_news(&m->status);
-		wake |= notice_want_log(m);
-	}
 	pthread_mutex_unlock(&m->lock);
 	if (wake)
 		follow_wake(m);
@@ -191,6 +189,15 @@ static void view_changed(struct mount *m, const char *view, bool news)
 void follow_log_changed(struct mount *m)
 {
 	log_changed(m, true);
+}
+
+void follow_appended(struct mount *m, struct file *f, bool by_write)
+{
+	pthread_mutex_lock(&m->lock);
+	bool wake = notice_appended(f, by_write);
+	pthread_mutex_unlock(&m->lock);
+	if (wake)
+		follow_wake(m);
 }
 
 void follow_view_changed(struct mount *m, const char *view)

@@ -39,6 +39,8 @@ void follow_free(struct mount *m);
 
 /* Something has changed. Any thread, no lock held; cheap. */
 void follow_log_changed(struct mount *m);
+/* Here it is known how: by a write(2) on this file, or by a close of it. */
+void follow_appended(struct mount *m, struct file *f, bool by_write);
 void follow_view_changed(struct mount *m, const char *view);
 void follow_rejected_changed(struct mount *m);
 /* Looks again whether a file of tail/ that has come to wait just now has missed a change. */

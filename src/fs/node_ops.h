@@ -10,6 +10,9 @@
  * error says just that. */
 bool dir_waits_for_views(struct mount *m, const struct deferred_call *call, const struct node *dir);
 void dir_lookup(struct mount *m, fuse_req_t req, struct node *dir, const char *name);
+/* Nobody but the raise thread can make and remove files (raise.h). */
+void dir_make(struct mount *m, fuse_req_t req, struct node *dir, const char *name);
+void dir_remove(struct mount *m, fuse_req_t req, struct node *dir, const char *name);
 void dir_open(struct mount *m, fuse_req_t req, struct node *dir, struct fuse_file_info *fi);
 void dir_read(fuse_req_t req, struct file *f, off_t off, size_t size);
 

@@ -1,70 +1,18 @@
 #include "fs/notice.h"
 
-#include <fcntl.h>
-#include <limits.h>
 #include <linux/close_range.h>
-#include <stdio.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 
 #include "base/clock.h"
-#include "fs/mount.h"
+#include "fs/file.h"
 
 /* Raising inotify costs the fuse thread several requests, and whoever is told reads: all others wait in line meanwhile. A change after a
  * time without any is told of at once. While changes keep coming, the time until the next notice doubles, up to a limit. */
 #define NOTICE_QUIET_US 2500
 #define NOTICE_PAUSE_US 500
 #define NOTICE_PAUSE_MAX_US 16000
-
-/* Which filesystem a path or descriptor is on, without asking our own fuse thread for attributes. 0: gone. */
-static dev_t device_of(int fd, const char *path)
-{
-	struct statx st;
-
-	if (statx(fd, path, AT_EMPTY_PATH | AT_STATX_DONT_SYNC, 0, &st) < 0)
-		return 0;
-	return makedev(st.stx_dev_major, st.stx_dev_minor);
-}
-
-/* Is it mounted anywhere that this process sees? */
-static bool is_mounted(dev_t dev)
-{
-	FILE *mounts = fopen("/proc/self/mountinfo", "re");
-	auto_free char *line = NULL;
-	bool found = false;
-	size_t size = 0;
-
-	if (!mounts)
-		return true;
-	while (!found && getline(&line, &size, mounts) > 0) {
-		unsigned major, minor;
-		found = sscanf(line, "%*d %*d %u:%u", &major, &minor) == 2 && makedev(major, minor) == dev;
-	}
-	fclose(mounts);
-	return found;
-}
-
-/* MODIFY and CLOSE_WRITE on the file at `path` below the mount. */
-static void raise_one(struct notice *n, const char *path)
-{
-	static const struct timespec times[] = {{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_NOW}};
-	char full[PATH_MAX];
-
-	if (!n->dev)
-		return;
-	if (snprintf(full, sizeof(full), "%s/%s", n->mnt, path) >= (int)sizeof(full))
-		return;
-	/* Opened anew each time: a descriptor kept would make an unmount fail as busy. The mount may be gone meanwhile, and the path
-	 * another file's: that one is left alone. */
-	int fd = open(full, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	/* Setting only mtime is what raises MODIFY; a notice that fails is one that nobody can hear. */
-	if (device_of(fd, "") == n->dev)
-		(void)!futimens(fd, times);
-	close(fd);
-}
+/* A program that has appended and not closed for so long keeps the log open: CLOSE_WRITE is raised in its place. */
+#define NOTICE_CLOSE_US 100000
 
 /* Under the lock: a notice is wanted. False: it was already. */
 static bool pace_want(struct pace *p)
@@ -99,16 +47,27 @@ static bool pace_take(struct pace *p)
 static void raise_all(struct mount *m)
 {
 	struct notice *n = &m->notice;
-	char path[LIMIT_NAME + 16], view[LIMIT_NAME + 1];
-	bool log = n->raise_log;
+	char view[LIMIT_NAME + 1];
+	unsigned log = n->raise_log;
+	bool all = n->raise_all_views, failed = false;
 
-	n->raise_log = false;
-	while (log || changed_take(&n->raise_views, view)) {
-		snprintf(path, sizeof(path), log ? "events/app" : "views/%s.json", view);
-		log = false;
+	n->raise_log = 0;
+	n->raise_all_views = false;
+	pthread_mutex_unlock(&m->lock);
+	if (log)
+		raise_log(m, log);
+	if (all)
+		failed = !raise_all_views(m);
+	pthread_mutex_lock(&m->lock);
+	while (changed_take(&n->raise_views, view)) {
 		pthread_mutex_unlock(&m->lock);
-		raise_one(n, path);
+		raise_view(m, view);
 		pthread_mutex_lock(&m->lock);
+	}
+	/* There was no memory: at the next turn, then. */
+	if (failed) {
+		n->all_views = true;
+		pace_want(&n->views_pace);
 	}
 }
 
@@ -119,7 +78,7 @@ static void check_mounts(struct mount *m)
 
 	n->check_mounts = false;
 	pthread_mutex_unlock(&m->lock);
-	bool gone = n->dev && !is_mounted(n->dev);
+	bool gone = n->raiser.dev && !raise_is_mounted(&n->raiser);
 	pthread_mutex_lock(&m->lock);
 	if (gone)
 		follow_detach(m);
@@ -133,7 +92,7 @@ static void *notice_thread(void *arg)
 	struct mount *m = arg;
 	struct notice *n = &m->notice;
 
-	n->tid = (pid_t)syscall(SYS_gettid);
+	n->raiser.tid = (pid_t)syscall(SYS_gettid);
 	(void)!close_range(m->options.quiet ? 0 : STDERR_FILENO + 1, ~0u, CLOSE_RANGE_UNSHARE);
 	pthread_mutex_lock(&m->lock);
 	while (n->raising || n->check_mounts || !n->stop) {
@@ -151,9 +110,10 @@ static void *notice_thread(void *arg)
 	return NULL;
 }
 
-bool notice_want_log(struct mount *m)
+static bool want_log(struct notice *n, unsigned what)
 {
-	return pace_want(&m->notice.log_pace);
+	n->log |= what;
+	return what && pace_want(&n->log_pace);
 }
 
 bool notice_want_view(struct mount *m, const char *view)
@@ -162,16 +122,91 @@ bool notice_want_view(struct mount *m, const char *view)
 	return pace_want(&m->notice.views_pace);
 }
 
+static void enlist(struct notice *n, struct file *f)
+{
+	struct unclosed *u = &f->unclosed;
+
+	u->since = clock_us();
+	u->next = NULL;
+	u->prevp = n->unclosed_last;
+	*n->unclosed_last = f;
+	n->unclosed_last = &u->next;
+}
+
+static void delist(struct notice *n, struct file *f)
+{
+	struct unclosed *u = &f->unclosed;
+
+	*u->prevp = u->next;
+	if (u->next)
+		u->next->unclosed.prevp = u->prevp;
+	else
+		n->unclosed_last = u->prevp;
+	u->prevp = NULL;
+}
+
+bool notice_appended(struct file *f, bool by_write)
+{
+	struct notice *n = &f->mount->notice;
+	bool wake = false;
+
+	if (f->node->kind == NODE_EVENTS_APP_AT)
+		return want_log(n, RAISE_MODIFY | RAISE_CLOSE);
+	if (!by_write)
+		wake = want_log(n, RAISE_MODIFY);
+	else if (f->node->main)
+		wake = want_log(n, RAISE_NODE_MODIFY);
+	if (f->unclosed.prevp)
+		return wake;
+	enlist(n, f);
+	if (n->look)
+		return wake;
+	n->look = f->unclosed.since + NOTICE_CLOSE_US;
+	return true;
+}
+
+bool notice_closed(struct file *f)
+{
+	struct notice *n = &f->mount->notice;
+
+	if (!f->unclosed.prevp)
+		return false;
+	delist(n, f);
+	return f->node->main && !n->stop && want_log(n, RAISE_NODE_CLOSE);
+}
+
+/* The thread is woken at times to look who has not closed, not for each who appends. */
+static void look_at_unclosed(struct notice *n)
+{
+	uint64_t now = clock_us();
+
+	if (!n->look || now < n->look)
+		return;
+	if (n->unclosed && now >= n->unclosed->unclosed.since + NOTICE_CLOSE_US) {
+		while (n->unclosed)
+			delist(n, n->unclosed);
+		want_log(n, RAISE_CLOSE);
+	}
+	n->look = n->unclosed ? n->unclosed->unclosed.since + NOTICE_CLOSE_US : 0;
+}
+
 bool notice_go(struct mount *m)
 {
 	struct notice *n = &m->notice;
 
+	look_at_unclosed(n);
 	if (n->raising)
 		return false;
-	n->raise_log = pace_take(&n->log_pace);
-	if (pace_take(&n->views_pace))
+	if (pace_take(&n->log_pace)) {
+		n->raise_log = n->log;
+		n->log = 0;
+	}
+	if (pace_take(&n->views_pace)) {
 		n->raise_views = take_ptr(n->views);
-	n->raising = n->raise_log || n->raise_views;
+		n->raise_all_views = n->all_views;
+		n->all_views = false;
+	}
+	n->raising = n->raise_log || n->raise_views || n->raise_all_views;
 	if (n->raising)
 		pthread_cond_signal(&n->wake);
 	return n->raising;
@@ -180,20 +215,24 @@ bool notice_go(struct mount *m)
 uint64_t notice_next(const struct mount *m)
 {
 	const struct notice *n = &m->notice;
+	uint64_t look = n->look ? n->look : UINT64_MAX;
 	uint64_t log = n->log_pace.wanted ? n->log_pace.next : UINT64_MAX;
 	uint64_t views = n->views_pace.wanted ? n->views_pace.next : UINT64_MAX;
 
-	return n->raising ? UINT64_MAX : min(log, views);
+	uint64_t next = n->raising ? UINT64_MAX : min(log, views);
+
+	return min(look, next);
 }
 
 bool notice_is_its(const struct mount *m, pid_t tid)
 {
-	return tid != 0 && tid == m->notice.tid;
+	return tid != 0 && tid == m->notice.raiser.tid;
 }
 
 void notice_init(struct mount *m, const char *mnt)
 {
-	m->notice.mnt = mnt;
+	m->notice.raiser.mnt = mnt;
+	m->notice.unclosed_last = &m->notice.unclosed;
 	pthread_cond_init(&m->notice.wake, NULL);
 }
 
@@ -204,8 +243,7 @@ int notice_start(struct mount *m)
 
 void notice_mounted(struct mount *m)
 {
-	if (m->notice.mnt)
-		m->notice.dev = device_of(AT_FDCWD, m->notice.mnt);
+	raise_begin(m);
 }
 
 void notice_mounts_changed(struct mount *m)
@@ -229,5 +267,6 @@ void notice_deinit(struct mount *m)
 {
 	changed_free(&m->notice.views);
 	changed_free(&m->notice.raise_views);
+	raise_end(m);
 	pthread_cond_destroy(&m->notice.wake);
 }

@@ -1,6 +1,10 @@
-/* Raises inotify for changes that the daemon made: by a real operation on the mount, for nothing else does. On a thread of its own, which
- * uses the mount like any other program: the fuse thread would wait for itself, and the notify thread (follow.h), which says when, has
- * followers to wake meanwhile.
+/* When inotify is told of a change that the daemon made, and by which thread: one of its own, for the fuse thread would wait for itself, and
+ * the notify thread (follow.h), which says when, has followers to wake meanwhile. How it is done is raise.h's.
+ *
+ * The kernel itself tells of what a program does to events/app. What it can't know is left for here:
+ *   - what is appended through events/app@…, or at a close;
+ *   - what is written through another node of events/app, for those who watch the file itself;
+ *   - CLOSE_WRITE, where a program appends and does not close: many wait for that.
  *
  * All but the life cycle is under the mount's lock. */
 #pragma once
@@ -8,10 +12,11 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "fs/changed.h"
+#include "fs/raise.h"
 
+struct file;
 struct mount;
 
 /* When inotify is raised again: µs, of CLOCK_MONOTONIC. */
@@ -20,23 +25,31 @@ struct pace {
 	uint64_t last, next, pause;
 };
 
+/* An open file's part. */
+struct unclosed {
+	struct file *next, **prevp; /* in the notice's list; prevp NULL: not in it */
+	uint64_t since;             /* µs, of CLOCK_MONOTONIC */
+};
+
 struct notice {
 	pthread_t thread;
-	const char *mnt; /* where it is raised; NULL: nowhere */
+	struct raiser raiser;
 
 	/* Under the mount's lock. */
 	pthread_cond_t wake;
 	bool stop;
 	bool check_mounts; /* the table of mounts has changed */
 	struct pace log_pace, views_pace;
+	unsigned log;          /* RAISE_…: what is wanted of it */
 	struct changed *views; /* for which it is wanted */
 	bool all_views;        /* or for all, since there was no memory for names */
-	bool raising;          /* the thread is at work, on the next two */
-	bool raise_log;
+	/* Files that have appended, and of whose close nobody has been told; in the order of `since`. */
+	struct file *unclosed, **unclosed_last;
+	uint64_t look; /* when they are looked at; 0: there was none when that was done last */
+	bool raising;  /* the thread is at work, on the next three */
+	unsigned raise_log;
 	struct changed *raise_views;
-
-	_Atomic pid_t tid; /* the thread's, for the fuse thread */
-	_Atomic dev_t dev; /* the mount's, from the fuse thread; 0: nowhere */
+	bool raise_all_views;
 };
 
 /* `mnt` is borrowed. */
@@ -55,9 +68,12 @@ void notice_mounts_changed(struct mount *m);
 /* Any thread: is this thread the one that raises inotify? What it opens is opened for that and nothing else. */
 bool notice_is_its(const struct mount *m, pid_t tid);
 
-/* The log or a view has changed. True: notice_next() is another one now. */
-bool notice_want_log(struct mount *m);
-bool notice_want_view(struct mount *m, const char *view);
+/* A view has changed, come or gone. This and the next two: true if notice_next() is earlier now. */
+bool must_check notice_want_view(struct mount *m, const char *view);
+/* The file has appended, by a write(2) or at a close. */
+bool must_check notice_appended(struct file *f, bool by_write);
+/* The file is closed for good: who watches it has been told by the kernel. */
+bool must_check notice_closed(struct file *f);
 /* Sets the thread to work on what is to be raised by now. False: there is nothing, or it is at work. */
 bool notice_go(struct mount *m);
 /* When there will be something: µs of CLOCK_MONOTONIC. UINT64_MAX: not before follow_wake(). */

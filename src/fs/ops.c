@@ -398,7 +398,7 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 
 static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
 {
-	reply_error(req, -EPERM);
+	dir_make(mount_of(req), req, node_of(req, parent), name);
 }
 
 static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
@@ -421,7 +421,12 @@ static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, co
 	reply_error(req, -EPERM);
 }
 
-static void op_remove(fuse_req_t req, fuse_ino_t parent, const char *name)
+static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	dir_remove(mount_of(req), req, node_of(req, parent), name);
+}
+
+static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	reply_error(req, -EPERM);
 }
@@ -473,8 +478,8 @@ const struct fuse_lowlevel_ops mount_ops = {
     .mkdir = op_mkdir,
     .create = op_create,
     .symlink = op_symlink,
-    .unlink = op_remove,
-    .rmdir = op_remove,
+    .unlink = op_unlink,
+    .rmdir = op_rmdir,
     .rename = op_rename,
     .link = op_link,
     .setxattr = op_setxattr,

@@ -50,7 +50,8 @@ static int look_around(struct mount *m, struct pollfd *fds, int timeout)
 
 int session_run(struct fuse_session *se, struct mount *m, int stop_fd)
 {
-	auto_close int mounts = m->notice.mnt ? open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC) : -1;
+	auto_close int mounts =
+	    m->notice.raiser.mnt ? open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC) : -1;
 	struct pollfd fds[FDS] = {
 	    [REQUESTS] = {.fd = fuse_session_fd(se), .events = POLLIN},
 	    [STOP] = {.fd = stop_fd, .events = POLLIN},
