@@ -305,7 +305,7 @@ void append_refuse_cut(fuse_req_t req, struct file *f)
 
 /* At a close: the partial line is appended if it is a whole event. A part of one stays: others may go on with it. Who has opened the
  * file is told what is wrong, and what no write could tell; who has only inherited it is told nothing that is not his. */
-static int finish_line(struct file *f, struct append *a, bool is_opener)
+static int finish_line(struct file *f, struct append *a, uint64_t table)
 {
 	struct mount *m = f->mount;
 	struct writer_rules rules = rules_now(m);
@@ -323,7 +323,8 @@ static int finish_line(struct file *f, struct append *a, bool is_opener)
 	}
 	if (r == 0)
 		buf_clear(&f->writer.partial);
-	if (!is_opener)
+	/* Seldom is there anything to tell: who closes need not be known. */
+	if ((r == 0 && !f->writer.declined.error) || !opener_is(&f->opener, a->pid, table))
 		return 0;
 	return r ? r : writer_owes(&f->writer);
 }
@@ -344,7 +345,7 @@ void append_flush(fuse_req_t req, struct file *f, uint64_t table)
 	bool busy = f->busy;
 	pthread_mutex_unlock(&m->lock);
 	if (!busy)
-		a->result = finish_line(f, a, opener_is(&f->opener, a->pid, table));
+		a->result = finish_line(f, a, table);
 	a->commit.lines = buf_slice(&a->batch.lines);
 	a->commit.conditional &= a->commit.lines.len > 0;
 	if (a->commit.lines.len > 0 || m->options.sync != SYNC_WRITE)
