@@ -36,7 +36,7 @@ enum death_verdict life_judge(const struct death *d)
 {
 	if (d->blame == BLAME_OUTSIDE)
 		return DEATH_NOTHING;
-	if (d->alone)
+	if (d->alone || (d->blame == BLAME_PROVEN && d->marked))
 		return DEATH_GUILTY;
 	if (d->blame == BLAME_UNKNOWN || !d->marked)
 		return d->room ? DEATH_SUSPECT_ALL : DEATH_NOTHING;

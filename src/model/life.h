@@ -13,6 +13,8 @@
 /* Whose fault the end of a worker was, as far as can be seen. */
 enum worker_blame {
 	BLAME_VIEW,    /* that of the view that was running */
+	BLAME_PROVEN,  /* that of the view that is named, whoever else there was */
+	BLAME_MEMORY,  /* the view that was running, or any other, took too much */
 	BLAME_UNKNOWN, /* one of those that it has */
 	BLAME_OUTSIDE, /* somebody else's */
 };
@@ -51,7 +53,7 @@ static inline bool life_is_alone(const struct life *l)
 struct death {
 	enum worker_blame blame;
 	bool marked;        /* the mark names a view that it had, */
-	bool marked_native; /* which is one that can harm others (C), */
+	bool marked_native; /* which is one that can harm others (in memory: any; else those in C), */
 	unsigned trials;    /* and was suspected so often */
 	unsigned natives;   /* of that kind it has ever had */
 	bool alone;         /* it was the worker of one view */

@@ -43,9 +43,11 @@ enum message_type {
 	MSG_ADDED, /* view, pos: it goes on from there, its snapshot's place or the start; the rest as for MSG_HOLES */
 	MSG_LAGS, /* view: it has no snapshot that will do, or is too far behind; the worker does not have it */
 	MSG_REPORT, /* text for the daemon's log */
-	MSG_LOST,   /* text: why. Somebody has taken from it what it can't do without; it ends */
-	MSG_PONG,   /* seq: as it was asked; off: the head that it has seen; flags: MSG_IDLE */
-	MSG_HOLES,  /* view, size: which change of its holes this is, as in its slot; text: struct holes */
+	MSG_WEIGHT, /* view, size: so many bytes its state had; it has it no more, since it ends */
+	MSG_SPENT, /* size: bytes of memory it had when it found that this was too much; offset: that were no state's */
+	MSG_LOST,  /* text: why. Somebody has taken from it what it can't do without; it ends */
+	MSG_PONG,  /* seq: as it was asked; off: the head that it has seen; flags: MSG_IDLE */
+	MSG_HOLES, /* view, size: which change of its holes this is, as in its slot; text: struct holes */
 	MSG_STALLED, /* view, off, text: why. The log could not be read for a while; the worker goes on trying, */
 	MSG_RESUMED, /* view: until this */
 	/* To the looker and back (looker.h). */

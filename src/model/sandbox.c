@@ -244,7 +244,7 @@ static int limit_memory(uint64_t memory)
 {
 	if (memory == 0)
 		return 0;
-	int r = limit(RLIMIT_AS, memory + MEMORY_OF_PROGRAM);
+	int r = limit(RLIMIT_AS, memory + memory / 4 + MEMORY_OF_PROGRAM);
 	/* Pages of a file in memory are nobody's address space. */
 	return r < 0 ? r : limit(RLIMIT_FSIZE, memory);
 }

@@ -22,6 +22,7 @@ static bool describe(struct worker_handle *h, const struct entry *e, struct addi
 
 	if (slot < 0)
 		return false;
+	h->given++;
 	h->natives += e->def->kind == REDUCER_C;
 	*ret =
 	    (struct addition){.def = definition_ref(e->def), .no_snapshot = e->no_snapshot, .snapshot = -1};

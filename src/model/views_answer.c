@@ -448,6 +448,9 @@ void views_handle(struct views *v, struct worker_handle *h, struct packet *p)
 		return handle_stalled(v, h, p, p->message.type == MSG_STALLED);
 	case MSG_REPORT:
 		return handle_report(v, h, p);
+	case MSG_WEIGHT:
+	case MSG_SPENT:
+		return worker_handle_weight(h, &p->message);
 	case MSG_LOST: {
 		struct diag why;
 		diag_set(&why, 0, "%.*s", (int)min(p->text.len, (size_t)200), p->text.data);

@@ -71,12 +71,13 @@ static void acquit_all(struct views *v)
 static enum death_verdict judge(struct views *v, const struct worker_handle *h, unsigned which,
 				const struct worker_end *end, const struct entry *marked)
 {
+	bool memory = end->blame == BLAME_MEMORY;
 	const struct death d = {
 	    .blame = end->blame,
 	    .marked = marked,
-	    .marked_native = marked && marked->def->kind == REDUCER_C,
+	    .marked_native = marked && (memory || marked->def->kind == REDUCER_C),
 	    .trials = marked ? marked->life.trials : 0,
-	    .natives = h->natives,
+	    .natives = memory ? h->given : h->natives,
 	    .alone = which >= SOLO,
 	    .room = free_solo(v) != 0,
 	};
@@ -147,7 +148,7 @@ static struct entry *find_culprit(struct views *v, struct worker_handle *h, unsi
 		break;
 	case DEATH_SUSPECT_ALL:
 		for (size_t i = 0; i < f.n_had; i++)
-			if (f.natives == 0 || f.had[i]->def->kind == REDUCER_C)
+			if (end->blame == BLAME_MEMORY || f.natives == 0 || f.had[i]->def->kind == REDUCER_C)
 				suspect(v, f.had[i], end);
 		break;
 	}

@@ -37,6 +37,7 @@ struct entry {
 	struct worker_handle *worker; /* that has it; NULL: none yet */
 	uint32_t slot;
 	uint64_t base_version; /* with which it has begun there */
+	uint64_t renew_off;    /* its worker ends once a snapshot from there on is saved */
 	unsigned unheard;      /* times that it was idle while somebody waited */
 	struct log_pos pos;    /* as last heard of */
 	uint64_t version;
@@ -200,6 +201,9 @@ bool views_send(struct worker_handle *h, const struct message *m, struct slice t
 
 /* views_death.c, on the views thread: a worker has ended. Finds the culprit; the next loop starts another one. */
 void views_worker_died(struct views *v, unsigned which);
+
+/* views_renew.c, on the views thread: true where the worker is to end, and the next one to go on with what has been saved. */
+bool views_renew(struct views *v, struct worker_handle *h);
 
 /* views_rendering.c: of a MSG_RENDERED, believing nothing; takes the descriptor. NULL: it makes no sense, or no memory. */
 struct rendering *rendering_of_packet(struct packet *p);

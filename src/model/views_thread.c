@@ -163,7 +163,7 @@ static void publish(struct views *v)
 static bool all_idle(struct views *v)
 {
 	for (unsigned i = 0; i < WORKERS; i++)
-		if (v->workers[i] && !worker_handle_idle(v->workers[i]))
+		if (v->workers[i] && (v->workers[i]->renew_ms || !worker_handle_idle(v->workers[i])))
 			return false;
 	return true;
 }
@@ -191,9 +191,14 @@ static void watch(struct views *v)
 	if (!is_watch_due(v, now))
 		return;
 	v->watch_ms = now;
-	for (unsigned i = 0; i < WORKERS; i++)
-		if (v->workers[i] && !worker_handle_idle(v->workers[i]))
-			worker_handle_watch(v->workers[i]);
+	for (unsigned i = 0; i < WORKERS; i++) {
+		struct worker_handle *h = v->workers[i];
+		if (!h || (!h->renew_ms && worker_handle_idle(h)))
+			continue;
+		worker_handle_watch(h);
+		if (views_renew(v, h))
+			end_worker(h);
+	}
 	if (!all_idle(v))
 		return;
 	/* Whoever has something for one sends it, or moves the head, first, and looks at `watching` then: one of us sees the other. */

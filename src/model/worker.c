@@ -53,6 +53,7 @@ static int hello(struct worker *w, struct packet *p)
 		return -errno;
 	w->shared = map;
 	w->timeout_ms = p->message.timeout_ms;
+	worker_memory_init(w, p->message.size);
 	fold_init(&w->fold, &w->shared->mark);
 	w->fold.damaged = worker_damaged;
 	w->fold.arg = w;
@@ -210,6 +211,7 @@ static void turn(struct worker *w)
 			w->now = clock_ns();
 			more = worker_fold_turn(w, head);
 		}
+		worker_memory_turn(w);
 		for (struct worker_view *v = w->views; v; v = v->next) {
 			worker_job_done(w, v);
 			if (v->n_wants > 0 && !v->broken)
@@ -257,7 +259,7 @@ static void worker_deinit(struct worker *w)
 
 int worker_main(int socket_fd)
 {
-	struct worker w = {.socket = socket_fd};
+	struct worker w = {.socket = socket_fd, .statm = -1};
 	int r = 0;
 
 	prepare();

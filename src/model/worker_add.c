@@ -14,7 +14,7 @@ struct addition {
 	bool restores;
 };
 
-static void mark(struct worker *w, enum fold_phase phase, uint32_t view)
+void worker_mark(struct worker *w, enum fold_phase phase, uint32_t view)
 {
 	struct fold_mark *mark = &w->shared->mark;
 
@@ -25,9 +25,9 @@ static void mark(struct worker *w, enum fold_phase phase, uint32_t view)
 
 static int load(struct worker *w, struct worker_view *v, enum reducer_kind kind, struct diag *diag)
 {
-	mark(w, FOLD_LOADING, v->view.id);
+	worker_mark(w, FOLD_LOADING, v->view.id);
 	int r = reducer_load(&v->view.reducer, kind, v->fd, diag);
-	mark(w, FOLD_IDLE, v->view.id);
+	worker_mark(w, FOLD_IDLE, v->view.id);
 	return r;
 }
 
@@ -103,9 +103,9 @@ static int read_state(struct worker *w, struct worker_view *v, struct addition *
 {
 	struct slice state = a->snapshot.state;
 
-	mark(w, FOLD_READING, v->view.id);
+	worker_mark(w, FOLD_READING, v->view.id);
 	int r = v->view.reducer->class->read(v->view.reducer, state, why);
-	mark(w, FOLD_IDLE, v->view.id);
+	worker_mark(w, FOLD_IDLE, v->view.id);
 	v->size = state.len;
 	if (r == 0)
 		return 0;

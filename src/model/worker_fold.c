@@ -131,7 +131,9 @@ static void after_pass(struct worker *w, size_t n, uint64_t head)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct worker_view *v = container_of(w->pass[i], struct worker_view, view);
-		if (v->view.error)
+		if (v->view.error == -ENOMEM && worker_is_short(w))
+			w->exhausted = true; /* whose doing that is shows when it is weighed */
+		else if (v->view.error)
 			worker_break(w, v, v->view.error_seq, v->view.error_off, v->view.why.text);
 		else
 			worker_view_publish(w, v);

@@ -206,6 +206,7 @@ static void say_where(struct worker_end *end)
 	    [FOLD_LOADING] = " while it was loaded",
 	    [FOLD_READING] = " while it read its snapshot",
 	    [FOLD_WRITING] = " while its state was written",
+	    [FOLD_FREEING] = " while its state was thrown away",
 	};
 	char text[256];
 
@@ -221,9 +222,11 @@ static void say_why(struct worker_handle *h, int status, const struct rusage *us
 {
 	uint64_t memory = h->limits.memory, used = (uint64_t)usage->ru_maxrss << 10;
 
+	bool memory_gone = WIFSIGNALED(status) && memory && used >= memory - memory / 8;
+
 	if (h->killed.text[0])
 		end->why = h->killed;
-	else if (WIFSIGNALED(status) && memory && used >= memory - memory / 8)
+	else if (memory_gone)
 		diag_set(&end->why, 0, "used up its memory, %llu MiB, and was killed by signal %d (%s)",
 			 (unsigned long long)(memory >> 20), WTERMSIG(status), strsignal(WTERMSIG(status)));
 	else if (WIFSIGNALED(status))
@@ -235,8 +238,38 @@ static void say_why(struct worker_handle *h, int status, const struct rusage *us
 		end->blame = h->blame;
 	else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
 		end->blame = BLAME_OUTSIDE; /* no reducer can send one */
+	else if (memory_gone)
+		end->blame = BLAME_MEMORY;
 	else
 		end->blame = end->view ? BLAME_VIEW : BLAME_UNKNOWN;
+}
+
+/* It has ended by itself, for want of memory, and has said whose that was. The largest state is to blame if it explains the most of it:
+ * more than what belonged to none. */
+static void say_weight(struct worker_handle *h, struct worker_end *end)
+{
+	uint64_t limit = h->limits.memory >> 20, state = h->heaviest_size, rest = h->spent.offset;
+	bool explains = state > rest && state > h->limits.memory / 8;
+
+	end->phase = FOLD_IDLE;
+	end->view = explains ? h->heaviest : 0;
+	end->blame = explains ? BLAME_PROVEN : BLAME_MEMORY;
+	diag_set(&end->why, 0, "used more than %llu MiB of memory; its state, the largest, had %llu MiB",
+		 (unsigned long long)limit, (unsigned long long)(state >> 20));
+	if (!explains)
+		diag_set(&end->why, 0, "used more than %llu MiB of memory, %llu MiB of it for no state",
+			 (unsigned long long)limit, (unsigned long long)(rest >> 20));
+}
+
+void worker_handle_weight(struct worker_handle *h, const struct message *m)
+{
+	if (m->type == MSG_SPENT) {
+		h->spent.size = m->size;
+		h->spent.offset = m->offset;
+	} else if (m->size > h->heaviest_size) {
+		h->heaviest = m->view;
+		h->heaviest_size = m->size;
+	}
 }
 
 void worker_handle_reap(struct worker_handle *h, struct worker_end *ret)
@@ -257,8 +290,12 @@ void worker_handle_reap(struct worker_handle *h, struct worker_end *ret)
 	/* One that has grown too large is held responsible where it was last. */
 	if (s.phase != FOLD_IDLE || h->killed.text[0])
 		ret->view = s.view;
-	say_why(h, status, &usage, ret);
-	say_where(ret);
+	if (h->spent.size) {
+		say_weight(h, ret);
+	} else {
+		say_why(h, status, &usage, ret);
+		say_where(ret);
+	}
 	h->pid = -1;
 }
 

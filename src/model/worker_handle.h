@@ -53,6 +53,16 @@ struct worker_handle {
 	uint64_t sample_ns;       /* when it was taken, */
 	uint64_t sample_cpu_ns;   /* and for how long it had run by then */
 	struct patience patience;
+	uint64_t resident; /* bytes, when it was looked at last, */
+	uint64_t fresh;    /* and when it first had all that it was told of */
+	uint64_t renew_ms; /* since when it is to be renewed; 0: it is not */
+	uint64_t renew_at; /* it is not before it has so many bytes */
+	uint32_t heaviest; /* the view with the largest state, as it said on its way out, */
+	uint64_t heaviest_size;
+	struct {
+		uint64_t size, offset; /* as in MSG_SPENT; 0: it has said nothing */
+	} spent;
+	unsigned given;   /* views that it has ever had */
 	unsigned natives; /* reducers in C that it has ever been given: each can do harm to all that it has */
 	uint64_t pings, pongs; /* the numbers of the last ones */
 	uint32_t ping_sent;    /* messages up to the last ping */
@@ -85,6 +95,8 @@ static inline bool worker_handle_idle(struct worker_handle *h)
 }
 /* Its sign of life. True: it is idle. The owner only. */
 bool worker_handle_pong(struct worker_handle *h, const struct message *m);
+/* MSG_WEIGHT, MSG_SPENT. The owner only. */
+void worker_handle_weight(struct worker_handle *h, const struct message *m);
 /* Is a report of its to be passed on? Not where there are very many. The owner only. */
 bool worker_handle_may_report(struct worker_handle *h, uint64_t now_ms);
 

@@ -61,8 +61,11 @@ struct worker {
 	struct diag unconfined; /* why it could not give up its rights: then it runs no reducer */
 	struct worker_shared *shared;
 	const struct worker_orders *orders;
-	bool asked;    /* for a sign of life, */
-	uint64_t ping; /* of this number */
+	uint64_t memory, memory_ns; /* bytes it may have (0: no limit), and when it looked last */
+	int statm;
+	bool exhausted; /* somebody did not get the memory that he wanted */
+	bool asked;     /* for a sign of life, */
+	uint64_t ping;  /* of this number */
 	unsigned timeout_ms;
 	uint64_t generation;
 	uint64_t active_begin; /* bytes */
@@ -93,6 +96,13 @@ static inline bool worker_is_lost(int error)
 	return error == -EBADF || error == -EMFILE;
 }
 
+/* worker_memory.c */
+void worker_memory_init(struct worker *w, uint64_t most);
+/* Ends the worker where it has too much, and tells the daemon whose it was. */
+void worker_memory_turn(struct worker *w);
+/* Would a failed allocation be a matter of all views, not of this one's alone? */
+bool worker_is_short(const struct worker *w);
+
 /* worker_fold.c: folds for a bounded time. True: there is more to do. */
 bool worker_fold_turn(struct worker *w, uint64_t head);
 /* When the log is to be tried again for a view for which it could not be read: UINT64_MAX: for none. */
@@ -101,6 +111,8 @@ void worker_damaged(void *arg, const struct log_pos *before, struct slice line,
 		    const struct json_error *error);
 
 /* worker_add.c */
+/* Says, for who finds the worker dead, what it is about to do with which view. */
+void worker_mark(struct worker *w, enum fold_phase phase, uint32_t view);
 void worker_add(struct worker *w, struct packet *p);
 
 /* worker_view.c */

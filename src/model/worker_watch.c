@@ -97,6 +97,8 @@ static void watch_memory(struct worker_handle *h, bool same)
 	uint64_t now = h->limits.memory ? resident(h) : 0;
 	char why[128];
 
+	h->resident = now;
+
 	if (!same)
 		h->sample_resident = now;
 	/* Long before all of it is gone, which takes a while. */
@@ -106,10 +108,11 @@ static void watch_memory(struct worker_handle *h, bool same)
 			 (unsigned long long)(h->limits.memory / EVENT_SHARE >> 20));
 		return worker_handle_kill(h, BLAME_VIEW, why);
 	}
-	if (h->limits.memory && now > h->limits.memory) {
+	/* By now it should have noticed itself. */
+	if (h->limits.memory && now > h->limits.memory + h->limits.memory / EVENT_SHARE) {
 		snprintf(why, sizeof(why), "used more than %llu MiB of memory",
 			 (unsigned long long)(h->limits.memory >> 20));
-		worker_handle_kill(h, BLAME_VIEW, why);
+		worker_handle_kill(h, BLAME_MEMORY, why);
 	}
 }
 
@@ -158,6 +161,8 @@ bool worker_handle_pong(struct worker_handle *h, const struct message *m)
 	if (m->seq != h->pings || h->pings == h->pongs)
 		return false;
 	h->pongs = h->pings;
+	if (h->limits.memory && !h->fresh && h->given > 0)
+		h->fresh = resident(h);
 	if (!(m->flags & MSG_IDLE))
 		return false;
 	h->idle_sent = h->ping_sent;

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from harness import FULL, LIMIT, event
+from harness import FULL, LIMIT, SLOW, event, line_of
 
 from oracle import reducers as oracle
 
@@ -124,3 +124,46 @@ def test_a_culprit_is_found(new_mount, compile_reducer):
         assert m.view("count") == {"count": n + 1}
         time.sleep(0.05)
     assert [v["error"] is None for v in m.status()["views"].values()].count(False) == 1
+
+
+def fill(m, n, size, stop):
+    """Appends blocks of events of that size until there are n, or `stop` says so; how many there are."""
+    total = 0
+    until = time.monotonic() + 3 * LIMIT
+    while total < n and not stop():
+        assert time.monotonic() < until
+        m.append(b"".join(line_of(event(total + i, pad=size)) for i in range(100)))
+        total += 100
+        assert Later(m.view, "count").get() == {"count": total}
+        assert Later(m.view, "n").get() == total
+        assert Later(m.view, "last").get() == f"e{total - 1}"
+    return total
+
+
+@pytest.mark.skipif(SLOW, reason="a memory limit and a sanitizer's shadow memory do not go together")
+def test_the_one_that_grows_is_the_one_that_breaks(new_mount):
+    m = new_mount.prepare(options="reduce_memory=64M", reducers=["count"])
+    for name, program in (("a", ". + [$event]"), ("n", ". + 1"), ("last", "$event.id"), ("types", ".[$event.type] += 1")):
+        (m.data / f"reducers/{name}.jq").write_text(program)
+    m.start()
+    n = fill(m, 40_000, 4000, lambda: m.status()["views"]["a"]["error"])
+    why = (m.mnt / "views/a.error").read_text()
+    assert "memory" in why, why
+    assert 4000 < n < 40_000
+    for name in ("n", "last", "types", "count"):
+        assert m.status()["views"][name]["error"] is None
+        assert not (m.mnt / f"views/{name}.error").exists()
+    assert sum(m.view("types").values()) == n
+
+
+@pytest.mark.skipif(SLOW, reason="a memory limit and a sanitizer's shadow memory do not go together")
+def test_memory_that_no_state_has(new_mount, compile_reducer):
+    """What a reducer, or libjq, loses breaks no view: the worker is renewed before it is too much."""
+    m = new_mount.prepare(options="reduce_memory=32M", reducers=["count"])
+    m.enable(compile_reducer(BAD / "leak.c"))
+    (m.data / "reducers/n.jq").write_text(". + 1")
+    (m.data / "reducers/last.jq").write_text("$event.id")
+    m.start()
+    fill(m, 15_000, 0, lambda: False)  # 60 MB are lost
+    assert m.view("leak") == 15_000
+    assert [v["error"] for v in m.status()["views"].values()] == [None] * 4

@@ -44,18 +44,18 @@ static void test_steps(void)
 	CHECK(l.stage == LIFE_MAIN && l.trials == 0);
 }
 
-/* All 3 * 2^4 * 3 * 3 ends, against the rules in words. */
+/* All 5 * 2^4 * 3 * 3 ends, against the rules in words. */
 static void test_ends(void)
 {
-	for (unsigned n = 0; n < 3 * 16 * 9; n++) {
+	for (unsigned n = 0; n < 5 * 16 * 9; n++) {
 		struct death d = {
-		    .blame = (enum worker_blame)(n % 3),
-		    .marked = n / 3 % 2,
-		    .marked_native = n / 6 % 2,
-		    .alone = n / 12 % 2,
-		    .room = n / 24 % 2,
-		    .trials = n / 48 % 3,
-		    .natives = n / 144 % 3,
+		    .blame = (enum worker_blame)(n % 5),
+		    .marked = n / 5 % 2,
+		    .marked_native = n / 10 % 2,
+		    .alone = n / 20 % 2,
+		    .room = n / 40 % 2,
+		    .trials = n / 80 % 3,
+		    .natives = n / 240 % 3,
 		};
 		if (d.marked_native && (!d.marked || d.natives == 0))
 			continue;
@@ -65,12 +65,14 @@ static void test_ends(void)
 			CHECK_INT(v, DEATH_NOTHING);
 		else if (d.alone) /* there is nobody else */
 			CHECK_INT(v, DEATH_GUILTY);
-		else if (d.blame == BLAME_VIEW && d.marked && others == 0) /* nobody else could */
+		else if (d.blame == BLAME_PROVEN && d.marked)
+			CHECK_INT(v, DEATH_GUILTY);
+		else if (d.blame != BLAME_UNKNOWN && d.marked && others == 0) /* nobody else could */
 			CHECK_INT(v, DEATH_GUILTY);
 		else if (v == DEATH_GUILTY) /* in company only where there is no other way */
-			CHECK(!d.room && d.marked && d.blame == BLAME_VIEW);
+			CHECK(!d.room && d.marked && d.blame != BLAME_UNKNOWN);
 		else if (v == DEATH_SUSPECT) /* once */
-			CHECK(d.room && d.marked && d.trials == 0 && d.blame == BLAME_VIEW);
+			CHECK(d.room && d.marked && d.trials == 0 && d.blame != BLAME_UNKNOWN);
 		else if (v == DEATH_SUSPECT_ALL)
 			CHECK(d.room && (d.trials > 0 || !d.marked || d.blame == BLAME_UNKNOWN));
 		else
