@@ -13,7 +13,7 @@
 #define BLOCK (1u << 20)
 
 static const char usage[] =
-    "usage: eventfold fold [--each] [--at N] [--strict] REDUCER [FILE…]\n"
+    "usage: eventfold fold [--each] [--at N] [--strict] [--memory SIZE] REDUCER [FILE…]\n"
     "\n"
     "Folds events, one a line, with the reducer in the file REDUCER (.jq or .so) and prints the\n"
     "state. Reads standard input where there is no FILE, or for the FILE -.\n"

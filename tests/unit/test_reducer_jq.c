@@ -567,6 +567,10 @@ static void test_in_place(void)
 	    "($event.data.n? // 1) as $n | .m[$event.type] += $n",
 	    "def add($n): .m[$event.type] += $n; (. // {}) | add($event.data.n // 1)",
 	    "reduce ($event.data | keys[]) as $k (.; .m[$k] += 1)",
+	    ".m[$event.type] //= 1",
+	    ".m[\"\\($event.type)-\\($event.data.n)\"] += 1",
+	    "def f: .m[$event.type] += 1; if .m.x then f else del(.m.k4) end | .n = $event.ts",
+	    ".m |= (.x += 1 | del(.[$event.type]))",
 	};
 
 	for (size_t i = 0; i < countof(programs); i++) {
