@@ -20,7 +20,7 @@ void log_file_getattr(struct mount *m, fuse_req_t req, struct node *node)
 
 static bool is_used_by_others(struct mount *m)
 {
-	uint64_t now = clock_us(), grew = m->grew;
+	uint64_t grew = m->grew, now = clock_us(); /* in this order: another thread sets it */
 
 	return grew && now - grew < LATELY_US && m->log_use.others && now - m->log_use.others < LATELY_US;
 }

@@ -43,7 +43,8 @@ static void expire(struct reservations *r, uint64_t now)
 	size_t kept = 0;
 
 	while (*p) {
-		uint64_t age = now - (*p)->since;
+		/* It may have been made meanwhile, by another thread. */
+		uint64_t age = now > (*p)->since ? now - (*p)->since : 0;
 		if (age >= RESERVATION_US)
 			release_node(r, *p);
 		if (age >= RESERVATION_TOLD_US || (kept >= RESERVATIONS_MAX / 2 && age >= RESERVATION_US)) {

@@ -74,6 +74,10 @@ static void too_late(void)
 	CHECK(reservations_make(&r, main, NULL, 7, 0));
 	CHECK(!reservations_end(&r, main, 7, RESERVATION_TOLD_US));
 	CHECK_INT(r.n, 0);
+	/* Two threads look at the clock, and come in the other order. */
+	CHECK(reservations_make(&r, main, NULL, 7, 1000));
+	CHECK(!reservations_look(&r, main, 8, 999));
+	CHECK(reservations_end(&r, main, 7, 999));
 	/* Of another file, it ends as well, but says nothing. */
 	CHECK(reservations_make(&r, main, NULL, 7, 0));
 	CHECK(!reservations_end(&r, &nodes.fixed[NODE_ROOT], 7, 1));
