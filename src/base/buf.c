@@ -142,7 +142,7 @@ void buf_add_json(struct buf *b, struct slice s)
 				buf_add_str(b, "\xef\xbf\xbd");
 		}
 	}
-	buf_add(b, s.data + from, s.len - from);
+	buf_add_slice(b, slice_skip(s, from));
 	buf_add_char(b, '"');
 }
 

@@ -71,9 +71,9 @@ void reply_open(fuse_req_t req, struct fuse_file_info *fi, struct file *f)
 
 void reply_part(fuse_req_t req, struct slice text, off_t off, size_t size)
 {
-	size_t from = min((size_t)off, text.len);
+	struct slice rest = slice_skip(text, min((size_t)off, text.len));
 
-	fuse_reply_buf(req, text.data + from, min(size, text.len - from));
+	fuse_reply_buf(req, rest.data, min(size, rest.len));
 }
 
 void reply_data(fuse_req_t req, struct slice data)

@@ -115,7 +115,8 @@ static int set_bad(const struct writer *w, struct slice data, size_t at, int err
 	b->bad.why = why;
 	if (began_before)
 		add_head(&b->bad, buf_slice(&w->partial));
-	add_head(&b->bad, (struct slice){data.data + at, end - at});
+	struct slice bad = slice_skip(data, at);
+	add_head(&b->bad, (struct slice){bad.data, end - at});
 	if (next < data.len) {
 		b->behind.error = error;
 		b->behind.why =
@@ -123,7 +124,7 @@ static int set_bad(const struct writer *w, struct slice data, size_t at, int err
 		add_head(&b->behind, (struct slice){data.data + next, data.len - next});
 	}
 	b->again_len = began_before ? min(next, (size_t)AGAIN_MAX) : next - at;
-	b->again_hash = log_hash((struct slice){data.data + at, b->again_len});
+	b->again_hash = log_hash((struct slice){bad.data, b->again_len});
 	return b->bad.head.failed || b->behind.head.failed ? -ENOMEM : 0;
 }
 

@@ -204,7 +204,7 @@ static const char *scan_members(struct event *ev, const char *at, const char *en
 
 bool event_scan(struct event *ev, struct slice line, struct json_error *ret_error)
 {
-	const char *end = line.data + line.len;
+	const char *end = slice_end(line);
 	const char *begin = json_skip_space(line.data, end), *at = NULL;
 	struct json_fault fault = {0};
 	unsigned seen = 0;

@@ -124,7 +124,7 @@ static bool is_blank(struct slice line)
 
 void fold_block(struct fold *f, struct view **views, size_t n, struct log_pos *pos, struct slice block)
 {
-	const char *at = block.data, *end = block.data + block.len;
+	const char *at = block.data, *end = slice_end(block);
 	struct slice line = {0};
 	struct log_pos before = *pos;
 	struct json_error error;

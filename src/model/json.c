@@ -351,7 +351,7 @@ const char *json_scan_value(const char *at, const char *end, unsigned depth, str
 
 bool json_check(struct slice text, unsigned depth, struct json_error *ret_error)
 {
-	const char *end = text.data + text.len;
+	const char *end = slice_end(text);
 	struct json_fault f;
 
 	const char *at = json_scan_value(json_skip_space(text.data, end), end, depth, &f);
@@ -422,7 +422,7 @@ struct json_iter json_iterate(struct slice raw)
 {
 	if (raw.len == 0)
 		return (struct json_iter){0};
-	const char *end = raw.data + raw.len;
+	const char *end = slice_end(raw);
 	const char *at = json_skip_space(raw.data, end);
 	/* `at` stands on the bracket or comma before the next member. */
 	if (at == end || (*at != '{' && *at != '['))
@@ -527,7 +527,7 @@ long json_decode(struct slice raw, char *out)
 /* Is the raw key (without quotes) the token of a pointer? Either may have escapes, each of its own kind. */
 static bool key_is(struct slice key, const char *token, const char *token_end)
 {
-	const char *at = key.data, *end = key.data + key.len;
+	const char *at = key.data, *end = slice_end(key);
 	char one[4];
 
 	while (at < end) {
@@ -580,8 +580,8 @@ bool json_find(struct slice raw, const char *pointer, struct slice *ret)
 {
 	while (*pointer == '/') {
 		const char *token = pointer + 1, *token_end = strchrnul(token, '/');
-		const char *begin = json_skip_space(raw.data, raw.data + raw.len);
-		bool array = begin < raw.data + raw.len && *begin == '[';
+		const char *end = slice_end(raw), *begin = json_skip_space(raw.data, end);
+		bool array = begin < end && *begin == '[';
 		if (!(array ? find_element : find_member)(raw, token, token_end, &raw))
 			return false;
 		pointer = token_end;
@@ -634,7 +634,7 @@ bool json_to_double(struct slice raw, double *ret)
 
 	if (raw.len == 0)
 		return false;
-	const char *end = raw.data + raw.len;
+	const char *end = slice_end(raw);
 	bool negative = raw.data[0] == '-';
 	if (scan_parts(raw.data + negative, end, &n, &ignored) != end)
 		return false;

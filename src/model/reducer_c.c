@@ -56,7 +56,7 @@ static int check_written(const struct buf *out, size_t begin, struct diag *diag)
 
 	if (buf_error(out) < 0)
 		return buf_error(out);
-	struct slice text = {out->data + begin, out->len - begin};
+	struct slice text = slice_skip(buf_slice(out), begin);
 	if (!json_check(text, STATE_DEPTH, &error))
 		return diag_set(diag, -EINVAL, "what it wrote is not JSON: %s (at its byte %zu)",
 				error.why == json_too_deep ? "it is nested too deep" : error.why, error.at);

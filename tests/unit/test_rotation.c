@@ -50,7 +50,7 @@ static void *read_all(void *arg)
 			CHECK_INT(reader_update(reader, &files), 0);
 		}
 		CHECK_INT(cursor_fill(&c, head.off, &block, &damage), 0);
-		for (const char *at = block.data, *end = at + block.len; at < end;) {
+		for (const char *at = block.data, *end = slice_end(block); at < end;) {
 			char want[64];
 			int len = snprintf(want, sizeof(want), "line %" PRIu64 "\n", c.pos.seq);
 			CHECK(end - at >= len && memcmp(at, want, (size_t)len) == 0);
