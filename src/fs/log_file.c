@@ -14,15 +14,13 @@ void log_file_getattr(struct mount *m, fuse_req_t req, struct node *node)
 
 /* Of sizes that the kernel is told for one node at the same time it may believe the shorter one; while it truncates it believes none. Whoever
  * then goes by the size (sendfile, mappings) reads less than he was told. So whoever may go on to truncate does that to a
- * node that nobody reads (those who append don't); and who reads while the log grows, and others use it, does so on a node that
- * nobody else asks for. */
+ * node that nobody reads (those who append don't); and who reads while others use the log does so on a node that nobody else asks
+ * for. */
 #define LATELY_US 1000000
 
 static bool is_used_by_others(struct mount *m)
 {
-	uint64_t grew = m->grew, now = clock_us(); /* in this order: another thread sets it */
-
-	return grew && now - grew < LATELY_US && m->log_use.others && now - m->log_use.others < LATELY_US;
+	return m->log_use.others && clock_us() - m->log_use.others < LATELY_US;
 }
 
 static bool must_open_elsewhere(const struct file *f)

@@ -34,7 +34,6 @@ static void head_moved(void *arg)
 	struct mount *m = arg;
 	struct timespec now;
 
-	m->grew = clock_us();
 	clock_gettime(CLOCK_REALTIME, &now);
 	pthread_mutex_lock(&m->lock);
 	m->nodes.fixed[NODE_EVENTS_APP].changed = now;

@@ -64,8 +64,7 @@ struct mount {
 	char *reducers; /* where the symbolic link points */
 
 	struct reservations reservations;
-	struct node *writers;  /* events/app for those who may truncate it */
-	_Atomic uint64_t grew; /* when the log did last: µs of CLOCK_MONOTONIC */
+	struct node *writers; /* events/app for those who may truncate it */
 
 	/* The fuse thread's own. */
 	struct nodes nodes; /* references are taken on any thread */

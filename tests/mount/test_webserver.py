@@ -58,7 +58,7 @@ def server(m):
     assert len(path) < 100
     (m.path / "nginx/conf").write_text(CONFIG.format(socket=path, root=m.mnt))
     log = open(m.path / "nginx/log", "wb")
-    p = subprocess.Popen(["nginx", "-p", m.path / "nginx", "-c", m.path / "nginx/conf"], stderr=log)
+    p = subprocess.Popen(["nginx", "-e", "stderr", "-p", m.path / "nginx", "-c", m.path / "nginx/conf"], stderr=log)
     until = time.monotonic() + LIMIT
     while True:
         try:
