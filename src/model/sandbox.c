@@ -12,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 
@@ -152,6 +153,7 @@ static int add_own(scmp_filter_ctx ctx, unsigned long pass)
 static int add_rules(scmp_filter_ctx ctx, unsigned long pass)
 {
 	int r = add_own(ctx, pass);
+	struct stat st;
 
 	if (r == 0)
 		r = add_fcntls(ctx);
@@ -165,9 +167,11 @@ static int add_rules(scmp_filter_ctx ctx, unsigned long pass)
 	if (r == 0)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(open), 1,
 				     SCMP_A1(SCMP_CMP_MASKED_EQ, OPEN_REFUSED, O_RDONLY));
-	if (r == 0)
+	if (r == 0 && fstat(SOCKET, &st) == 0 && S_ISSOCK(st.st_mode))
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(close), 1,
 				     SCMP_A0(SCMP_CMP_NE, SOCKET, 0));
+	else if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(close), 0);
 	/* So that the C library falls back to clone(), whose flags can be seen. */
 	if (r == 0)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);

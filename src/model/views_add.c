@@ -59,8 +59,8 @@ void views_needed(struct views *v, bool ret[static WORKERS])
 		struct entry *e = v->entries[i];
 		if (!e->worker && !e->broken)
 			ret[entry_place(v, e)] = true;
-		for (unsigned w = 0; e->worker && w < WORKERS; w++)
-			ret[w] |= e->worker == v->workers[w];
+		else if (e->worker)
+			ret[e->worker->place] = true;
 	}
 	pthread_mutex_unlock(&v->lock);
 }

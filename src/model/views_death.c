@@ -58,7 +58,6 @@ static void suspect(struct views *v, struct entry *e, const struct worker_end *e
 	life_step(&e->life, LIFE_SUSPECTED);
 	e->solo = solo;
 	e->trial_off = max(v->head, end->off + 1);
-	e->added = true;
 }
 
 /* Under the lock. An end that has a name: the others have nothing to prove any more. */

@@ -46,6 +46,7 @@ static int start_worker(struct views *v, unsigned which, struct diag *why)
 	}
 	if (which == MAIN && !v->started)
 		v->active_begin = first_begin(v, h);
+	h->place = which;
 	pthread_mutex_lock(&v->lock);
 	v->workers[which] = h;
 	v->pids[which] = h->pid;

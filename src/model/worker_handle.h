@@ -53,6 +53,7 @@ struct worker_handle {
 	uint64_t sample_ns;       /* when it was taken, */
 	uint64_t sample_cpu_ns;   /* and for how long it had run by then */
 	struct patience patience;
+	unsigned place;    /* free for the owner's use */
 	uint64_t resident; /* bytes, when it was looked at last, */
 	uint64_t fresh;    /* and when it first had all that it was told of */
 	uint64_t renew_ms; /* since when it is to be renewed; 0: it is not */

@@ -698,6 +698,17 @@ static void test_rendering(struct fixture *f)
 	rendering_unref(r);
 }
 
+/* A worker that talks without end fills no log. */
+static void test_reports(struct fixture *f)
+{
+	static struct worker_handle h;
+	unsigned passed = 0;
+
+	for (uint64_t ms = 100000; ms < 200000; ms++)
+		passed += worker_handle_may_report(&h, ms);
+	CHECK(passed >= 1000 && passed <= 3000);
+}
+
 static void test_killed(struct fixture *f)
 {
 	copy(f, shipped, "count", "count.so");
@@ -989,6 +1000,7 @@ int main(int argc, char **argv)
 	    {"escape", test_escape},
 	    {"hard_limit", test_hard_limit},
 	    {"children", test_children},
+	    {"reports", test_reports},
 	    {"killed", test_killed},
 	    {"snapshots", test_snapshots},
 	    {"rotation", test_rotation},
