@@ -14,6 +14,7 @@
 
 static const char usage[] =
     "usage: eventfold fold [--each] [--at N] [--strict] [--memory SIZE] REDUCER [FILE…]\n"
+    "       eventfold fold --explain REDUCER.jq\n"
     "\n"
     "Folds events, one a line, with the reducer in the file REDUCER (.jq or .so) and prints the\n"
     "state. Reads standard input where there is no FILE, or for the FILE -.\n"
@@ -21,7 +22,8 @@ static const char usage[] =
     "  --each          print the state after every event, a line each\n"
     "  --at N          stop after N events\n"
     "  --strict        stop at the first line that is no event; otherwise it is reported and skipped\n"
-    "  --memory SIZE   memory of the process that runs the reducer, 2G by default, 0 for no limit\n";
+    "  --memory SIZE   memory of the process that runs the reducer, 2G by default, 0 for no limit\n"
+    "  --explain       say how a jq program is run: compiled, with which parts left to libjq, or by libjq\n";
 
 static const char *const standard_input[] = {"-", NULL};
 
@@ -219,6 +221,35 @@ static int run(struct folding *f, char *reducer, char **files)
 	return status;
 }
 
+/* How the program in a file is run. */
+static int explain(const char *path)
+{
+	auto_buf struct buf program = {0}, text = {0};
+	struct diag diag = {0};
+	const char *dot = strrchr(path, '.');
+
+	if (!dot || strcmp(dot, ".jq") != 0) {
+		fprintf(stderr, "eventfold: %s: --explain is for programs in jq\n", path);
+		return 2;
+	}
+	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : 1;
+	while (n > 0 && buf_reserve(&program, BLOCK) == 0) {
+		n = read(fd, program.data + program.len, BLOCK);
+		program.len += n > 0 ? (size_t)n : 0;
+	}
+	if (n < 0 || program.failed) {
+		fprintf(stderr, "eventfold: cannot open %s: %s\n", path, strerror(errno));
+		return 1;
+	}
+	if (reducer_explain_jq(buf_slice(&program), &text, &diag) < 0) {
+		fprintf(stderr, "eventfold: %s: %s\n", path, diag.text);
+		return 1;
+	}
+	fwrite(text.data, 1, text.len, stdout);
+	return 0;
+}
+
 static int usage_error(const char *what)
 {
 	fprintf(stderr, "eventfold: %s\nTry: eventfold fold --help\n", what);
@@ -228,11 +259,16 @@ static int usage_error(const char *what)
 int cmd_fold(int argc, char **argv)
 {
 	static const struct option longs[] = {
-	    {"each", no_argument, NULL, 'e'},   {"at", required_argument, NULL, 'n'},
-	    {"strict", no_argument, NULL, 's'}, {"memory", required_argument, NULL, 'm'},
-	    {"help", no_argument, NULL, 'h'},   {0},
+	    {"each", no_argument, NULL, 'e'},
+	    {"at", required_argument, NULL, 'n'},
+	    {"strict", no_argument, NULL, 's'},
+	    {"memory", required_argument, NULL, 'm'},
+	    {"explain", no_argument, NULL, 'x'},
+	    {"help", no_argument, NULL, 'h'},
+	    {0},
 	};
 	struct folding f = {.at = UINT64_MAX, .confined.memory = 2ull << 30};
+	bool only_explain = false;
 	char *end;
 	int c;
 
@@ -250,6 +286,9 @@ int cmd_fold(int argc, char **argv)
 		case 's':
 			f.strict = true;
 			break;
+		case 'x':
+			only_explain = true;
+			break;
 		case 'm':
 			if (!parse_size(optarg, &f.confined.memory))
 				return usage_error("--memory wants a size");
@@ -263,6 +302,8 @@ int cmd_fold(int argc, char **argv)
 	}
 	if (optind == argc)
 		return usage_error("a reducer is wanted");
+	if (only_explain)
+		return explain(argv[optind]);
 	/* A reducer gives the same in every time zone. */
 	setenv("TZ", "UTC", 1);
 	/* Whoever reads each state reads them as they come. */

@@ -29,6 +29,10 @@ struct reducer {
  * memfd), since it stays mapped. The first state is in place. */
 int must_check reducer_load_c(struct reducer **ret, int fd, struct diag *diag);
 int must_check reducer_load_jq(struct reducer **ret, struct slice program, struct diag *diag);
+/* Which jq it is: another one may make another state of the same program. */
+const char *reducer_version_jq(void);
+/* How a jq program is run, in a line for its author. */
+int must_check reducer_explain_jq(struct slice program, struct buf *out, struct diag *diag);
 
 /* By kind. */
 enum reducer_kind { REDUCER_C = 1, REDUCER_JQ = 2 };

@@ -141,6 +141,8 @@ static int hash_content(struct definition *d)
 		return -ENOMEM;
 	XXH64_reset(hash, 0);
 	XXH64_update(hash, &kind, sizeof(kind));
+	if (d->kind == REDUCER_JQ)
+		XXH64_update(hash, reducer_version_jq(), strlen(reducer_version_jq()));
 	XXH64_update(hash, d->content.data, d->content.len);
 	d->identity = XXH64_digest(hash);
 	XXH64_freeState(hash);

@@ -311,10 +311,17 @@ def test_reducer_that_ends_the_process(name, how, tmp_path):
     assert said == where + how or (SANITIZED and said.startswith(where))
 
 
+DEEP = 'if $event.type == "b" then reduce range(1000000) as $i (.; [.]) | 1 else . + 1 end'
+
+
 def test_deep_nesting(jq):
+    r = run("--each", jq(DEEP), stdin=GOOD)
+    assert (r.returncode, r.stdout) == (0, b"1\n1\n2\n")
+
+
+def test_deep_nesting_in_libjq(jq):
     """libjq frees it by recursion, and runs out of stack."""
-    deep = jq('if $event.type == "b" then reduce range(1000000) as $i (.; [.]) | 1 else . + 1 end')
-    states, said = last_words(deep, stdin=GOOD)
+    states, said = last_words(jq(f"([1] | bsearch(1)) as $plain | {DEEP}"), stdin=GOOD)
     assert states == [b"1"]
     assert said.startswith("eventfold: standard input:2: the reducer failed: ")
 

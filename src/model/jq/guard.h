@@ -10,9 +10,9 @@
 
 #include "base/diag.h"
 
-/* As jq_compile(), jq_start(), jq_next() and jq_teardown(). False: an assertion has failed, which the diag tells; *ret is
+/* As jq_compile_args(), jq_start(), jq_next() and jq_teardown(). False: an assertion has failed, which the diag tells; *ret is
  * not set, and the input is gone. */
-bool reducer_jq_compile(jq_state *jq, const char *text, bool *ret, struct diag *diag);
-bool reducer_jq_start(jq_state *jq, jv input, struct diag *diag);
-bool reducer_jq_next(jq_state *jq, jv *ret, struct diag *diag);
-bool reducer_jq_teardown(jq_state *jq);
+bool guard_compile(jq_state *jq, const char *text, jv args, bool *ret, struct diag *diag);
+bool guard_start(jq_state *jq, jv input, struct diag *diag);
+bool guard_next(jq_state *jq, jv *ret, struct diag *diag);
+bool guard_teardown(jq_state *jq);

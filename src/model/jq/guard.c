@@ -1,4 +1,4 @@
-#include "model/reducer_jq_guard.h"
+#include "model/jq/guard.h"
 
 #include <assert.h>
 #include <dlfcn.h>
@@ -54,7 +54,7 @@ struct work {
 
 static void do_compile(struct work *w)
 {
-	w->compiled = jq_compile(w->jq, w->text);
+	w->compiled = jq_compile_args(w->jq, w->text, w->value);
 }
 
 static void do_start(struct work *w)
@@ -85,21 +85,21 @@ static bool guarded(void (*act)(struct work *), struct work *w, struct diag *dia
 	return true;
 }
 
-bool reducer_jq_compile(jq_state *jq, const char *text, bool *ret, struct diag *diag)
+bool guard_compile(jq_state *jq, const char *text, jv args, bool *ret, struct diag *diag)
 {
-	struct work w = {.jq = jq, .text = text};
+	struct work w = {.jq = jq, .text = text, .value = args};
 	bool good = guarded(do_compile, &w, diag);
 
 	*ret = good && w.compiled;
 	return good;
 }
 
-bool reducer_jq_start(jq_state *jq, jv input, struct diag *diag)
+bool guard_start(jq_state *jq, jv input, struct diag *diag)
 {
 	return guarded(do_start, &(struct work){.jq = jq, .value = input}, diag);
 }
 
-bool reducer_jq_next(jq_state *jq, jv *ret, struct diag *diag)
+bool guard_next(jq_state *jq, jv *ret, struct diag *diag)
 {
 	struct work w = {.jq = jq};
 	bool good = guarded(do_next, &w, diag);
@@ -109,7 +109,7 @@ bool reducer_jq_next(jq_state *jq, jv *ret, struct diag *diag)
 	return good;
 }
 
-bool reducer_jq_teardown(jq_state *jq)
+bool guard_teardown(jq_state *jq)
 {
 	return guarded(do_teardown, &(struct work){.jq = jq}, NULL);
 }
