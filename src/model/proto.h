@@ -45,7 +45,7 @@ enum message_type {
 	MSG_REPORT, /* text for the daemon's log */
 	MSG_WEIGHT, /* view, size: so many bytes its state had; it has it no more, since it ends */
 	MSG_SPENT, /* size: bytes of memory it had when it found that this was too much; offset: that were no state's */
-	MSG_LOST,  /* text: why. Somebody has taken from it what it can't do without; it ends */
+	MSG_LOST, /* view, where it shows in one; text: why. Somebody has taken from it what it can't do without; it ends */
 	MSG_PONG,  /* seq: as it was asked; off: the head that it has seen; flags: MSG_IDLE */
 	MSG_HOLES, /* view, size: which change of its holes this is, as in its slot; text: struct holes */
 	MSG_STALLED, /* view, off, text: why. The log could not be read for a while; the worker goes on trying, */

@@ -414,6 +414,10 @@ static void handle_idle(struct views *v, struct worker_handle *h)
 			continue;
 		e->unheard = e->waiters && !e->resend ? e->unheard + 1 : 0;
 		e->resend |= e->unheard > 0;
+		if (e->saving == SAVE_ASKED) { /* there will be no answer */
+			e->saving = SAVE_NONE;
+			e->handing = false;
+		}
 		if (e->unheard >= UNHEARD)
 			atomic_store(&h->unsound, true);
 	}
@@ -454,7 +458,8 @@ void views_handle(struct views *v, struct worker_handle *h, struct packet *p)
 	case MSG_LOST: {
 		struct diag why;
 		diag_set(&why, 0, "%.*s", (int)min(p->text.len, (size_t)200), p->text.data);
-		return worker_handle_kill(h, BLAME_UNKNOWN, why.text);
+		h->lost_view = p->message.view;
+		return worker_handle_kill(h, h->lost_view ? BLAME_VIEW : BLAME_UNKNOWN, why.text);
 	}
 	case MSG_PONG:
 		if (worker_handle_pong(h, &p->message))

@@ -34,9 +34,9 @@ void worker_report(struct worker *w, const char *fmt, ...)
 	worker_send(w, &m, slice_of(text), NULL, 0);
 }
 
-void worker_lost(struct worker *w, const char *why)
+void worker_lost(struct worker *w, uint32_t view, const char *why)
 {
-	worker_send(w, &(struct message){.type = MSG_LOST}, slice_of(why), NULL, 0);
+	worker_send(w, &(struct message){.type = MSG_LOST, .view = view}, slice_of(why), NULL, 0);
 	w->stop = true;
 }
 

@@ -178,7 +178,7 @@ static void fail_pass(struct worker *w, size_t n, int error)
 	uint64_t now = clock_ns();
 
 	if (worker_is_lost(error))
-		return worker_lost(w, "its descriptors were closed");
+		return worker_lost(w, 0, "its descriptors were closed");
 	for (size_t i = 0; i < n; i++) {
 		struct worker_view *v = container_of(w->pass[i], struct worker_view, view);
 		unsigned doubled = min(v->failures, 20u);

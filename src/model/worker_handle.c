@@ -292,6 +292,10 @@ void worker_handle_reap(struct worker_handle *h, struct worker_end *ret)
 		ret->view = s.view;
 	if (h->spent.size) {
 		say_weight(h, ret);
+	} else if (h->lost_view) {
+		ret->view = h->lost_view;
+		ret->phase = FOLD_IDLE;
+		say_why(h, status, &usage, ret);
 	} else {
 		say_why(h, status, &usage, ret);
 		say_where(ret);

@@ -53,12 +53,13 @@ struct worker_handle {
 	uint64_t sample_ns;       /* when it was taken, */
 	uint64_t sample_cpu_ns;   /* and for how long it had run by then */
 	struct patience patience;
-	unsigned place;    /* free for the owner's use */
-	uint64_t resident; /* bytes, when it was looked at last, */
-	uint64_t fresh;    /* and when it first had all that it was told of */
-	uint64_t renew_ms; /* since when it is to be renewed; 0: it is not */
-	uint64_t renew_at; /* it is not before it has so many bytes */
-	uint32_t heaviest; /* the view with the largest state, as it said on its way out, */
+	unsigned place;     /* free for the owner's use */
+	uint32_t lost_view; /* where it said that something had gone wrong in it; 0: nowhere */
+	uint64_t resident;  /* bytes, when it was looked at last, */
+	uint64_t fresh;     /* and when it first had all that it was told of */
+	uint64_t renew_ms;  /* since when it is to be renewed; 0: it is not */
+	uint64_t renew_at;  /* it is not before it has so many bytes */
+	uint32_t heaviest;  /* the view with the largest state, as it said on its way out, */
 	uint64_t heaviest_size;
 	struct {
 		uint64_t size, offset; /* as in MSG_SPENT; 0: it has said nothing */

@@ -88,8 +88,8 @@ struct worker {
 void worker_send(struct worker *w, const struct message *m, struct slice text, const int *fds,
 		 unsigned n_fds);
 void worker_report(struct worker *w, const char *fmt, ...) printf_like(2, 3);
-/* One of the reducers has done harm to the worker itself, and nobody knows which: it ends. */
-void worker_lost(struct worker *w, const char *why);
+/* One of the reducers has done harm to the worker itself: it ends. It shows in this view (0: in none), which need not be the one. */
+void worker_lost(struct worker *w, uint32_t view, const char *why);
 /* Does the error say so? */
 static inline bool worker_is_lost(int error)
 {

@@ -53,10 +53,19 @@ static void send_rendering(struct worker *w, struct worker_view *v, struct messa
 		return worker_send(w, m, text, NULL, 0);
 	auto_close int fd = memfd_of(w, text);
 	if (worker_is_lost(fd))
-		return worker_lost(w, "it has no descriptors left");
+		return worker_lost(w, 0, "it has no descriptors left");
 	if (fd < 0)
 		return worker_break(w, v, 0, 0, "its state could not be handed over: no memory");
 	worker_send(w, m, (struct slice){0}, &fd, 1);
+}
+
+/* It may be another one who has it all: then the worker ends, and finds out. */
+static void want_memory(struct worker *w, struct worker_view *v)
+{
+	if (worker_is_short(w))
+		w->exhausted = true;
+	else
+		worker_break(w, v, 0, 0, "no memory for its state");
 }
 
 static void render_here(struct worker *w, struct worker_view *v, struct message *m)
@@ -64,11 +73,14 @@ static void render_here(struct worker *w, struct worker_view *v, struct message 
 	buf_clear(&w->out);
 	atomic_fetch_add_explicit(&w->shared->calls, 1, memory_order_relaxed);
 	int r = view_write(&v->view, &w->shared->mark, &w->out);
+	if (r == 0) {
+		buf_add_char(&w->out, '\n');
+		r = buf_error(&w->out);
+	}
+	if (r == -ENOMEM)
+		return want_memory(w, v);
 	if (r < 0)
 		return worker_break(w, v, 0, 0, v->view.why.text);
-	buf_add_char(&w->out, '\n');
-	if (buf_error(&w->out) < 0)
-		return worker_break(w, v, 0, 0, "no memory for its state");
 	send_rendering(w, v, m, buf_slice(&w->out));
 	if (w->out.cap > 4 * FORK_SIZE)
 		buf_deinit(&w->out);
@@ -121,20 +133,35 @@ static bool render_apart(struct worker *w, struct worker_view *v, const struct m
 	return true;
 }
 
+/* Whoever else runs code of his own in this process may have been the reason. */
+static bool is_in_company(const struct worker *w, const struct worker_view *v)
+{
+	for (const struct worker_view *other = w->views; other; other = other->next)
+		if (other != v && other->view.reducer && strcmp(other->view.reducer->class->kind, "c") == 0)
+			return true;
+	return false;
+}
+
 static void break_by_child(struct worker *w, struct worker_view *v, int status, int memfd)
 {
-	char why[256] = "no memory for its state";
+	char why[256] = "";
 
 	if (WIFSIGNALED(status)) {
 		int sig = WTERMSIG(status);
+		if (sig == SIGKILL) /* somebody else's doing; the daemon will ask again */
+			return;
 		if (sig == SIGALRM || sig == SIGPROF)
 			snprintf(why, sizeof(why), "writing its state took too long");
 		else
 			snprintf(why, sizeof(why), "killed by signal %d (%s) while its state was written",
 				 sig, strsignal(sig));
+		if (is_in_company(w, v))
+			return worker_lost(w, v->view.id, why);
 	} else if (WEXITSTATUS(status) == 1) {
 		ssize_t n = pread(memfd, why, sizeof(why) - 1, 0);
 		why[max(n, (ssize_t)0)] = '\0';
+	} else {
+		return want_memory(w, v);
 	}
 	worker_break(w, v, 0, 0, why);
 }

@@ -167,3 +167,19 @@ def test_memory_that_no_state_has(new_mount, compile_reducer):
     fill(m, 15_000, 0, lambda: False)  # 60 MB are lost
     assert m.view("leak") == 15_000
     assert [v["error"] for v in m.status()["views"].values()] == [None] * 4
+
+
+def test_harm_that_shows_in_a_child(new_mount, compile_reducer):
+    """A large state is written by a child of the worker, which dies of what another view has done to the heap."""
+    m = new_mount.prepare()
+    m.clean = False
+    for source in ("heap", "large"):
+        m.enable(compile_reducer(BAD / f"{source}.c"))
+    m.start()
+    m.append(*(event(i) for i in range(499)))
+    assert m.view("large")[1] == 499
+    for n in range(499, 504):
+        m.append(event(n))
+        assert Later(m.view, "large").get()[1] == n + 1
+        assert Later(m.view, "count").get() == {"count": n + 1}
+    assert m.status()["views"]["large"]["error"] is None
