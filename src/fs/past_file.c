@@ -10,7 +10,7 @@ struct trip {
 	struct history_read read; /* the log's */
 	struct mount *mount;
 	fuse_req_t req;
-	struct node *node;
+	struct node *node; /* with a reference */
 	struct file *file; /* NULL: getattr */
 	struct fuse_file_info fi;
 };
@@ -45,6 +45,7 @@ static void arrive(struct trip *t, int error, uint64_t end, struct text *text)
 		t->file->end = end;
 		arrive_open(t, text);
 	}
+	nodes_unref(&t->mount->nodes, t->node);
 	free(t);
 }
 
@@ -80,6 +81,7 @@ static void begin(const struct trip *template)
 		return reply_error(template->req, -ENOMEM);
 	}
 	*t = *template;
+	nodes_ref(&m->nodes, t->node);
 	/* The name was parsed when it was looked up. */
 	if (!node_parse_at(t->node->name, &seq, &view))
 		return arrive(t, -ENOENT, 0, NULL);

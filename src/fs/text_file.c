@@ -9,7 +9,7 @@
 struct fetch {
 	struct mount *mount;
 	fuse_req_t req;
-	struct node *node;
+	struct node *node; /* with a reference while it waits */
 	struct file *file; /* NULL: getattr */
 	bool opening;
 	struct fuse_file_info fi;
@@ -134,6 +134,13 @@ static struct text *text_of_answer(enum node_kind kind, const struct views_answe
 	return text_of_buf(&b);
 }
 
+/* One that has waited. */
+static void fetch_free(struct fetch *f)
+{
+	nodes_unref(&f->mount->nodes, f->node);
+	free(f);
+}
+
 static void view_answered(void *arg, const struct views_answer *a)
 {
 	struct fetch *f = arg;
@@ -149,7 +156,7 @@ static void view_answered(void *arg, const struct views_answer *a)
 			error = -ENOMEM;
 	}
 	answer(f, error, text);
-	free(f);
+	fetch_free(f);
 }
 
 static void interrupted(fuse_req_t req, void *arg)
@@ -170,11 +177,12 @@ static void fetch_view(const struct fetch *template)
 		return answer(&failed, -ENOMEM, NULL);
 	}
 	*f = *template;
+	f->node = nodes_ref(&m->nodes, template->node);
 	/* An interrupt comes in on this thread: either it is here already, or it finds the request at the views. */
 	fuse_req_interrupt_func(f->req, interrupted, m);
 	if (fuse_req_interrupted(f->req)) {
 		answer(f, -EINTR, NULL);
-		free(f);
+		fetch_free(f);
 		return;
 	}
 	bool position = kind == NODE_VIEW_OFFSET || kind == NODE_VIEW_HASH;

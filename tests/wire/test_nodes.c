@@ -478,6 +478,24 @@ static void readers_closed(struct kernel *k)
 	close_at_gate(k, ino, fh, unique, 0);
 }
 
+/* Sizes that are asked for of nodes which are forgotten meanwhile. */
+static void sizes_forgotten(struct kernel *k)
+{
+	static const char *const names[] = {"at/3/count.json", "views/count.offset", "at/3/app",
+					    "views/count.snapshot.json"};
+	struct fuse_getattr_in in = {0};
+
+	for (size_t i = 0; i < countof(names); i++) {
+		uint64_t ino = (uint64_t)kernel_lookup(k, names[i]);
+		CHECK_INT(kernel_append(k, A), 0);
+		uint64_t unique = kernel_send(k, FUSE_GETATTR, ino, &in, sizeof(in), NULL, 0);
+		kernel_forget(k, ino, 1);
+		struct reply *r = kernel_wait(k, unique);
+		CHECK_INT(r->error, 0);
+		free(r);
+	}
+}
+
 static void closed_while_answered(struct kernel *k)
 {
 	sem_init(&gate.sent, 0, 0);
@@ -485,6 +503,7 @@ static void closed_while_answered(struct kernel *k)
 	k->replied = at_gate;
 	writers_closed(k);
 	readers_closed(k);
+	sizes_forgotten(k);
 	k->replied = NULL;
 }
 
