@@ -266,7 +266,8 @@ def test_reads_that_fail_now_and_then(new_mount):
     m = new_mount(reducers=["count"])
     m.append(LINES[0])
     assert m.view("count") == {"count": 1}
-    command = ["strace", "-qq", "-o", m.path / "trace", "-e", "inject=pread64:error=EIO:when=1+2"]
+    command = ["strace", "-qq", "-o", m.path / "trace", "-P", m.data / "app.jsonl"]
+    command += ["-e", "trace=pread64", "-e", "inject=pread64:error=EIO:when=1+2"]
     tracer = subprocess.Popen([*command, "-p", str(m.status()["worker"]["pid"])], stderr=subprocess.PIPE)
     try:
         until = time.monotonic() + LIMIT
