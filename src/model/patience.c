@@ -27,10 +27,11 @@ static bool is_over(uint64_t *ns, uint64_t more, unsigned limit_ms, unsigned *re
 	return *ns >= limit_ms * NS;
 }
 
-/* What has passed without its running, where it was not for want of a processor. */
-static uint64_t waited(const struct patience_look *look)
+/* What has passed without its running, where it was not for want of a processor. A reducer has no business with the disk; the worker
+ * has, and may wait for it as long as it takes: another one would, too. */
+static uint64_t waited(const struct patience_look *look, bool disk_counts)
 {
-	bool waits = look->state == 'S' || look->state == 'D';
+	bool waits = look->state == 'S' || (disk_counts && look->state == 'D');
 
 	return waits && look->passed_ns > look->cpu_ns ? look->passed_ns - look->cpu_ns : 0;
 }
@@ -46,15 +47,15 @@ static enum patience_verdict judge_call(struct patience *p, const struct patienc
 		return PATIENCE_WAIT;
 	if (is_over(&p->busy_ns, look->cpu_ns, busy_limit(l, look->phase), ret_ms))
 		return PATIENCE_BUSY;
-	return is_over(&p->blocked_ns, waited(look), blocked_limit(l), ret_ms) ? PATIENCE_BLOCKED
-									       : PATIENCE_WAIT;
+	return is_over(&p->blocked_ns, waited(look, true), blocked_limit(l), ret_ms) ? PATIENCE_BLOCKED
+										     : PATIENCE_WAIT;
 }
 
 /* Between calls, or from call to call for longer than all of its views together may take. */
 static enum patience_verdict judge_silence(struct patience *p, const struct patience_limits *l,
 					   const struct patience_look *look, unsigned *ret_ms)
 {
-	uint64_t used = look->cpu_ns + waited(look);
+	uint64_t used = look->cpu_ns + waited(look, false);
 	unsigned most = SILENT + look->views * busy_limit(l, FOLD_LOADING);
 
 	if (look->same && look->phase == FOLD_IDLE && is_over(&p->quiet_ns, used, SILENT, ret_ms))

@@ -15,9 +15,9 @@ struct sandbox {
 	unsigned long pass;
 };
 
-/* `memory`: bytes that reducers may have; 0: no limit. (The process may take somewhat more: it is to find out by itself.) Limits that are tighter already stay. On failure the process has given
- * up a part: it must run no reducer then. Under a sanitizer, which needs more than it knows beforehand, there are neither limit nor
- * list. */
+/* `memory`: bytes that reducers may have; 0: no limit. (The process may take somewhat more: it is to find out by itself.) Limits that
+ * are tighter already stay. On failure the process has given up a part: it must run no reducer then. Under a sanitizer, which needs more
+ * than it knows beforehand, there are neither limit nor list. */
 int must_check sandbox_enter(struct sandbox *ret, uint64_t memory, struct diag *diag);
 
 /* As fork(), for a process with one thread. */

@@ -1,5 +1,6 @@
 /* The inside of the views, shared by views.c (public calls, life), views_thread.c (the views thread), views_answer.c (requests and what the
- * worker says) and views_save.c (snapshots). Which views there are, the catalog says (catalog.h).
+ * worker says), views_save.c (snapshots), views_death.c and views_renew.c (the ends of workers). Which views there are, the catalog says
+ * (catalog.h); where one lives, life.h.
  *
  * Locks. `lock` guards the registry: the entries, the waiting requests, the lists of what is to be done. No system call, callback or
  * message under it. */

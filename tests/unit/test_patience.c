@@ -34,6 +34,7 @@ static const struct row rows[] = {
     {"stopped, and nobody wants it", {1000, 0}, FOLD_IDLE, true, false, 'T', 0, 4, PATIENCE_WAIT, NEVER},
     {"in a debugger", {1000, 500}, FOLD_FOLDING, true, true, 't', 0, 4, PATIENCE_WAIT, NEVER},
     {"silent between events", {1000, 0}, FOLD_IDLE, true, true, 'S', 0, 4, PATIENCE_SILENT, 100},
+    {"the disk does not answer", {1000, 0}, FOLD_IDLE, true, true, 'D', 0, 4, PATIENCE_WAIT, NEVER},
     {"silent, in a loop", {1000, 0}, FOLD_IDLE, true, true, 'R', 100, 4, PATIENCE_SILENT, 100},
     {"silent, and it gets no processor", {1000, 0}, FOLD_IDLE, true, true, 'R', 0, 4, PATIENCE_WAIT, NEVER},
     {"silent, without limits", {0, 0}, FOLD_IDLE, true, true, 'S', 0, 4, PATIENCE_SILENT, 100},
