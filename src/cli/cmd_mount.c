@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -268,6 +269,17 @@ static int serve(struct daemon *d, struct mount *m, int signal_fd)
 	return r < 0 ? 1 : 0;
 }
 
+/* The soft limit is low for the sake of programs that use select(), which none of ours does; the workers have it from here. */
+static void raise_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)!setrlimit(RLIMIT_NOFILE, &limit); /* where it can't be raised, it stays */
+}
+
 static int run(struct daemon *d)
 {
 	struct mount_options *o = &d->args.options;
@@ -279,6 +291,7 @@ static int run(struct daemon *d)
 	sigaddset(&stop, SIGTERM);
 	sigaddset(&stop, SIGINT);
 	sigaddset(&stop, SIGHUP);
+	raise_descriptors();
 	sandbox_shield();
 	sigprocmask(SIG_BLOCK, &stop, NULL);
 	signal(SIGPIPE, SIG_IGN);

@@ -135,6 +135,7 @@ static void add_view(struct buf *b, struct lasting *l, const struct view_status 
 	skip_passing(l, b);
 	add_u64(b, "snapshot_offset", v->snapshot_off);
 	add_bool(b, "broken", v->broken);
+	add_str(b, "waits_for", v->waits_for.text[0] ? v->waits_for.text : NULL);
 	add_str(b, "error", v->why.text[0] ? v->why.text : NULL);
 	add_key(b, "missing");
 	holes_write_count(&v->holes, b);
@@ -163,6 +164,7 @@ static void add_views(struct buf *b, struct lasting *l, struct mount *m)
 	add_u64(b, "pid", (uint64_t)worker.pid);
 	add_u64(b, "rebuild_pid", (uint64_t)worker.rebuild_pid);
 	add_u64(b, "restarts", worker.restarts);
+	add_str(b, "waits_for", worker.waits_for.text[0] ? worker.waits_for.text : NULL);
 	buf_add_char(b, '}');
 }
 

@@ -8,26 +8,12 @@
 
 #include "base/clock.h"
 
-#define PAUSE_MAX_MS 60000
 #define LOOK_MS                                                                                              \
 	30 /* after a change that nobody has asked for: an editor or a shell may not be through with it */
 /* In a wait's `after`, which else is the job that has to be over. */
 #define FRESH UINT64_MAX
 #define LOOKED_FOR (UINT64_MAX - 1)
 #define READ_PAUSE_MS 100 /* before a file that could not be read is tried again */
-
-void again_later(struct again *a, uint64_t least_ms)
-{
-	uint64_t pause = max(2 * a->pause_ms, least_ms);
-
-	a->pause_ms = min(pause, (uint64_t)PAUSE_MAX_MS);
-	a->at_ms = clock_ms() + a->pause_ms;
-}
-
-bool again_is_due(const struct again *a)
-{
-	return a->at_ms && clock_ms() >= a->at_ms;
-}
 
 /* Where the name is, or would be. */
 static size_t place_of(struct catalog *c, const char *name, bool *ret_found)

@@ -310,7 +310,8 @@ void catalog_look_around(struct catalog *c, bool somebody)
 	names.dir |= first || due || (somebody && !c->dir_doubted && (c->dir_link || c->far || !c->watched));
 	if (names.dir) {
 		names.all |= look_at_dir(c);
-		names.all |= c->dir && !c->watched;
+		/* Nothing tells what has changed, or what could not be looked at. */
+		names.all |= c->dir && (!c->watched || due);
 	}
 	if (c->far && names.all)
 		far_add_list(c, LOOK_NAMES);

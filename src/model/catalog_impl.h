@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "base/again.h"
 #include "model/catalog.h"
 #include "model/looker.h"
 
@@ -15,16 +16,12 @@ struct reducers_dir {
 	ino_t ino;
 };
 
-/* What has not come, or could not be read, is asked for again: when (0: it is not), and the pause before that. */
-struct again {
-	uint64_t at_ms, pause_ms;
-};
-
 struct known {
 	char name[LIMIT_NAME + 1];
 	struct definition *def;
-	bool doubted;       /* it was late: nobody waits for it */
-	struct again again; /* the thread's */
+	bool doubted; /* it was late: nobody waits for it */
+	struct again
+	    again; /* when what has not come, or could not be read, is asked for again; the thread's */
 };
 
 struct far_job {
@@ -92,9 +89,6 @@ struct known *catalog_find(struct catalog *c, const char *name);
 void catalog_put(struct catalog *c, const char *name, struct definition *def);
 /* Whether those who need it wait for it. */
 void catalog_doubt(struct catalog *c, struct known *k, bool doubted);
-/* After a pause that is `least` at first, and grows each time. */
-void again_later(struct again *a, uint64_t least_ms);
-bool again_is_due(const struct again *a);
 /* Those who wait now wait for what has been added since, too: all, or only those who wait for a definition. */
 void catalog_wait_longer(struct catalog *c, bool all);
 /* Copies of all names: *ret is the caller's to free. */

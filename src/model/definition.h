@@ -2,7 +2,6 @@
  * Immutable and counted: any thread. It costs no descriptor. */
 #pragma once
 
-#include <errno.h>
 #include <sys/stat.h>
 
 #include "base/diag.h"
@@ -46,10 +45,3 @@ int must_check definition_look(const struct reach *reach, int dirfd, const char 
 bool definition_is_same(int dirfd, const struct definition *d);
 /* The content as a sealed memfd, for as long as it is needed: a descriptor, or an error. */
 int must_check definition_memfd(const struct definition *d);
-
-/* A want of descriptors, memory or processes, which passes. */
-static inline bool error_passes(int error)
-{
-	return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -EAGAIN ||
-	       error == -ENOBUFS || error == -ETOOMANYREFS;
-}

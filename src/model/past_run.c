@@ -55,6 +55,8 @@ static int handle(struct past_run *run, struct packet *p, const struct log_pos *
 	if (m->type == MSG_HOLES && p->text.len == sizeof(struct holes) &&
 	    ((const struct holes *)p->text.data)->unreadable)
 		return explain((const struct holes *)p->text.data, diag);
+	if (m->type == MSG_AGAIN)
+		return diag_set(diag, -EAGAIN, "%.*s", (int)p->text.len, p->text.data);
 	if (m->type == MSG_STALLED)
 		return diag_set(diag, -EIO, "%.*s", (int)min(p->text.len, (size_t)400), p->text.data);
 	if (m->type == MSG_BROKEN)
@@ -62,8 +64,8 @@ static int handle(struct past_run *run, struct packet *p, const struct log_pos *
 				p->text.data);
 	if (m->type != MSG_RENDERED || m->pos.off != pos->off)
 		return 1;
-	*ret = rendering_of_packet(p);
-	return *ret ? 0 : -EIO;
+	int r = rendering_of_packet(p, ret);
+	return r == -EBADMSG ? -EIO : r;
 }
 
 static int receive_all(struct past_run *run, const struct log_pos *pos, struct rendering **ret,

@@ -50,6 +50,9 @@ enum message_type {
 	MSG_HOLES, /* view, size: which change of its holes this is, as in its slot; text: struct holes */
 	MSG_STALLED, /* view, off, text: why. The log could not be read for a while; the worker goes on trying, */
 	MSG_RESUMED, /* view: until this */
+	/* view (0: the log's files), flags, text: why. It could not be done for want of something that passes, and is to be asked for again:
+	 * with MSG_STATE a rendering, else the view is to be added again, which the worker does not have. */
+	MSG_AGAIN,
 	/* To the looker and back (looker.h). */
 	MSG_LOOK,   /* text: struct look_request */
 	MSG_LOOKED, /* text: struct look_answer; perhaps a descriptor */

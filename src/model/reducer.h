@@ -25,8 +25,8 @@ struct reducer {
 	const struct reducer_class *class;
 };
 
-/* From the content of a .so or .jq file. `fd` is borrowed; for C it must be a file that nobody changes any more (a sealed
- * memfd), since it stays mapped. The first state is in place. */
+/* From the content of a .so or .jq file. `fd` is borrowed, and may be closed afterwards; for C it must be a file that
+ * nobody changes any more (a sealed memfd), since it stays mapped. The first state is in place. */
 int must_check reducer_load_c(struct reducer **ret, int fd, struct diag *diag);
 int must_check reducer_load_jq(struct reducer **ret, struct slice program, struct diag *diag);
 /* Which jq it is: another one may make another state of the same program. */

@@ -3,17 +3,16 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "model/reducer_api.h"
 
+#define OBJECT_PATH 192
 #define STATE_DEPTH 1000 /* as deep as cJSON reads it back */
 
 struct reducer_c {
 	struct reducer base;
-	/* Of the object, while it is loaded: the loader knows objects by name, and this number is in it. */
-	int fd;
 	void *object;
 	const struct eventfold_reducer *code;
 	void *state; /* of the full level */
@@ -131,26 +130,15 @@ static int read_full(struct reducer *base, struct slice json, struct diag *diag)
 	return 0;
 }
 
-static void object_path(const struct reducer_c *r, char path[static 32])
+/* The loader knows an object by its path, and takes another one under the same path for the same, even one that refused to go. So each
+ * has a path of its own, whatever number its descriptor has: the inode's number, in slashes and dots. */
+static void object_path(const struct stat *st, int fd, char path[static OBJECT_PATH])
 {
-	snprintf(path, 32, "/proc/self/fd/%d", r->fd);
-}
+	int len = snprintf(path, OBJECT_PATH, "/proc/self/fd");
 
-static void unload(struct reducer_c *r)
-{
-	char path[32];
-
-	if (r->fd < 0)
-		return;
-	if (r->object)
-		dlclose(r->object);
-	/* An object may refuse to go. Then its name must stay its own. */
-	object_path(r, path);
-	void *still = r->object ? dlopen(path, RTLD_NOW | RTLD_NOLOAD) : NULL;
-	if (still)
-		dlclose(still);
-	else
-		close(r->fd);
+	for (uint64_t bits = st->st_ino; bits; bits >>= 1)
+		len += snprintf(path + len, OBJECT_PATH - (size_t)len, bits & 1 ? "/." : "/");
+	snprintf(path + len, OBJECT_PATH - (size_t)len, "/%d", fd);
 }
 
 static void free_c(struct reducer *base)
@@ -160,7 +148,8 @@ static void free_c(struct reducer *base)
 	cJSON_Delete(r->tree);
 	if (r->state)
 		r->code->destroy(r->state);
-	unload(r);
+	if (r->object)
+		dlclose(r->object);
 	free(r);
 }
 
@@ -196,20 +185,31 @@ static int check(const struct eventfold_reducer *code, struct diag *diag)
 	return 0;
 }
 
+/* The loader says it in words only. */
+static int loader_error(const char *why)
+{
+	static const int passing[] = {ENOMEM, EMFILE, ENFILE, EAGAIN};
+
+	for (size_t i = 0; i < countof(passing); i++)
+		if (strstr(why, strerror(passing[i])))
+			return -passing[i];
+	return -EINVAL;
+}
+
 static int load(struct reducer_c *r, int fd, struct diag *diag)
 {
-	char path[32];
+	char path[OBJECT_PATH];
+	struct stat st;
 
-	r->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	if (r->fd < 0)
+	if (fstat(fd, &st) < 0)
 		return diag_set(diag, -errno, "cannot load it: %s", strerror(errno));
-	object_path(r, path);
+	object_path(&st, fd, path);
 	r->object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (!r->object) {
 		/* The message begins with the path, which says nothing to anybody. */
 		const char *why = dlerror();
 		size_t len = strlen(path);
-		return diag_set(diag, -EINVAL, "cannot load it: %s",
+		return diag_set(diag, loader_error(why), "cannot load it: %s",
 				strncmp(why, path, len) == 0 && why[len] == ':' ? why + len + 2 : why);
 	}
 	r->code = dlsym(r->object, "eventfold_reducer");
@@ -231,7 +231,6 @@ int reducer_load_c(struct reducer **ret, int fd, struct diag *diag)
 
 	if (!r)
 		return diag_set(diag, -ENOMEM, "out of memory");
-	r->fd = -1;
 	int result = load(r, fd, diag);
 	if (result < 0) {
 		r->base.class = &plain;

@@ -7,6 +7,10 @@
 
 #include "model/views_impl.h"
 
+#define AGAIN_MS                                                                                             \
+	20 /* the first pause before what could not be had is asked for again; each is twice as long */
+#define AGAIN_TRIES 7 /* so often in a row, some seconds, before those who wait are told */
+
 void views_kick(struct views *v)
 {
 	ssize_t n = write(v->kick_fd, &(uint64_t){1}, sizeof(uint64_t));
@@ -126,6 +130,30 @@ void entry_break(struct views *v, struct entry *e, const char *why)
 	entry_fail(v, e, -EIO);
 }
 
+void entry_ask_again(struct views *v, struct entry *e, const char *why)
+{
+	bool was = entry_is_without(e);
+
+	again_later(&e->again, AGAIN_MS);
+	diag_set(&e->waits_for, 0, "%s", why);
+	if (!entry_is_without(e) || was)
+		return;
+	e->added = true;
+	entry_fail(v, e, -EIO);
+}
+
+bool entry_is_without(const struct entry *e)
+{
+	return e->again.tries >= AGAIN_TRIES;
+}
+
+void entry_has_all(struct entry *e)
+{
+	e->added |= entry_is_without(e);
+	e->again = (struct again){0};
+	e->waits_for.text[0] = '\0';
+}
+
 void entry_renew(struct views *v, struct entry *e, struct definition *def, bool no_snapshot)
 {
 	entry_sync(e);
@@ -148,6 +176,7 @@ void entry_renew(struct views *v, struct entry *e, struct definition *def, bool 
 	e->proven = false;
 	e->suspicions = 0;
 	e->broken = e->stalled = false;
+	entry_has_all(e);
 	e->holes = (struct holes){0};
 	e->added = true;
 	if (e->def->why.text[0])
@@ -286,6 +315,8 @@ static void explain(const struct entry *e, struct diag *ret)
 
 	if (e->broken || e->stalled) {
 		*ret = e->why;
+	} else if (entry_is_without(e)) {
+		diag_set(ret, 0, "%s; it is tried again", e->waits_for.text);
 	} else if (e->holes.n > 0) {
 		holes_explain(&e->holes, &text);
 		diag_set(ret, 0, "%.*s", (int)text.len, text.data ? text.data : "");
@@ -300,7 +331,8 @@ static void fill_status(const struct entry *e, struct view_status *ret)
 	    .version = e->version,
 	    .apart = !e->broken && (e->life.stage == LIFE_REBUILD || e->life.stage == LIFE_SETTLED),
 	    .alone = !e->broken && life_is_alone(&e->life),
-	    .broken = e->broken || e->stalled,
+	    .broken = e->broken || e->stalled || entry_is_without(e),
+	    .waits_for = e->waits_for,
 	    .holes = e->holes,
 	    .folded = e->folded_before + e->folded,
 	    .rate = e->rate,
@@ -358,8 +390,10 @@ int views_list(struct views *v, struct view_status **ret, size_t *ret_n)
 void views_worker_status(struct views *v, struct views_worker_status *ret)
 {
 	pthread_mutex_lock(&v->lock);
-	*ret = (struct views_worker_status){
-	    .pid = v->pids[MAIN], .rebuild_pid = v->pids[REBUILD], .restarts = v->restarts};
+	*ret = (struct views_worker_status){.pid = v->pids[MAIN],
+					    .rebuild_pid = v->pids[REBUILD],
+					    .restarts = v->restarts,
+					    .waits_for = v->waits_for};
 	pthread_mutex_unlock(&v->lock);
 }
 

@@ -73,7 +73,8 @@ struct view_status {
 	bool apart; /* it is being rebuilt: not with the others yet */
 	bool
 	    alone; /* it has a worker of its own: one that it shared ended, and it may have been the reason */
-	bool broken; /* it can't be read */
+	bool broken;           /* it can't be read */
+	struct diag waits_for; /* what it needs and could not be had yet, one line; empty: nothing */
 	struct diag
 	    why; /* one line, for NAME.error: names the event's number and offset where there is one. Also of a view that can be
 		  * read, but lacks events; else empty */
@@ -97,6 +98,8 @@ struct views_worker_status {
 	pid_t pid;         /* of the main worker; 0 while it is being started again */
 	pid_t rebuild_pid; /* 0: there is nothing to rebuild */
 	uint64_t restarts; /* of both, after they have died */
+	struct diag
+	    waits_for; /* why one could not be started or told of the log, and is again; empty: it could */
 };
 void views_worker_status(struct views *v, struct views_worker_status *ret);
 

@@ -82,7 +82,7 @@ static bool next_addition(struct views *v, unsigned which, struct addition *ret)
 
 	pthread_mutex_lock(&v->lock);
 	for (size_t i = 0; i < v->n_entries && !e; i++)
-		if (is_homeless(v, v->entries[i], which))
+		if (is_homeless(v, v->entries[i], which) && !v->entries[i]->again.at_ms)
 			e = v->entries[i];
 	for (size_t i = 0; i < v->n_entries && e && which == REBUILD; i++)
 		if (is_leaving(v, v->entries[i]))
@@ -119,6 +119,36 @@ static void note_added(struct views *v, struct worker_handle *h, const struct ad
 	pthread_mutex_unlock(&v->lock);
 }
 
+/* It could not be handed to the worker. */
+static void ask_again(struct views *v, const struct addition *a, int error)
+{
+	struct diag why;
+
+	diag_set(&why, 0, "it cannot be handed to its worker: %s",
+		 error ? strerror(-error) : "the socket is out of order");
+	pthread_mutex_lock(&v->lock);
+	struct entry *e = views_find_id(v, a->m.view);
+	if (e && !e->broken)
+		entry_ask_again(v, e, why.text);
+	pthread_mutex_unlock(&v->lock);
+}
+
+void views_tell_homeless(struct views *v, unsigned which, const char *why)
+{
+	pthread_mutex_lock(&v->lock);
+	diag_set(&v->waits_for, 0, "%s", why ? why : "");
+	for (size_t i = 0; i < v->n_entries; i++) {
+		struct entry *e = v->entries[i];
+		if (!is_homeless(v, e, which))
+			continue;
+		if (why)
+			entry_ask_again(v, e, why);
+		else
+			e->again.at_ms = 0;
+	}
+	pthread_mutex_unlock(&v->lock);
+}
+
 bool views_add_one(struct views *v, unsigned which)
 {
 	struct worker_handle *h = v->workers[which];
@@ -128,14 +158,17 @@ bool views_add_one(struct views *v, unsigned which)
 		return false;
 	auto_close int snapshot = a.no_snapshot ? -1 : snapshot_open(v->views_fd, a.name);
 	auto_close int reducer = definition_memfd(a.def);
-	int fds[] = {reducer, snapshot};
-	bool sent = reducer >= 0 && views_send(h, &a.m, slice_of(a.name), fds, snapshot >= 0 ? 2 : 1);
+	int fds[] = {reducer, snapshot}, error = error_passes(snapshot) ? snapshot : min(reducer, 0);
+	bool sent = error == 0 && views_send(h, &a.m, slice_of(a.name), fds, snapshot >= 0 ? 2 : 1);
 	if (sent)
 		note_added(v, h, &a);
 	else
 		worker_handle_drop_slot(h, a.m.slot);
+	bool without = !sent && !h->full;
+	if (without)
+		ask_again(v, &a, error);
 	definition_unref(a.def);
-	return sent;
+	return sent || without;
 }
 
 static bool next_handover(struct views *v, struct addition *ret)
@@ -145,7 +178,7 @@ static bool next_handover(struct views *v, struct addition *ret)
 	pthread_mutex_lock(&v->lock);
 	for (size_t i = 0; i < v->n_entries && !ok; i++) {
 		struct entry *e = v->entries[i];
-		if (e->handover_fd < 0 || e->heir || !describe(v->workers[MAIN], e, ret))
+		if (e->handover_fd < 0 || e->heir || e->again.at_ms || !describe(v->workers[MAIN], e, ret))
 			continue;
 		ok = true;
 		ret->m.flags = MSG_MUST_RESTORE | MSG_TRUSTED;
@@ -167,6 +200,8 @@ bool views_hand_over_one(struct views *v)
 	auto_close int reducer = definition_memfd(a.def);
 	int fds[] = {reducer, a.snapshot};
 	bool sent = reducer >= 0 && views_send(h, &a.m, slice_of(a.name), fds, 2);
+	if (!sent && !h->full)
+		ask_again(v, &a, min(reducer, 0));
 	pthread_mutex_lock(&v->lock);
 	struct entry *e = views_find_id(v, a.m.view);
 	if (sent && e && !e->broken && !e->heir && e->handover_fd >= 0) {

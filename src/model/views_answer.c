@@ -3,6 +3,8 @@
 #include "base/clock.h"
 #include "model/views_impl.h"
 
+#define LOG_PAUSE_MS 200 /* before a worker is sent the log's files again */
+
 #define UNHEARD 3 /* times that a worker with nothing left to do leaves somebody waiting */
 
 /* Nothing a worker says of a view's place can lie beyond the head that it was told of, and the state can't have changed more often than
@@ -137,10 +139,10 @@ static bool enter(struct views *v, const char *name, struct waiter *w, struct wo
 {
 	struct entry *e = views_find(v, name);
 
-	w->answer = (struct views_answer){.error = v->stopping               ? -ESHUTDOWN
-						   : !e                      ? -ENOENT
-						   : e->broken || e->stalled ? -EIO
-									     : 0};
+	w->answer = (struct views_answer){.error = v->stopping ? -ESHUTDOWN
+						   : !e        ? -ENOENT
+						   : e->broken || e->stalled || entry_is_without(e) ? -EIO
+												    : 0};
 	if (w->answer.error < 0)
 		return true;
 	entry_sync(e);
@@ -171,7 +173,8 @@ static void ask(struct views *v, const char *name, struct worker_handle *h, cons
 	/* Whoever moved the head may not have said so yet. */
 	if (atomic_load(&h->orders->head) < want->off)
 		views_head_moved(v);
-	if (worker_handle_send(h, want, (struct slice){0}, NULL, 0) == -EAGAIN) {
+	int r = worker_handle_send(h, want, (struct slice){0}, NULL, 0);
+	if (r < 0 && r != -EPIPE) {
 		pthread_mutex_lock(&v->lock);
 		struct entry *e = views_find(v, name);
 		if (e)
@@ -222,6 +225,7 @@ static void handle_state(struct views *v, struct worker_handle *h, const struct 
 			old = e->rendering;
 			e->rendering = rendering;
 			e->rendering_pos = rendering->pos;
+			entry_has_all(e);
 			e->state_bytes = rendering->json.len - 1;
 		} else {
 			old = rendering;
@@ -240,16 +244,31 @@ static void handle_state(struct views *v, struct worker_handle *h, const struct 
 	rendering_unref(old);
 }
 
+/* Under the lock: what the worker was asked for did not come through, and is asked for once more. */
+static void ask_for_state(struct views *v, struct entry *e, const char *why)
+{
+	if (e->saving == SAVE_ASKED)
+		e->saving = SAVE_NONE;
+	e->resend = true;
+	if (!e->broken)
+		entry_ask_again(v, e, why);
+}
+
 static void handle_rendered(struct views *v, struct worker_handle *h, struct packet *p)
 {
-	struct rendering *r = rendering_of_packet(p);
+	struct rendering *rendering;
+	struct diag why;
 
-	if (r)
-		return handle_state(v, h, &p->message, r);
+	int r = rendering_of_packet(p, &rendering);
+	if (r == 0)
+		return handle_state(v, h, &p->message, rendering);
+	diag_set(&why, r, "its state could not be taken over from its worker: %s", strerror(-r));
 	pthread_mutex_lock(&v->lock);
 	struct entry *e = views_find_id(v, p->message.view);
-	if (e && e->worker == h)
-		entry_break(v, e, "its state could not be taken over"); /* from its worker */
+	if (e && e->worker == h && error_passes(r))
+		ask_for_state(v, e, why.text);
+	else if (e && e->worker == h)
+		entry_break(v, e, why.text);
 	pthread_mutex_unlock(&v->lock);
 }
 
@@ -364,6 +383,7 @@ static void inherit(struct views *v, struct entry *e, const struct packet *p)
 		e->saving = SAVE_NONE;
 	e->resend = true;
 	e->stalled = false;
+	entry_has_all(e);
 	take_holes(e, p);
 	entry_sync(e);
 }
@@ -383,6 +403,7 @@ static void handle_added(struct views *v, struct worker_handle *h, const struct 
 			e->snapshot_off = m->pos.off;
 			e->snapshot_time = clock_unix();
 		}
+		entry_has_all(e);
 		entry_sync(e);
 		entry_answer(v, e);
 	}
@@ -430,6 +451,35 @@ static void handle_report(struct views *v, struct worker_handle *h, const struct
 		views_report(v, "%.*s", (int)min(p->text.len, (size_t)700), p->text.data);
 }
 
+/* The worker could not do it now. */
+static void handle_again(struct views *v, struct worker_handle *h, const struct packet *p)
+{
+	struct diag why;
+
+	diag_set_text(&why, 0, p->text);
+	pthread_mutex_lock(&v->lock);
+	struct entry *e = views_find_id(v, p->message.view);
+	if (e && e->heir == h) {
+		views_forget(v, (struct gone){take_ptr(e->heir), e->id, e->heir_slot, -1});
+		entry_ask_again(v, e, why.text);
+	} else if (e && e->worker == h && (p->message.flags & MSG_STATE)) {
+		ask_for_state(v, e, why.text);
+	} else if (e && e->worker == h && !e->broken) {
+		entry_detach(v, e);
+		entry_ask_again(v, e, why.text);
+	}
+	pthread_mutex_unlock(&v->lock);
+}
+
+/* The worker did not get the log's files. */
+static void ask_for_log(struct views *v, struct worker_handle *h)
+{
+	atomic_store(&h->generation, UINT64_MAX);
+	for (unsigned i = 0; i < WORKERS; i++)
+		if (v->workers[i] == h)
+			again_later(&v->publish[i], LOG_PAUSE_MS);
+}
+
 void views_handle(struct views *v, struct worker_handle *h, struct packet *p)
 {
 	switch (p->message.type) {
@@ -447,6 +497,8 @@ void views_handle(struct views *v, struct worker_handle *h, struct packet *p)
 		return handle_lags(v, h, &p->message);
 	case MSG_HOLES:
 		return handle_holes(v, h, p);
+	case MSG_AGAIN:
+		return p->message.view ? handle_again(v, h, p) : ask_for_log(v, h);
 	case MSG_STALLED:
 	case MSG_RESUMED:
 		return handle_stalled(v, h, p, p->message.type == MSG_STALLED);

@@ -4,6 +4,7 @@
 #include <sys/sysmacros.h>
 #include <xxhash.h>
 
+#include "base/again.h"
 #include "model/definition.h"
 #include "model/proto.h"
 

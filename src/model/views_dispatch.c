@@ -46,6 +46,28 @@ static bool forget_one(struct views *v)
 	return true;
 }
 
+uint64_t views_again_time(struct views *v)
+{
+	uint64_t time = UINT64_MAX;
+
+	pthread_mutex_lock(&v->lock);
+	for (size_t i = 0; i < v->n_entries; i++)
+		if (v->entries[i]->again.at_ms)
+			time = min(time, v->entries[i]->again.at_ms);
+	pthread_mutex_unlock(&v->lock);
+	return time;
+}
+
+/* Those whose pause is over are asked for again. */
+static void end_pauses(struct views *v)
+{
+	pthread_mutex_lock(&v->lock);
+	for (size_t i = 0; i < v->n_entries; i++)
+		if (again_is_due(&v->entries[i]->again))
+			v->entries[i]->again.at_ms = 0;
+	pthread_mutex_unlock(&v->lock);
+}
+
 static struct message want_of(const struct entry *e, uint32_t flags, uint64_t off)
 {
 	return (struct message){
@@ -67,14 +89,17 @@ static ssize_t next_wants(struct views *v, struct worker_handle *h, struct messa
 	for (size_t i = 0; i < v->n_entries && n < 0; i++) {
 		struct entry *e = v->entries[i];
 		size_t count = 0;
-		if (!e->resend || e->worker != h)
+		if (!e->resend || e->worker != h || e->again.at_ms)
 			continue;
 		for (struct waiter *w = e->waiters; w; w = w->next)
 			count++;
-		*ret = malloc(max(count, (size_t)1) * sizeof(struct message));
+		*ret = malloc((count + 1) * sizeof(struct message));
 		n = 0;
 		for (struct waiter *w = *ret ? e->waiters : NULL; w; w = w->next)
 			(*ret)[n++] = want_of(e, w->what == VIEWS_STATE ? MSG_STATE : 0, w->need);
+		/* Nobody waits any more, and nobody will before it can be had: so it is asked for unasked. */
+		if (*ret && count == 0 && entry_is_without(e))
+			(*ret)[n++] = want_of(e, MSG_STATE, 0);
 		e->resend = !*ret;
 		*ret_id = e->id;
 	}
@@ -100,6 +125,8 @@ static bool want_one(struct views *v, struct worker_handle *h)
 		struct entry *e = views_find_id(v, id);
 		if (e)
 			e->resend = true;
+		if (e && !h->full)
+			entry_ask_again(v, e, "its worker cannot be asked");
 		pthread_mutex_unlock(&v->lock);
 	}
 	return n >= 0 && sent;
@@ -110,7 +137,7 @@ static struct entry *next_save(struct views *v, struct worker_handle *h)
 {
 	for (size_t i = 0; i < v->n_entries; i++) {
 		struct entry *e = v->entries[i];
-		if (e->worker != h || e->saving != SAVE_NONE)
+		if (e->worker != h || e->saving != SAVE_NONE || e->again.at_ms)
 			continue;
 		entry_sync(e);
 		if (entry_save_due(v, e) || entry_handover_due(v, e))
@@ -167,6 +194,7 @@ void views_dispatch(struct views *v)
 	for (unsigned i = 0; i < WORKERS; i++)
 		if (v->workers[i])
 			v->workers[i]->full = false;
+	end_pauses(v);
 	while (forget_one(v))
 		;
 	for (unsigned i = 0; i < WORKERS; i++)

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <sys/stat.h>
 
+#include "base/again.h"
 #include "model/catalog.h"
 #include "model/life.h"
 #include "model/views.h"
@@ -31,6 +32,9 @@ struct entry {
 	bool broken;
 	bool stalled; /* its worker can't read the log, and goes on trying */
 	struct diag why;
+	/* What it needs could not be had (descriptors, memory, a worker), and is asked for again; empty: it has all. */
+	struct diag waits_for;
+	struct again again;
 	struct holes holes;  /* what its state lacks, */
 	uint64_t holes_turn; /* as of this change of them */
 	bool added;          /* somebody has to be told of it: a change */
@@ -120,6 +124,7 @@ struct views {
 	struct worker_handle *workers[WORKERS];
 	pid_t pids[WORKERS];
 	uint64_t restarts;
+	struct diag waits_for;   /* why a worker could not be started, or told of the log; empty: it could */
 	struct waiter *finished; /* answered, but for the call */
 	struct gone *gone;
 	size_t n_gone, cap_gone;
@@ -140,12 +145,13 @@ struct views {
 	_Atomic bool watching; /* the thread looks at the worker every so often */
 
 	/* The thread's own; active_begin is set under the lock. */
-	uint64_t deaths_ms[5];        /* when workers died by nobody's fault */
-	uint64_t restart_ms[WORKERS]; /* not to be started again before */
-	uint64_t watch_ms, stop_ms;   /* when the workers were looked at, when the end began */
-	uint64_t empty_ms;            /* since when the rebuild worker has had nothing to do; 0: it has */
-	uint64_t head;                /* bytes, as of this turn */
-	uint64_t active_begin;        /* the main worker's */
+	uint64_t deaths_ms[5];         /* when workers died by nobody's fault */
+	uint64_t restart_ms[WORKERS];  /* not to be started again before */
+	struct again publish[WORKERS]; /* it could not be told of the log */
+	uint64_t watch_ms, stop_ms;    /* when the workers were looked at, when the end began */
+	uint64_t empty_ms;             /* since when the rebuild worker has had nothing to do; 0: it has */
+	uint64_t head;                 /* bytes, as of this turn */
+	uint64_t active_begin;         /* the main worker's */
 };
 
 /* views.c */
@@ -158,6 +164,12 @@ void views_report(struct views *v, const char *fmt, ...) printf_like(2, 3);
 /* Under the lock: a new life for the entry, perhaps with another definition (taken). */
 void entry_renew(struct views *v, struct entry *e, struct definition *def, bool no_snapshot);
 void entry_break(struct views *v, struct entry *e, const char *why);
+/* Under the lock: what it needs could not be had, and is asked for again, after a pause that grows. When that takes long, those who want
+ * it are told so instead of waiting. */
+void entry_ask_again(struct views *v, struct entry *e, const char *why);
+bool entry_is_without(const struct entry *e);
+/* Under the lock: it has what it needed. */
+void entry_has_all(struct entry *e);
 /* Under the lock: takes it from its worker and from its heir, which are to forget it. */
 void entry_detach(struct views *v, struct entry *e);
 /* Under the lock: nothing is handed over, for now. */
@@ -189,6 +201,8 @@ void *views_thread(void *arg);
 /* views_dispatch.c, on the views thread: tells the workers what they have to know: views to forget and to add, what is waited for, and
  * what is to be saved. Sets a worker's `full` where it must go on once there is room. */
 void views_dispatch(struct views *v);
+/* When what could not be had is to be asked for again; UINT64_MAX: there is none. */
+uint64_t views_again_time(struct views *v);
 /* views_add.c, on the views thread. True: one has been added, or handed over; there may be more. */
 bool views_add_one(struct views *v, unsigned which);
 bool views_hand_over_one(struct views *v);
@@ -196,6 +210,8 @@ bool views_hand_over_one(struct views *v);
 void views_needed(struct views *v, bool ret[static WORKERS]);
 /* Under the lock: which worker the view belongs to. */
 unsigned entry_place(const struct views *v, const struct entry *e);
+/* The worker could not be started (why), or (NULL) is there: for those who need it. */
+void views_tell_homeless(struct views *v, unsigned which, const char *why);
 /* False where there is no room now, or nobody who reads: the worker's end is noticed elsewhere. */
 bool views_send(struct worker_handle *h, const struct message *m, struct slice text, const int *fds,
 		unsigned n_fds);
@@ -206,5 +222,5 @@ void views_worker_died(struct views *v, unsigned which);
 /* views_renew.c, on the views thread: true where the worker is to end, and the next one to go on with what has been saved. */
 bool views_renew(struct views *v, struct worker_handle *h);
 
-/* views_rendering.c: of a MSG_RENDERED, believing nothing; takes the descriptor. NULL: it makes no sense, or no memory. */
-struct rendering *rendering_of_packet(struct packet *p);
+/* views_rendering.c: of a MSG_RENDERED, believing nothing. -EBADMSG: it makes no sense; else it can't be taken over now. */
+int must_check rendering_of_packet(struct packet *p, struct rendering **ret);

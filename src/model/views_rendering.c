@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 
@@ -20,31 +21,35 @@ void rendering_unref(struct rendering *r)
 }
 
 /* The worker can't change or shorten a sealed file under us. */
-static bool map_file(struct rendering *r, int fd, uint64_t size)
+static int map_file(struct rendering *r, int fd, uint64_t size)
 {
 	const int wanted = F_SEAL_SHRINK | F_SEAL_WRITE, seals = fcntl(fd, F_GET_SEALS);
 	struct stat st;
 
 	if (seals < 0 || (seals & wanted) != wanted || fstat(fd, &st) < 0 || (uint64_t)st.st_size != size ||
 	    size == 0)
-		return false;
+		return -EBADMSG;
 	void *map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (map == MAP_FAILED)
-		return false;
+		return -errno;
 	r->map = map;
 	r->map_len = size;
 	r->json = (struct slice){map, size};
-	return true;
+	return 0;
 }
 
-struct rendering *rendering_of_packet(struct packet *p)
+int rendering_of_packet(struct packet *p, struct rendering **ret)
 {
 	const struct message *m = &p->message;
 	bool inside = p->n_fds == 0;
 
+	*ret = NULL;
+	if (p->lost_fds)
+		return -EMFILE;
 	struct rendering *r = calloc(1, sizeof(*r) + (inside ? p->text.len : 0));
+	int error = 0;
 	if (!r)
-		return NULL;
+		return -ENOMEM;
 	r->refs = 1;
 	r->pos = m->pos;
 	r->version = m->version;
@@ -52,13 +57,14 @@ struct rendering *rendering_of_packet(struct packet *p)
 		char *text = (char *)(r + 1);
 		memcpy(text, p->text.data, p->text.len);
 		r->json = (struct slice){text, p->text.len};
-	} else if (!map_file(r, p->fds[0], m->size)) {
-		free(r);
-		return NULL;
+	} else {
+		error = map_file(r, p->fds[0], m->size);
 	}
-	if (r->json.len < 2 || r->json.data[r->json.len - 1] != '\n') {
+	if (error == 0 && (r->json.len < 2 || r->json.data[r->json.len - 1] != '\n'))
+		error = -EBADMSG;
+	if (error < 0)
 		rendering_unref(r);
-		return NULL;
-	}
-	return r;
+	else
+		*ret = r;
+	return error;
 }

@@ -111,7 +111,9 @@ static void hand_over(struct views *v, const struct save_job *job, const struct 
 		views_report(v, "the view %s stays in the rebuild worker: %s", job->name, strerror(-fd));
 	pthread_mutex_lock(&v->lock);
 	struct entry *e = views_find_id(v, job->id);
-	if (e && fd < 0) {
+	if (e && error_passes(fd)) {
+		e->snapshot_skip = job->pos.off; /* again when it has moved on */
+	} else if (e && fd < 0) {
 		life_step(&e->life, LIFE_STAYS);
 	} else if (e && !e->broken && !e->heir && e->handover_fd < 0 && e->deaths == job->deaths) {
 		e->handover_fd = take_fd(&fd);

@@ -8,7 +8,8 @@
 #define SAVE_AT_END_MS 10000 /* how long the end waits for the last snapshots */
 #define STOP_MS 1000         /* and for the worker to leave */
 #define RESTART_PAUSE_MS 1000
-#define EMPTY_MS 10000 /* so long the rebuild worker stays without work */
+#define PUBLISH_PAUSE_MS 20 /* before a worker that could not be told of the log is told again; it grows */
+#define EMPTY_MS 10000      /* so long the rebuild worker stays without work */
 #define PACKETS_MAX 1000
 
 /* Where the active log began when the snapshots were last in order: after a rotation that a crash has left half done, they
@@ -75,10 +76,11 @@ static void restart(struct views *v, unsigned which)
 
 	if (v->workers[which] || clock_ms() < v->restart_ms[which])
 		return;
-	if (start_worker(v, which, &why) < 0) {
-		views_report(v, "%s", why.text);
-		v->restart_ms[which] = clock_ms() + RESTART_PAUSE_MS;
-	}
+	if (start_worker(v, which, &why) == 0)
+		return views_tell_homeless(v, which, NULL);
+	views_report(v, "%s", why.text);
+	views_tell_homeless(v, which, why.text);
+	v->restart_ms[which] = clock_ms() + RESTART_PAUSE_MS;
 }
 
 static void end_worker(struct worker_handle *h)
@@ -144,11 +146,35 @@ static void tell_changes(struct views *v)
 			v->options.changed(v->options.arg, name);
 }
 
+static void publish_to(struct views *v, unsigned which)
+{
+	struct worker_handle *h = v->workers[which];
+	struct again *again = &v->publish[which];
+
+	if (!h || again_waits(again))
+		return;
+	int r = worker_handle_publish(h, v->log);
+	bool without = r < 0 && r != -EPIPE && r != -EAGAIN;
+	if (r == -EAGAIN)
+		h->full = true;
+	if (!without && !again->tries)
+		return;
+	pthread_mutex_lock(&v->lock);
+	if (without)
+		diag_set(&v->waits_for, r, "a fold worker cannot be told of the log: %s", strerror(-r));
+	else
+		v->waits_for.text[0] = '\0';
+	pthread_mutex_unlock(&v->lock);
+	if (without)
+		again_later(again, PUBLISH_PAUSE_MS);
+	else
+		*again = (struct again){0};
+}
+
 static void publish(struct views *v)
 {
 	for (unsigned i = 0; i < WORKERS; i++)
-		if (v->workers[i] && worker_handle_publish(v->workers[i], v->log) == -EAGAIN)
-			v->workers[i]->full = true;
+		publish_to(v, i);
 	if (!v->workers[MAIN] || v->active_begin == v->workers[MAIN]->active_begin)
 		return;
 	/* The log has been rotated: to those who know the active log only, the snapshots say nothing any more. */
@@ -234,7 +260,10 @@ static uint64_t wake_time(struct views *v)
 		wake = min(wake, v->empty_ms + EMPTY_MS);
 	if (v->stop_ms)
 		wake = min(wake, v->stop_ms + SAVE_AT_END_MS);
-	return wake;
+	for (unsigned i = 0; i < WORKERS; i++)
+		if (v->workers[i] && v->publish[i].at_ms)
+			wake = min(wake, v->publish[i].at_ms);
+	return min(wake, views_again_time(v));
 }
 
 static int timeout_of(struct views *v)

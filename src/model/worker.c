@@ -1,6 +1,7 @@
 #include "model/worker.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -14,6 +15,7 @@
 #include "model/worker_impl.h"
 
 #define APART_NICE 10
+#define CHILD_NS 20000000ull
 
 void worker_send(struct worker *w, const struct message *m, struct slice text, const int *fds, unsigned n_fds)
 {
@@ -38,6 +40,22 @@ void worker_lost(struct worker *w, uint32_t view, const char *why)
 {
 	worker_send(w, &(struct message){.type = MSG_LOST, .view = view}, slice_of(why), NULL, 0);
 	w->stop = true;
+}
+
+void worker_ask_again(struct worker *w, uint32_t view, uint32_t flags, int error, const char *why)
+{
+	const struct message m = {.type = MSG_AGAIN, .view = view, .flags = flags};
+
+	if (worker_is_lost(error))
+		return worker_lost(w, 0, "it has no descriptors left");
+	worker_send(w, &m, slice_of(why), NULL, 0);
+}
+
+int worker_lost_fds(struct worker *w)
+{
+	auto_close int fd = fcntl(w->socket, F_DUPFD_CLOEXEC, 0);
+
+	return fd < 0 ? -errno : -ENFILE;
 }
 
 static int hello(struct worker *w, struct packet *p)
@@ -102,7 +120,10 @@ static int handle(struct worker *w, struct packet *p)
 	case MSG_HELLO:
 		return hello(w, p);
 	case MSG_LOG:
-		return new_layout(w, p);
+		if (!p->lost_fds)
+			return new_layout(w, p);
+		worker_ask_again(w, 0, 0, worker_lost_fds(w), "the worker has no descriptors for the log");
+		break;
 	case MSG_ADD:
 		if (!w->reader)
 			return -EPROTO;
@@ -146,11 +167,14 @@ static int handle_messages(struct worker *w)
 	return 0;
 }
 
-/* Until the log is to be tried again, in ms; -1: that is not so. */
+/* Until the log is to be tried again, or a child is looked for whose end nothing tells of, in ms; -1: that is not so. */
 static int retry_timeout(const struct worker *w)
 {
 	uint64_t time = worker_retry_time(w), now = clock_ns();
 
+	for (unsigned i = 0; i < WORKER_JOBS; i++)
+		if (w->jobs[i].pid && w->jobs[i].pidfd < 0)
+			time = min(time, now + CHILD_NS);
 	if (time == UINT64_MAX)
 		return -1;
 	return time > now ? (int)((time - now) / 1000000) + 1 : 0;
@@ -163,9 +187,9 @@ static void wait_for_work(struct worker *w, uint64_t seen)
 	nfds_t n = 0;
 
 	fds[n++] = (struct pollfd){.fd = w->socket, .events = POLLIN};
-	for (struct worker_view *v = w->views; v && n < countof(fds); v = v->next)
-		if (v->job.pid)
-			fds[n++] = (struct pollfd){.fd = v->job.pidfd, .events = POLLIN};
+	for (unsigned i = 0; i < WORKER_JOBS; i++)
+		if (w->jobs[i].pid)
+			fds[n++] = (struct pollfd){.fd = w->jobs[i].pidfd, .events = POLLIN};
 	if (!w->shared) {
 		poll(fds, n, -1);
 		return;
@@ -179,7 +203,7 @@ static void wait_for_work(struct worker *w, uint64_t seen)
 static bool owes_answers(const struct worker *w)
 {
 	for (const struct worker_view *v = w->views; v; v = v->next)
-		if (!v->broken && (v->n_wants > 0 || v->job.pid))
+		if (!v->broken && (v->n_wants > 0 || v->job))
 			return true;
 	return false;
 }
@@ -212,11 +236,10 @@ static void turn(struct worker *w)
 			more = worker_fold_turn(w, head);
 		}
 		worker_memory_turn(w);
-		for (struct worker_view *v = w->views; v; v = v->next) {
-			worker_job_done(w, v);
+		worker_jobs_done(w);
+		for (struct worker_view *v = w->views; v; v = v->next)
 			if (v->n_wants > 0 && !v->broken)
 				worker_answer(w, v);
-		}
 		worker_tell(w, !more);
 	}
 	answer_ping(w, head, more);

@@ -2,12 +2,14 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "base/again.h"
 #include "model/snapshot.h"
 #include "model/worker_impl.h"
 
 /* A view to come. */
 struct addition {
 	const struct message *m;
+	int reducer_fd, snapshot_fd; /* borrowed; the second -1: there is none */
 	char name[LIMIT_NAME + 1];
 	struct buf text; /* of the snapshot's file */
 	struct snapshot snapshot;
@@ -23,10 +25,10 @@ void worker_mark(struct worker *w, enum fold_phase phase, uint32_t view)
 	atomic_store_explicit(&mark->phase, phase, memory_order_relaxed);
 }
 
-static int load(struct worker *w, struct worker_view *v, enum reducer_kind kind, struct diag *diag)
+static int load(struct worker *w, struct worker_view *v, const struct addition *a, struct diag *diag)
 {
 	worker_mark(w, FOLD_LOADING, v->view.id);
-	int r = reducer_load(&v->view.reducer, kind, v->fd, diag);
+	int r = reducer_load(&v->view.reducer, a->m->kind, a->reducer_fd, diag);
 	worker_mark(w, FOLD_IDLE, v->view.id);
 	return r;
 }
@@ -76,18 +78,19 @@ static bool is_mended(struct worker *w, const struct holes *holes)
 	return false;
 }
 
-/* False: it can't be used, with the reason (none where that is nothing to talk about). */
-static bool open_snapshot(struct worker *w, struct addition *a, int fd, struct diag *why)
+/* 1: it can't be used, with the reason (none where that is nothing to talk about). An error: not now. */
+static int open_snapshot(struct worker *w, struct addition *a, struct diag *why)
 {
-	int r = read_file(fd, &a->text);
+	int r = read_file(a->snapshot_fd, &a->text);
 
-	if (r != 0) {
-		diag_set(why, r, "it can't be read: %s", r < 0 ? strerror(-r) : "it has become shorter");
-		return false;
-	}
+	if (error_passes(r))
+		return diag_set(why, r, "its snapshot can't be read: %s", strerror(-r));
+	if (r != 0)
+		return diag_set(why, 1, "it can't be read: %s",
+				r < 0 ? strerror(-r) : "it has become shorter");
 	r = snapshot_parse(buf_slice(&a->text), &a->snapshot, why);
 	if (r == 0 && a->snapshot.reducer != a->m->identity)
-		return false; /* the reducer has been changed */
+		return 1; /* the reducer has been changed */
 	/* A state is made of all that can be read. */
 	if (r == 0 && !(a->m->flags & MSG_TRUSTED) && is_mended(w, &a->snapshot.holes))
 		r = diag_set(why, 1, "a part of the log that was damaged when it was made can be read now");
@@ -95,7 +98,7 @@ static bool open_snapshot(struct worker *w, struct addition *a, int fd, struct d
 		r = snapshot_check(&a->snapshot, w->reader, atomic_load(&w->orders->head), why);
 	if (r < 0)
 		diag_set(why, r, "it can't be checked: %s", strerror(-r));
-	return r == 0;
+	return error_passes(r) ? r : r != 0;
 }
 
 /* The state from the snapshot; where the reducer does not understand it, a fresh one. */
@@ -113,7 +116,7 @@ static int read_state(struct worker *w, struct worker_view *v, struct addition *
 	why->text[0] = '\0';
 	a->restores = false;
 	reducer_free(take_ptr(v->view.reducer));
-	return load(w, v, a->m->kind, why);
+	return load(w, v, a, why);
 }
 
 static bool fits(const struct worker *w, const struct addition *a)
@@ -126,18 +129,22 @@ static bool fits(const struct worker *w, const struct addition *a)
 }
 
 /* From the snapshot if there is one and it holds, else from the start. 1: it is not to begin so far behind. */
-static int begin(struct worker *w, struct worker_view *v, struct addition *a, int snapshot_fd,
-		 struct diag *why)
+static int begin(struct worker *w, struct worker_view *v, struct addition *a, struct diag *why)
 {
-	if (snapshot_fd >= 0) {
-		a->restores = open_snapshot(w, a, snapshot_fd, why);
+	int r;
+
+	if (a->snapshot_fd >= 0) {
+		r = open_snapshot(w, a, why);
+		if (r < 0)
+			return r;
+		a->restores = r == 0;
 		if (why->text[0])
 			worker_report(w, "the snapshot of %s is not used: %s", a->name, why->text);
 		why->text[0] = '\0';
 	}
 	if (!fits(w, a))
 		return 1;
-	int r = load(w, v, a->m->kind, why);
+	r = load(w, v, a, why);
 	if (r == 0 && a->restores)
 		r = read_state(w, v, a, why);
 	if (r < 0)
@@ -167,7 +174,6 @@ static struct worker_view *make_view(struct worker *w, struct packet *p)
 	v->view.id = p->message.view;
 	v->slot = p->message.slot;
 	v->version_base = p->message.version;
-	v->fd = take_fd(&p->fds[0]);
 	v->next = w->views;
 	w->views = v;
 	w->n_views++;
@@ -176,21 +182,31 @@ static struct worker_view *make_view(struct worker *w, struct packet *p)
 
 void worker_add(struct worker *w, struct packet *p)
 {
-	struct addition a = {.m = &p->message};
+	struct addition a = {.m = &p->message, .snapshot_fd = -1};
 	struct diag why = {0};
 
-	if (p->n_fds < 1 || p->message.slot >= PROTO_SLOTS)
+	if (p->message.slot >= PROTO_SLOTS)
 		return;
+	if (p->n_fds < 1)
+		return worker_ask_again(w, p->message.view, 0, worker_lost_fds(w),
+					"the worker has no descriptors for it");
+	a.reducer_fd = p->fds[0];
+	if (p->n_fds > 1)
+		a.snapshot_fd = p->fds[1];
 	struct worker_view *v = make_view(w, p);
-	if (!v) {
-		struct message broken = {.type = MSG_BROKEN, .view = p->message.view};
-		return worker_send(w, &broken, SLICE("the worker has no memory for it"), NULL, 0);
-	}
+	if (!v)
+		return worker_ask_again(w, p->message.view, 0, -ENOMEM, "the worker has no memory for it");
 	if (w->unconfined.text[0])
 		return worker_break(w, v, 0, 0, w->unconfined.text);
 	snprintf(a.name, sizeof(a.name), "%.*s", (int)p->text.len, p->text.data);
-	int r = begin(w, v, &a, p->n_fds > 1 ? p->fds[1] : -1, &why);
+	int r = begin(w, v, &a, &why);
 	buf_deinit(&a.text);
+	if (r == -ENOMEM && worker_is_short(w))
+		w->exhausted = true; /* whose doing that is shows when it is weighed */
+	if (error_passes(r)) {
+		worker_ask_again(w, p->message.view, 0, r, why.text[0] ? why.text : strerror(-r));
+		return worker_remove(w, p->message.view);
+	}
 	if (r < 0)
 		return worker_break(w, v, 0, 0, why.text[0] ? why.text : strerror(-r));
 	if (r == 0)

@@ -19,9 +19,10 @@ struct want {
 
 /* A rendering that a forked child writes while the worker folds on. */
 struct render_job {
-	pid_t pid; /* 0: none */
-	int pidfd, memfd;
-	struct message answer; /* as of the fork */
+	pid_t pid;                /* 0: none */
+	int pidfd, memfd;         /* the first -1 where there was no room for it */
+	struct worker_view *view; /* NULL: nobody wants it any more */
+	struct message answer;    /* as of the fork */
 };
 
 /* How a view folds, as far as is known. */
@@ -36,7 +37,6 @@ struct worker_view {
 	    holes_told;    /* changes of them, and how many of these the daemon has been told of */
 	unsigned failures; /* to read the log, in a row; */
 	uint64_t retry_ns; /* then it is not tried again before this time */
-	int fd; /* its reducer's content: stays open, since the loader knows an object by its path */
 	uint32_t slot;
 	enum pace pace;
 	uint64_t version_base; /* the first version of this worker: versions grow over the death of workers */
@@ -51,7 +51,7 @@ struct worker_view {
 
 	struct want *wants;
 	size_t n_wants, cap_wants;
-	struct render_job job;
+	struct render_job *job; /* NULL: none */
 };
 
 struct worker {
@@ -74,6 +74,7 @@ struct worker {
 	struct cursor near, far; /* of the views at the head, and of those that lag */
 	struct worker_view *views;
 	size_t n_views;
+	struct render_job jobs[WORKER_JOBS];
 	struct view **pass; /* room for all views; the first n_pass are being folded */
 	size_t n_pass;
 	uint64_t damage_off; /* damage before this has been reported */
@@ -87,6 +88,10 @@ struct worker {
 /* Both wait for room; where the daemon is gone, the worker stops. */
 void worker_send(struct worker *w, const struct message *m, struct slice text, const int *fds,
 		 unsigned n_fds);
+/* MSG_AGAIN, or MSG_LOST where the error says so. */
+void worker_ask_again(struct worker *w, uint32_t view, uint32_t flags, int error, const char *why);
+/* Why descriptors that came with a message did not fit. */
+int worker_lost_fds(struct worker *w);
 void worker_report(struct worker *w, const char *fmt, ...) printf_like(2, 3);
 /* One of the reducers has done harm to the worker itself: it ends. It shows in this view (0: in none), which need not be the one. */
 void worker_lost(struct worker *w, uint32_t view, const char *why);
@@ -134,6 +139,6 @@ void worker_want(struct worker *w, struct worker_view *v, const struct message *
 void worker_answer(struct worker *w, struct worker_view *v);
 /* Sends what the daemon would ask for next, and that something has changed. */
 void worker_tell(struct worker *w, bool idle);
-/* The child has ended: sends its rendering. */
-void worker_job_done(struct worker *w, struct worker_view *v);
+/* Of the children that have ended: sends their renderings. */
+void worker_jobs_done(struct worker *w);
 void worker_job_cancel(struct worker_view *v);

@@ -20,7 +20,8 @@ void worker_want(struct worker *w, struct worker_view *v, const struct message *
 		size_t cap = v->cap_wants ? 2 * v->cap_wants : 4;
 		struct want *wants = realloc(v->wants, cap * sizeof(*wants));
 		if (!wants)
-			return worker_break(w, v, 0, 0, "the worker has no memory for requests");
+			return worker_ask_again(w, v->view.id, MSG_STATE, -ENOMEM,
+						"the worker has no memory for requests");
 		v->wants = wants;
 		v->cap_wants = cap;
 	}
@@ -42,20 +43,27 @@ static int memfd_of(const struct worker *w, struct slice text)
 	return r < 0 ? r : take_fd(&fd);
 }
 
+/* Its state could not be handed over, which says nothing about it. */
+static void ask_again(struct worker *w, struct worker_view *v, int error)
+{
+	struct diag why;
+
+	diag_set(&why, error, "its state could not be handed over: %s", strerror(-error));
+	worker_ask_again(w, v->view.id, MSG_STATE, error, why.text);
+}
+
 static void send_rendering(struct worker *w, struct worker_view *v, struct message *m, struct slice text)
 {
+	auto_close int fd = text.len > PROTO_INLINE ? memfd_of(w, text) : -1;
+	if (fd < 0 && text.len > PROTO_INLINE)
+		return ask_again(w, v, fd);
 	m->type = MSG_RENDERED;
 	m->size = text.len;
 	v->size = text.len;
 	v->told_version = m->version;
 	v->told_off = m->pos.off;
-	if (text.len <= PROTO_INLINE)
-		return worker_send(w, m, text, NULL, 0);
-	auto_close int fd = memfd_of(w, text);
-	if (worker_is_lost(fd))
-		return worker_lost(w, 0, "it has no descriptors left");
 	if (fd < 0)
-		return worker_break(w, v, 0, 0, "its state could not be handed over: no memory");
+		return worker_send(w, m, text, NULL, 0);
 	worker_send(w, m, (struct slice){0}, &fd, 1);
 }
 
@@ -65,7 +73,7 @@ static void want_memory(struct worker *w, struct worker_view *v)
 	if (worker_is_short(w))
 		w->exhausted = true;
 	else
-		worker_break(w, v, 0, 0, "no memory for its state");
+		ask_again(w, v, -ENOMEM);
 }
 
 static void render_here(struct worker *w, struct worker_view *v, struct message *m)
@@ -111,12 +119,12 @@ static _Noreturn void render_in_child(struct worker *w, struct worker_view *v, i
 /* False where there can be no child now. */
 static bool render_apart(struct worker *w, struct worker_view *v, const struct message *m)
 {
-	struct render_job *job = &v->job;
-	unsigned jobs = 0;
+	struct render_job *job = NULL;
 
-	for (struct worker_view *other = w->views; other; other = other->next)
-		jobs += other->job.pid != 0;
-	if (jobs >= WORKER_JOBS)
+	for (unsigned i = 0; i < WORKER_JOBS && !job; i++)
+		if (w->jobs[i].pid == 0)
+			job = &w->jobs[i];
+	if (!job)
 		return false;
 	auto_close int memfd = sandbox_memfd(&w->sandbox, "rendering");
 	if (memfd < 0)
@@ -126,10 +134,9 @@ static bool render_apart(struct worker *w, struct worker_view *v, const struct m
 		render_in_child(w, v, memfd);
 	if (pid < 0)
 		return false;
-	job->pid = pid;
-	job->pidfd = pidfd_open(pid, 0);
-	job->memfd = take_fd(&memfd);
-	job->answer = *m;
+	*job = (struct render_job){
+	    .pid = pid, .pidfd = pidfd_open(pid, 0), .memfd = take_fd(&memfd), .view = v, .answer = *m};
+	v->job = job;
 	return true;
 }
 
@@ -166,38 +173,51 @@ static void break_by_child(struct worker *w, struct worker_view *v, int status, 
 	worker_break(w, v, 0, 0, why);
 }
 
-void worker_job_done(struct worker *w, struct worker_view *v)
+/* `memfd`: what the child has written, whole. */
+static void send_job(struct worker *w, struct worker_view *v, struct message *m, int memfd)
 {
-	struct render_job *job = &v->job;
-	int status;
-
-	if (job->pid == 0 || waitpid(job->pid, &status, WNOHANG) != job->pid)
-		return;
-	auto_close int memfd = job->memfd;
-	closep(&job->pidfd);
-	job->pid = 0;
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		return break_by_child(w, v, status, memfd);
 	off_t size = lseek(memfd, 0, SEEK_END);
+
 	if (size < 0 || proto_seal(memfd) < 0)
 		return worker_break(w, v, 0, 0, "its state could not be handed over");
-	job->answer.type = MSG_RENDERED;
-	job->answer.size = v->size = (size_t)size;
-	v->told_version = job->answer.version;
-	v->told_off = job->answer.pos.off;
-	worker_send(w, &job->answer, (struct slice){0}, &memfd, 1);
+	m->type = MSG_RENDERED;
+	m->size = v->size = (size_t)size;
+	v->told_version = m->version;
+	v->told_off = m->pos.off;
+	worker_send(w, m, (struct slice){0}, &memfd, 1);
 }
 
-/* The child ends by itself (it can't be signalled: no process here may signal another); what it writes goes nowhere. */
+void worker_jobs_done(struct worker *w)
+{
+	int status;
+
+	for (unsigned i = 0; i < WORKER_JOBS; i++) {
+		struct render_job *job = &w->jobs[i], done = *job;
+		if (job->pid == 0 || waitpid(job->pid, &status, WNOHANG) != job->pid)
+			continue;
+		*job = (struct render_job){0};
+		closep(&done.pidfd);
+		auto_close int memfd = done.memfd;
+		if (!done.view)
+			continue;
+		done.view->job = NULL;
+		if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+			break_by_child(w, done.view, status, memfd);
+		else
+			send_job(w, done.view, &done.answer, memfd);
+	}
+}
+
+/* The child ends by itself (it can't be signalled: no process here may signal another), and has its place until then; what it writes goes
+ * nowhere. */
 void worker_job_cancel(struct worker_view *v)
 {
-	struct render_job *job = &v->job;
+	struct render_job *job = take_ptr(v->job);
 
-	if (job->pid == 0)
+	if (!job)
 		return;
-	closep(&job->memfd);
-	closep(&job->pidfd);
-	job->pid = 0;
+	close(take_fd(&job->memfd));
+	job->view = NULL;
 }
 
 /* Takes out the wants that are satisfied, but for those of the kind that has to wait. */
@@ -210,7 +230,7 @@ static unsigned take_wants(struct worker_view *v, bool *ret_any, bool *ret_known
 	*ret_any = *ret_known = false;
 	for (size_t i = 0; i < v->n_wants; i++) {
 		struct want *want = &v->wants[i];
-		if (want->off > v->view.pos.off || (v->job.pid && want->flags)) {
+		if (want->off > v->view.pos.off || (v->job && want->flags)) {
 			v->wants[kept++] = *want;
 			continue;
 		}
@@ -256,8 +276,7 @@ void worker_tell(struct worker *w, bool idle)
 		uint64_t version = worker_view_version(v);
 		if (v->broken || (version == v->told_version && v->view.pos.off - v->told_off < TELL_BYTES))
 			continue;
-		if (idle && v->eager > 0 && v->size <= EAGER_SIZE && version != v->told_version &&
-		    !v->job.pid) {
+		if (idle && v->eager > 0 && v->size <= EAGER_SIZE && version != v->told_version && !v->job) {
 			struct message m = worker_view_message(v, MSG_RENDERED);
 			m.flags |= MSG_STATE;
 			v->eager--;

@@ -1,4 +1,3 @@
-#include <dlfcn.h>
 #include <stdio.h>
 
 #include "model/worker_impl.h"
@@ -50,23 +49,10 @@ struct worker_view *worker_find(struct worker *w, uint32_t id)
 	return NULL;
 }
 
-/* The loader knows an object by its path, /proc/self/fd/N, and takes another one under the same path for the same. So an object
- * that can't be unloaded keeps its number. */
-static void close_reducer(int fd)
-{
-	char path[32];
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (!dlopen(path, RTLD_LAZY | RTLD_NOLOAD))
-		close(fd);
-}
-
 void worker_view_free(struct worker_view *v)
 {
 	worker_job_cancel(v);
 	view_deinit(&v->view);
-	if (v->fd >= 0)
-		close_reducer(v->fd);
 	free(v->wants);
 	free(v);
 }

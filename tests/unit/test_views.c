@@ -670,32 +670,35 @@ static void test_rendering(struct fixture *f)
 
 	put(f, "plain", "1\n");
 	p.fds[0] = openat(f->fd, "reducers/plain", O_RDONLY | O_CLOEXEC);
-	CHECK(!rendering_of_packet(&p));
+	CHECK_INT(rendering_of_packet(&p, &r), -EBADMSG);
 	packet_deinit(&p);
 	p.n_fds = 1;
 	p.fds[0] = proto_memfd("test");
 	CHECK(p.fds[0] >= 0 && write(p.fds[0], "1\n", 2) == 2);
-	CHECK(!rendering_of_packet(&p));
+	CHECK_INT(rendering_of_packet(&p, &r), -EBADMSG);
 	CHECK_INT(proto_seal(p.fds[0]), 0);
 	p.message.size = 3;
-	CHECK(!rendering_of_packet(&p));
+	CHECK_INT(rendering_of_packet(&p, &r), -EBADMSG);
 	p.message.size = 1;
-	CHECK(!rendering_of_packet(&p));
+	CHECK_INT(rendering_of_packet(&p, &r), -EBADMSG);
 	p.message.size = 2;
-	r = rendering_of_packet(&p);
+	CHECK_INT(rendering_of_packet(&p, &r), 0);
 	CHECK(r && slice_eq(r->json, SLICE("1\n")));
 	rendering_unref(r);
 	packet_deinit(&p);
 	p.text = SLICE("1");
-	CHECK(!rendering_of_packet(&p));
+	CHECK_INT(rendering_of_packet(&p, &r), -EBADMSG);
 	p.text = SLICE("\n");
-	CHECK(!rendering_of_packet(&p));
+	CHECK_INT(rendering_of_packet(&p, &r), -EBADMSG);
 	p.text = SLICE("");
-	CHECK(!rendering_of_packet(&p));
+	CHECK_INT(rendering_of_packet(&p, &r), -EBADMSG);
 	p.text = SLICE("1\n");
-	r = rendering_of_packet(&p);
+	CHECK_INT(rendering_of_packet(&p, &r), 0);
 	CHECK(r && slice_eq(r->json, SLICE("1\n")));
 	rendering_unref(r);
+	/* One whose descriptor did not fit says nothing about the state. */
+	p.lost_fds = true;
+	CHECK_INT(rendering_of_packet(&p, &r), -EMFILE);
 }
 
 /* A worker that talks without end fills no log. */
