@@ -338,7 +338,8 @@ def test_one_that_runs_away_later(new_mount):
     assert error_of(m, "away").startswith("took longer than 300 ms on event 2 at offset ")
     assert m.view("todos") == {"items": [], "next_id": 0}
     assert m.status()["worker"]["pid"] != main
-    assert m.status()["worker"]["restarts"] == 1
+    # The main worker, and the one in which it was tried alone: in the company of reducers in C it might not have been its fault.
+    assert m.status()["worker"]["restarts"] == 2
 
 
 def weight(pid):
