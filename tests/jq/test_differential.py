@@ -24,6 +24,7 @@ PROGRAMS = [
     "(.a | first(., 1)) |= 2",
     # No output in the middle.
     '.n += 1 | walk(if type == "number" then empty else . end)',
+    '.n += 1 | walk(if type == "object" then empty else . end)',
     ".n += 1 | map_values(empty)",
     ".n = 1 | .l[]? |= empty | select(.n > 5)",
     ".n += 1 | error(null)",
@@ -32,6 +33,7 @@ PROGRAMS = [
     # Words without blanks.
     "if .n<3then .n+=1else .n=0end",
     "if 1<2then 3else.end",
+    "if .n<3then .n += 1 | empty else . end",
     "[.l[]?|1]|.[0]as$x|$x",
     ".n=.25|.m=1e3|.n+=1.5e1",
     # Labels.
