@@ -11,6 +11,7 @@
 #include "model/proto.h"
 
 #define BLOCK (1u << 20)
+#define FIRST_FREE 10
 
 static const char usage[] =
     "usage: eventfold fold [--each] [--at N] [--strict] [--memory SIZE] REDUCER [FILE…]\n"
@@ -148,7 +149,7 @@ static void fold_file(struct folding *f, uint32_t i)
 	}
 }
 
-/* The content where nobody can change it, nor anybody's rights matter. */
+/* The content where nobody can change it, nor anybody's rights matter; not as one of the first descriptors, see confined.h. */
 static int copy_of(const char *path)
 {
 	auto_close int from = open(path, O_RDONLY | O_CLOEXEC), to = proto_memfd("reducer");
@@ -161,7 +162,10 @@ static int copy_of(const char *path)
 		if (n < 0 || write(to, block, (size_t)n) != n)
 			return errno ? -errno : -EIO;
 	int r = proto_seal(to);
-	return r < 0 ? r : take_fd(&to);
+	if (r < 0)
+		return r;
+	r = fcntl(to, F_DUPFD_CLOEXEC, FIRST_FREE);
+	return r < 0 ? -errno : r;
 }
 
 static int fold_all(struct folding *f, enum reducer_kind kind, int fd)

@@ -17,6 +17,9 @@
 #include "model/proto.h"
 #include "model/sandbox.h"
 
+/* Where the sandbox expects a worker's socket, and lets nobody close it. */
+#define SOCKET 3
+
 const char *confined_file_name(const char *file)
 {
 	return strcmp(file, "-") == 0 ? "standard input" : file;
@@ -60,6 +63,9 @@ static bool become_child(struct confined *c, pid_t parent, int *ret_status)
 	struct diag diag = {0};
 	int r;
 
+	if (dup3(c->socket, SOCKET, O_CLOEXEC) < 0 && errno != EINVAL)
+		_exit(1);
+	c->socket = SOCKET;
 	/* It is nobody's without its parent. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)

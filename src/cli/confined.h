@@ -27,7 +27,7 @@ struct confined {
 /* The file's name for a message. */
 const char *confined_file_name(const char *file);
 
-/* Starts the child. True in the child, with its rights gone. False in the parent when the child has ended, or where there is
+/* Starts the child. True in the child, with its rights gone; it has no use for descriptor 3, which is the parent's. False in the parent when the child has ended, or where there is
  * none, and in a child that could not give up its rights: *ret_status is then the command's exit status, and the reason has been said. */
 bool confined_start(struct confined *c, int *ret_status);
 

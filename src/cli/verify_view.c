@@ -9,11 +9,12 @@
 #include "cli/progress.h"
 #include "model/definition.h"
 #include "model/fold.h"
+#include "model/sandbox.h"
 #include "store/cursor.h"
 #include "store/eventlog.h"
 
 /* Exit statuses of the folding process. */
-enum { SAME, DIFFERS, BROKEN, UNREADABLE, DAMAGED };
+enum { SAME, DIFFERS, BROKEN, UNREADABLE, DAMAGED, UNCONFINED };
 
 static int fold_up_to(struct view *view, struct reader *reader, uint64_t end, struct progress *progress,
 		      bool *ret_damaged)
@@ -103,6 +104,9 @@ static enum verify_result judge(int status, struct diag *diag)
 	case DAMAGED:
 		diag_set(diag, 0, "the log before it is damaged");
 		return VERIFY_OTHER;
+	case UNCONFINED:
+		diag_set(diag, 0, "its reducer was not run: the process could not give up its rights");
+		return VERIFY_OTHER;
 	case BROKEN:
 		diag_set(diag, 0, "its reducer is broken");
 		return VERIFY_OTHER;
@@ -133,6 +137,7 @@ enum verify_result verify_view(int data_fd, const char *view, const struct snaps
 		pid_t pid = fork();
 		if (pid == 0)
 			_exit(run(data_fd, def, view, s));
+		sandbox_shield();
 		if (pid < 0 || waitpid(pid, &status, 0) != pid)
 			diag_set(diag, 0, "%s", strerror(errno));
 		else

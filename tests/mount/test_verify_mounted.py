@@ -3,6 +3,7 @@ snapshots that a daemon has left."""
 
 import os
 import pty
+import shutil
 import subprocess
 import threading
 
@@ -65,3 +66,18 @@ def test_progress_of_the_comparison(new_mount):
     os.close(main)
     assert b", 1 snapshots: all is well" in p.communicate(timeout=60)[0] and p.returncode == 0
     assert b"slow [" in shown and b" s left" in shown and shown.endswith(b"\r\x1b[K")
+
+
+@pytest.mark.skipif(os.environ.get("EVENTFOLD_SLOW") == "1", reason="a sanitizer needs more than the sandbox has")
+def test_reducers_of_the_comparison_have_no_rights(new_mount):
+    """The reducer's state is the list of what it could do: in a mount nothing, and no more when it is folded again."""
+    built = os.environ.get("EVENTFOLD_BUILD")
+    if not built:
+        pytest.skip("EVENTFOLD_BUILD does not say where the reducers of the tests are")
+    m = new_mount(reducers=[])
+    shutil.copy(os.path.join(built, "tests/unit/bad_escape.so"), m.data / "reducers/escape.so")
+    m.append(line_of(event(1)))
+    assert m.view("escape") == []
+    m.unmount()
+    checked = run("verify", m.data)
+    assert (checked.returncode, checked.stdout.decode().splitlines()[-1].split(", ")[-1]) == (0, "1 snapshots: all is well")
