@@ -264,7 +264,7 @@ static int add_foreign(struct index *x, struct disk *disk, int fd, uint64_t at, 
 			x->tail.ended |= is_foreign;
 		return r;
 	}
-	/* As much of history as it says it has, or as came out of it, is lost. */
+	/* As much of history as it says it has, or as came out of it, is lost; a byte at least, so that who reads meets it. */
 	set_damaged(&x->tail, at);
 	struct index_entry e = {
 	    .off = before.off,
@@ -276,9 +276,10 @@ static int add_foreign(struct index *x, struct disk *disk, int fd, uint64_t at, 
 	};
 	if (frame->has_size && possible)
 		e.bytes = max(e.bytes, frame->content);
+	e.bytes = max(e.bytes, (uint64_t)1);
 	x->n = n;
 	x->tail.pos = (struct log_pos){e.off + e.bytes, e.seq + e.lines, 0};
-	return e.bytes ? entry_add(x, &e) : 0;
+	return entry_add(x, &e);
 }
 
 static void begin_at(struct index_tail *t, uint64_t at)

@@ -4,6 +4,7 @@ failed is tried again and leaves nothing out."""
 import errno
 import json
 import os
+import random
 import select
 import shutil
 import subprocess
@@ -282,3 +283,29 @@ def test_reads_that_fail_now_and_then(new_mount):
         tracer.terminate()
         tracer.wait(LIMIT)
     assert "INJECTED" in (m.path / "trace").read_text()
+
+
+def test_a_damaged_frame_of_another_program(new_mount):
+    """Without a size and a record nobody knows how much is lost; that something is, is told."""
+    if not shutil.which("zstd"):
+        pytest.skip("zstd is not installed")
+    m = new_mount.prepare(reducers=["count"])
+    rng = random.Random(1)
+    lines = [line_of({"type": "a", "ts": 1, "data": "".join(rng.choices("abcdefghijklmnop", k=300))}) for _ in range(1500)]
+    frames = []
+    for half in (lines[:500], lines[500:1000]):
+        (m.path / "content").write_bytes(b"".join(half))
+        frames.append(bytearray(m.sh("cat content | zstd -qc --no-check").stdout))
+    block = 6 + 3 + int.from_bytes(frames[1][6:9], "little") // 8  # the second block of the second frame
+    frames[1][block + 3 : block + 40] = b"\xff" * 37
+    (m.data / ARCHIVE).write_bytes(b"".join(frames))
+    (m.data / "app.jsonl").write_bytes(b"".join(lines[1000:]))
+    m.start()
+    for _ in range(2):
+        assert m.view("count") == {"count": 1000}
+        assert "events are missing (nobody knows how many behind event 500" in (m.mnt / "views/count.error").read_text()
+        status = m.status()["views"]["count"]
+        assert status["missing"] is None and status["holes"][0]["events"] is None
+        with pytest.raises(OSError):
+            m.history()
+        m.remount()
