@@ -293,10 +293,8 @@ static void ask(struct catalog *c, unsigned desk)
 	struct look_request request = {.what = d->job->what, .any = k && !d->job->anew};
 
 	memcpy(request.name, d->job->name, sizeof(request.name));
-	if (request.any) {
-		request.known = *k->def;
-		request.known.content = (struct slice){0};
-	}
+	if (request.any)
+		request.known = definition_facts(k->def);
 	int r = sit_down(c, d);
 	if (r == 0)
 		r = looker_ask(&d->looker, &request);

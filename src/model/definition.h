@@ -33,6 +33,8 @@ struct definition {
 };
 struct definition *definition_ref(struct definition *d);
 void definition_unref(struct definition *d); /* NULL is fine */
+/* What is known of it but for its content: not counted, and nobody's but the caller's. */
+struct definition definition_facts(const struct definition *d);
 /* One that can't be used. */
 struct definition *definition_broken(const char *file, const char *why);
 

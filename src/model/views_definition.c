@@ -40,6 +40,23 @@ static struct definition *definition_new(const char *file, enum reducer_kind kin
 	return d;
 }
 
+/* Member by member: `refs` may be changing. */
+struct definition definition_facts(const struct definition *d)
+{
+	struct definition facts = {
+	    .kind = d->kind,
+	    .identity = d->identity,
+	    .link = d->link,
+	    .safe = d->safe,
+	    .passing = d->passing,
+	    .target = d->target,
+	    .why = d->why,
+	};
+
+	memcpy(facts.file, d->file, sizeof(facts.file));
+	return facts;
+}
+
 struct definition *definition_broken(const char *file, const char *why)
 {
 	enum reducer_kind kind = REDUCER_JQ;
