@@ -29,6 +29,7 @@ static struct writer_rules rules_now(struct mount *m)
 static void note_rejection(struct mount *m, const struct rejection *rejection)
 {
 	rejected_add(&m->rejected, rejection);
+	mtime_note_rejected(m);
 	follow_rejected_changed(m);
 }
 

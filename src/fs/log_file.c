@@ -9,7 +9,9 @@ void log_file_getattr(struct mount *m, fuse_req_t req, struct node *node)
 {
 	if (!node->main)
 		log_file_used(m, fuse_req_ctx(req)->pid);
-	reply_attr(req, m, node, eventlog_head(m->log).off);
+	struct timespec changed = mtime_log(m);
+
+	reply_attr(req, m, node, eventlog_head(m->log).off, &changed);
 }
 
 /* Of sizes that the kernel is told for one node at the same time it may believe the shorter one; while it truncates it believes none. Whoever

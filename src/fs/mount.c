@@ -32,12 +32,7 @@ static void report(void *arg, const char *text)
 static void head_moved(void *arg)
 {
 	struct mount *m = arg;
-	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	pthread_mutex_lock(&m->lock);
-	m->nodes.fixed[NODE_EVENTS_APP].changed = now;
-	pthread_mutex_unlock(&m->lock);
 	views_head_moved(m->views);
 	follow_log_changed(m);
 }
@@ -160,6 +155,7 @@ static int start_threads(struct mount *m, struct diag *diag)
 	    .reduce_memory = m->options.reduce_memory,
 	    .reduce_timeout_ms = m->options.reduce_timeout_ms,
 	    .quiet = m->options.quiet,
+	    .log_changed = clock_to_ns(mtime_log(m)),
 	    .snapshot_bytes = SNAPSHOT_BYTES,
 	    .report = report,
 	    .changed = view_changed,
@@ -212,6 +208,7 @@ static int open_all(struct mount *m, struct diag *diag)
 	int r = open_data(m, diag);
 	if (r != 0)
 		return r;
+	mtime_init(m);
 	r = read_beginning(m);
 	if (r < 0)
 		return diag_set(diag, r, "cannot read the log: %s", strerror(-r));
@@ -233,7 +230,6 @@ int mount_open(struct mount **ret, const struct mount_options *options, struct d
 	nodes_init(&m->nodes);
 	reservations_init(&m->reservations, &m->nodes);
 	rejected_init(&m->rejected);
-	clock_gettime(CLOCK_REALTIME, &m->status.changed);
 	pthread_mutex_init(&m->lock, NULL);
 
 	/* Signals are for whoever runs the session. */

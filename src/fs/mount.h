@@ -16,6 +16,7 @@
 #include "fs/flock.h"
 #include "fs/follow.h"
 #include "fs/history.h"
+#include "fs/mtime.h"
 #include "fs/node.h"
 #include "fs/rejected.h"
 #include "fs/reservation.h"
@@ -84,6 +85,7 @@ struct mount {
 	struct follow follow;
 	struct notice notice;
 	struct status_clock status;
+	struct mtimes mtimes;
 	struct deferred deferred;
 };
 

@@ -61,12 +61,10 @@ struct node {
 	char name[NODE_NAME + 1]; /* of which view; of the others that are not fixed, its own */
 	struct node *main;        /* of the same file, with a reference; NULL: it is that itself */
 	/* Under the nodes' lock. */
-	uint64_t lookups;   /* the kernel's references */
-	unsigned refs;      /* and ours */
-	struct file *files; /* open ones, newest first; under the mount's files lock */
-	/* Under the mount's files lock, of main nodes: when its content was last seen to change. */
-	uint64_t version;
-	struct timespec changed;
+	uint64_t lookups;        /* the kernel's references */
+	unsigned refs;           /* and ours */
+	struct file *files;      /* open ones, newest first; under the mount's files lock */
+	struct timespec changed; /* under the mount's files lock, of main nodes: as was told last */
 };
 
 struct nodes {

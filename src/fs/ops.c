@@ -104,7 +104,7 @@ static void run_getattr(const struct deferred_call *c)
 	case NODE_AT_VIEW:
 		return past_file_getattr(m, req, node);
 	case NODE_REDUCERS:
-		return reply_attr(req, m, node, strlen(m->reducers));
+		return reply_attr(req, m, node, strlen(m->reducers), NULL);
 	case NODE_HEAD_APP:
 	case NODE_STATUS:
 	case NODE_REJECTED:
@@ -112,7 +112,7 @@ static void run_getattr(const struct deferred_call *c)
 	default:
 		if (node_is_view(node->kind))
 			return text_file_getattr(m, req, node);
-		reply_attr(req, m, node, 0);
+		reply_attr(req, m, node, 0, NULL);
 	}
 }
 
@@ -124,7 +124,7 @@ static bool answer_held(fuse_req_t req, struct node *node, const struct fuse_fil
 
 	if (!text)
 		return false;
-	reply_attr(req, m, node, held_size(m, node, text->body.len));
+	reply_attr(req, m, node, held_size(m, node, text->body.len), &text->changed);
 	text_unref(text);
 	return true;
 }
@@ -200,7 +200,7 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to
 		return refuse_setattr(req, node, to_set, fi);
 	/* A notice waits for no rendering: the kernel asks again before it tells anybody the size. */
 	if (node && notice_is_its(mount_of(req), fuse_req_ctx(req)->pid))
-		return reply_attr(req, mount_of(req), node, reply_size_hint(mount_of(req), node));
+		return reply_attr(req, mount_of(req), node, reply_size_hint(mount_of(req), node), NULL);
 	op_getattr(req, ino, fi);
 }
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "base/clock.h"
 #include "fs/held.h"
 #include "fs/reply.h"
 
@@ -27,22 +28,40 @@ static void arrive_open(struct trip *t, struct text *text)
 	reply_error(t->req, r);
 }
 
+/* What is past does not change, but with the reducer that it is seen by. */
+static struct timespec changed_of(const struct trip *t)
+{
+	struct timespec born = t->mount->mtimes.born;
+	struct view_status status;
+	const char *view;
+	uint64_t seq;
+
+	if (!node_parse_at(t->node->name, &seq, &view) || !view ||
+	    views_status(t->mount->views, view, &status) < 0)
+		return born;
+	return mtime_max(born, clock_of_ns(status.defined));
+}
+
 /* The way out for every trip: the log's with its end, a view's with its text (taken). */
 static void arrive(struct trip *t, int error, uint64_t end, struct text *text)
 {
+	struct timespec changed = changed_of(t);
+
 	/* A broken view can't be read, but it is there, and can be listed. */
 	if (error == -EIO && t->node->kind == NODE_AT_VIEW && !t->file) {
-		reply_attr(t->req, t->mount, t->node, REPLY_UNREADABLE);
+		reply_attr(t->req, t->mount, t->node, REPLY_UNREADABLE, &changed);
 	} else if (error < 0) {
 		if (t->file)
 			file_unref(t->file);
 		reply_error(t->req, error);
 	} else if (!t->file) {
 		reply_attr(t->req, t->mount, t->node,
-			   text ? held_size(t->mount, t->node, text->body.len) : end);
+			   text ? held_size(t->mount, t->node, text->body.len) : end, &changed);
 		text_unref(text);
 	} else {
 		t->file->end = end;
+		if (text)
+			text->changed = changed;
 		arrive_open(t, text);
 	}
 	nodes_unref(&t->mount->nodes, t->node);

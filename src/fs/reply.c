@@ -18,13 +18,17 @@ void reply_error(fuse_req_t req, int error)
 	fuse_reply_err(req, -error);
 }
 
-static struct stat stat_of(struct mount *m, const struct node *node, uint64_t size)
+static struct stat stat_of(struct mount *m, struct node *node, uint64_t size, const struct timespec *told)
 {
+	struct node *main = node->main ? node->main : node;
+
 	pthread_mutex_lock(&m->lock);
-	struct timespec changed = node_main(node)->changed;
+	if (told)
+		main->changed = *told;
+	struct timespec changed = main->changed;
 	pthread_mutex_unlock(&m->lock);
 	return (struct stat){
-	    .st_ino = node_main(node)->ino,
+	    .st_ino = main->ino,
 	    .st_mode = node_mode(node->kind),
 	    .st_nlink = S_ISDIR(node_mode(node->kind)) ? 2 : 1,
 	    .st_uid = m->uid,
@@ -38,18 +42,19 @@ static struct stat stat_of(struct mount *m, const struct node *node, uint64_t si
 	};
 }
 
-void reply_attr(fuse_req_t req, struct mount *m, const struct node *node, uint64_t size)
+void reply_attr(fuse_req_t req, struct mount *m, struct node *node, uint64_t size,
+		const struct timespec *changed)
 {
-	struct stat st = stat_of(m, node, size);
+	struct stat st = stat_of(m, node, size, changed);
 
 	fuse_reply_attr(req, &st, 0);
 }
 
-void reply_entry(fuse_req_t req, struct mount *m, const struct node *node, uint64_t size)
+void reply_entry(fuse_req_t req, struct mount *m, struct node *node, uint64_t size)
 {
 	struct fuse_entry_param e = {
 	    .ino = node->ino,
-	    .attr = stat_of(m, node, size),
+	    .attr = stat_of(m, node, size, NULL),
 	    .attr_timeout = 0,
 	    /* An open of a file begins with a look-up, for its size. */
 	    .entry_timeout =

@@ -16,8 +16,10 @@
 uint64_t reply_size_hint(struct mount *m, struct node *node);
 
 void reply_error(fuse_req_t req, int error);
-void reply_attr(fuse_req_t req, struct mount *m, const struct node *node, uint64_t size);
-void reply_entry(fuse_req_t req, struct mount *m, const struct node *node, uint64_t size);
+/* `changed`: when its content last became another one (mtime.h); NULL: as was told last. */
+void reply_attr(fuse_req_t req, struct mount *m, struct node *node, uint64_t size,
+		const struct timespec *changed);
+void reply_entry(fuse_req_t req, struct mount *m, struct node *node, uint64_t size);
 /* The file is the kernel's from then on, or freed where the open was interrupted. */
 void reply_open(fuse_req_t req, struct fuse_file_info *fi, struct file *f);
 /* The part of a text that a read of `size` bytes at `off` gets. */

@@ -168,13 +168,14 @@ static void add_views(struct buf *b, struct lasting *l, struct mount *m)
 	buf_add_char(b, '}');
 }
 
-uint64_t status_text(struct mount *m, struct buf *b)
+uint64_t status_text(struct mount *m, struct buf *b, struct timespec *ret_changed)
 {
 	struct lasting lasting = {0};
 
 	/* Before it is made: what changes meanwhile is news. */
 	pthread_mutex_lock(&m->lock);
 	status_clock_settle(&m->status);
+	*ret_changed = m->status.changed;
 	uint64_t version = m->status.version, open_files = m->open_files, waiting = m->follow.waiting;
 	pthread_mutex_unlock(&m->lock);
 	buf_add_char(b, '{');

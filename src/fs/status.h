@@ -3,5 +3,5 @@
 
 #include "fs/mount.h"
 
-/* Gives the version that is told (status_clock.h). */
-uint64_t status_text(struct mount *m, struct buf *out);
+/* Gives the version that is told, and since when (status_clock.h). */
+uint64_t status_text(struct mount *m, struct buf *out, struct timespec *ret_changed);

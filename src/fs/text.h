@@ -1,6 +1,8 @@
 /* The content of a text file of the mount at one moment: immutable, shared, counted. Any thread. */
 #pragma once
 
+#include <time.h>
+
 #include "base/buf.h"
 #include "model/views.h"
 
@@ -8,6 +10,7 @@ struct text {
 	_Atomic unsigned refs;
 	struct slice body;
 	struct rendering *rendering; /* whose bytes they are; NULL: its own */
+	struct timespec changed;     /* when it became this one; set by who makes it */
 };
 
 /* Takes the rendering or the buffer's bytes, on failure too; NULL: no memory. */

@@ -1,5 +1,6 @@
 #include <errno.h>
 
+#include "base/clock.h"
 #include "fs/held.h"
 #include "fs/node_ops.h"
 #include "fs/reply.h"
@@ -15,22 +16,8 @@ struct fetch {
 	struct fuse_file_info fi;
 	size_t size; /* of the read */
 	struct seen seen;
+	struct timespec changed; /* when it became what it is, or before; in a view's, when the log did */
 };
-
-/* A new version of the content is a new modification time. */
-static void note_version(struct mount *m, struct node *some_node, uint64_t version)
-{
-	struct node *node = some_node->main ? some_node->main : some_node;
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	pthread_mutex_lock(&m->lock);
-	if (node->version != version) {
-		node->version = version;
-		node->changed = now;
-	}
-	pthread_mutex_unlock(&m->lock);
-}
 
 /* That the view is broken, or gone, has been read, and is an end: poll(2) waits for something else. */
 static void note_broken(struct file *f, int error, const struct seen *seen)
@@ -65,6 +52,16 @@ static void note_read(struct file *f, const struct text *text, off_t off, size_t
 	follower_note_read(f, (uint64_t)off, min(size, text->body.len - from), text->body.len);
 }
 
+static void reply_unreadable(const struct fetch *f)
+{
+	struct timespec changed = f->changed;
+	struct view_status status;
+
+	if (views_status(f->mount->views, f->node->name, &status) == 0)
+		changed = clock_of_ns(status.changed);
+	reply_attr(f->req, f->mount, f->node, REPLY_UNREADABLE, &changed);
+}
+
 /* The one way out for every fetch. Takes the text. */
 static void answer(struct fetch *f, int error, struct text *text)
 {
@@ -72,7 +69,7 @@ static void answer(struct fetch *f, int error, struct text *text)
 
 	/* A broken view can't be read, but it is there, and can be listed. */
 	if (error == -EIO && !f->file)
-		return reply_attr(f->req, f->mount, f->node, REPLY_UNREADABLE);
+		return reply_unreadable(f);
 	if (error < 0) {
 		if (f->opening)
 			file_unref(f->file);
@@ -81,7 +78,8 @@ static void answer(struct fetch *f, int error, struct text *text)
 		return reply_error(f->req, error);
 	}
 	if (!f->file) {
-		reply_attr(f->req, f->mount, f->node, held_size(f->mount, f->node, text->body.len));
+		reply_attr(f->req, f->mount, f->node, held_size(f->mount, f->node, text->body.len),
+			   &text->changed);
 		text_unref(text);
 		return;
 	}
@@ -141,6 +139,13 @@ static void fetch_free(struct fetch *f)
 	free(f);
 }
 
+static struct timespec changed_of_answer(const struct fetch *f, const struct views_answer *a)
+{
+	struct timespec state = clock_of_ns(a->rendering ? a->rendering->changed : 0);
+
+	return f->node->kind == NODE_VIEW_JSON ? state : mtime_max(f->changed, state);
+}
+
 static void view_answered(void *arg, const struct views_answer *a)
 {
 	struct fetch *f = arg;
@@ -148,11 +153,12 @@ static void view_answered(void *arg, const struct views_answer *a)
 	int error = a->error;
 
 	if (error == 0) {
-		bool positional = f->node->kind != NODE_VIEW_JSON;
+		struct timespec changed = changed_of_answer(f, a);
 		f->seen = (struct seen){.off = a->pos.off, .version = a->version};
-		note_version(f->mount, f->node, positional ? a->pos.off : a->version);
 		text = text_of_answer(f->node->kind, a);
-		if (!text)
+		if (text)
+			text->changed = changed;
+		else
 			error = -ENOMEM;
 	}
 	answer(f, error, text);
@@ -190,12 +196,13 @@ static void fetch_view(const struct fetch *template)
 		   f);
 }
 
-static int make_error(struct mount *m, const char *view, struct buf *b, struct seen *ret_seen)
+static int make_error(struct mount *m, const char *view, struct buf *b, struct fetch *ret)
 {
 	struct view_status status = {0};
 
 	int r = views_status(m->views, view, &status);
-	ret_seen->error = follower_error(status.why.text);
+	ret->seen.error = follower_error(status.why.text);
+	ret->changed = clock_of_ns(status.changed);
 	if (r < 0)
 		return r;
 	if (!status.why.text[0])
@@ -205,28 +212,29 @@ static int make_error(struct mount *m, const char *view, struct buf *b, struct s
 	return 0;
 }
 
-static int make_text(struct mount *m, const struct node *node, struct buf *b, struct seen *ret_seen)
+static int make_text(struct mount *m, const struct node *node, struct buf *b, struct fetch *ret)
 {
 	struct log_pos head;
 
 	switch (node->kind) {
 	case NODE_HEAD_APP:
 		head = eventlog_head(m->log);
-		ret_seen->off = head.off;
+		ret->seen.off = head.off;
 		buf_add_u64(b, head.off);
 		buf_add_char(b, ':');
 		add_hash(b, &head);
 		buf_add_char(b, '\n');
 		break;
 	case NODE_STATUS:
-		ret_seen->version = status_text(m, b);
+		ret->seen.version = status_text(m, b, &ret->changed);
 		break;
 	case NODE_REJECTED:
-		ret_seen->version = rejected_count(&m->rejected);
+		ret->changed = mtime_rejected(m);
+		ret->seen.version = rejected_count(&m->rejected);
 		rejected_text(&m->rejected, b);
 		break;
 	default:
-		return make_error(m, node->name, b, ret_seen);
+		return make_error(m, node->name, b, ret);
 	}
 	return 0;
 }
@@ -236,19 +244,19 @@ static void fetch(const struct fetch *f)
 	struct mount *m = f->mount;
 	struct node *node = f->node;
 	struct fetch now = *f;
-	struct seen seen = {0};
 	struct buf b = {0};
 
+	now.changed = mtime_log(m); /* before it is looked at: never later than what is found */
 	if (node_is_view(node->kind) && node->kind != NODE_VIEW_ERROR)
-		return fetch_view(f);
-	int r = make_text(m, node, &b, &seen);
-	now.seen = seen;
+		return fetch_view(&now);
+	int r = make_text(m, node, &b, &now);
 	if (r < 0) {
 		buf_deinit(&b);
 		return answer(&now, r, NULL);
 	}
-	note_version(m, node, log_hash(buf_slice(&b)));
 	struct text *text = text_of_buf(&b);
+	if (text)
+		text->changed = now.changed;
 	answer(&now, text ? 0 : -ENOMEM, text);
 }
 

@@ -81,6 +81,8 @@ struct message {
 	uint64_t seq, off;
 	uint64_t offset, checksum; /* into the active log, and over it up to there */
 	uint64_t size;
+	/* ADDED: when its snapshot's state became what it is, in ns since 1970; 0: not known */
+	uint64_t changed;
 };
 
 /* How a view stands, in shared memory: written by the worker, for the daemon to answer without asking. */

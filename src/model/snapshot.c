@@ -32,6 +32,8 @@ int snapshot_write(const struct snapshot *s, struct buf *out)
 	add_hash(out, ",\"eventfold\":{\"version\":1,\"reducer\":\"", s->reducer);
 	buf_printf(out, ",\"position\":%llu,\"events\":%llu", (unsigned long long)s->pos.off,
 		   (unsigned long long)s->pos.seq);
+	if (s->changed)
+		buf_printf(out, ",\"changed\":%llu", (unsigned long long)s->changed);
 	add_hash(out, ",\"checksum\":\"", s->checksum);
 	if (s->holes.n > 0) {
 		buf_add_str(out, ",\"incomplete\":true,\"missing\":");
@@ -136,6 +138,8 @@ int snapshot_parse(struct slice text, struct snapshot *ret, struct diag *diag)
 	if (!get_number(m.eventfold, "/version", &version) || version != 1)
 		return diag_set(diag, 1, "it was written by another version of this program");
 	*ret = (struct snapshot){.state = m.state};
+	if (!get_number(m.eventfold, "/changed", &ret->changed))
+		ret->changed = 0; /* an earlier version did not say it */
 	struct slice incomplete, missing;
 	/* An earlier version did not say what is missing. */
 	if (json_find(m.eventfold, "/incomplete", &incomplete) &&

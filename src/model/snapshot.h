@@ -1,7 +1,7 @@
 /* A view's snapshot on disk: DATA/views/NAME.snapshot.json, a cache that can be thrown away at any time.
  *
  *     {"state":…,"offset":N,"hash":"16 hex","eventfold":{"version":1,"reducer":"16 hex","position":N,"events":N,
- *      "checksum":"16 hex"},"sum":"16 hex"}\n
+ *      "changed":N,"checksum":"16 hex"},"sum":"16 hex"}\n
  *
  * state, offset (into app.jsonl) and hash (of the last folded line) are the crate's. `reducer` identifies the reducer's content,
  * `position` and `events` are the place in the whole history, "incomplete":true and "missing" (holes.h) say that part of it was damaged when it was folded,
@@ -20,6 +20,7 @@ struct snapshot {
 	struct log_pos pos;
 	uint64_t offset;    /* into the active log */
 	uint64_t checksum;  /* over the active log up to there */
+	uint64_t changed;   /* when the state last became another one, in ns since 1970; 0: not known */
 	uint64_t reducer;   /* identity: xxh64 of the reducer's kind and content */
 	struct holes holes; /* what of history was damaged when it was folded */
 	struct slice state; /* points into the text it was parsed from */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/eventfd.h>
 
+#include "base/clock.h"
 #include "model/views_impl.h"
 
 #define AGAIN_MS                                                                                             \
@@ -125,6 +126,7 @@ void entry_break(struct views *v, struct entry *e, const char *why)
 	e->broken = true;
 	e->stalled = false;
 	e->added = true;
+	entry_touch(e);
 	e->saving = SAVE_NONE;
 	diag_set(&e->why, 0, "%s", why);
 	entry_fail(v, e, -EIO);
@@ -154,6 +156,19 @@ void entry_has_all(struct entry *e)
 	e->waits_for.text[0] = '\0';
 }
 
+/* A reducer that is there at the start has been what it is since its file was written, and its state since some event that is in the log.
+ * What comes later comes now. */
+static void date(const struct views *v, struct entry *e)
+{
+	uint64_t now = clock_unix_ns();
+
+	e->undated = !v->started;
+	e->old_until = v->started ? 0 : v->start_head;
+	e->old_changed = v->options.log_changed;
+	e->defined = v->started ? now : min(now, clock_to_ns(e->def->target.mtime));
+	entry_touch(e);
+}
+
 void entry_renew(struct views *v, struct entry *e, struct definition *def, bool no_snapshot)
 {
 	entry_sync(e);
@@ -179,8 +194,11 @@ void entry_renew(struct views *v, struct entry *e, struct definition *def, bool 
 	entry_has_all(e);
 	e->holes = (struct holes){0};
 	e->added = true;
-	if (e->def->why.text[0])
+	date(v, e);
+	if (e->def->why.text[0]) {
 		entry_break(v, e, e->def->why.text);
+		e->changed = e->defined;
+	}
 }
 
 static void entry_free(struct entry *e)
@@ -339,6 +357,8 @@ static void fill_status(const struct entry *e, struct view_status *ret)
 	    .state_bytes = e->state_bytes,
 	    .snapshot_time = e->snapshot_time,
 	    .snapshot_off = e->snapshot_off,
+	    .changed = e->changed,
+	    .defined = e->defined,
 	};
 	memcpy(ret->name, e->name, sizeof(ret->name));
 	memcpy(ret->file, e->def->file, sizeof(ret->file));
@@ -456,6 +476,7 @@ static struct views *views_new(struct eventlog *log, struct disk *disk, int data
 		return NULL;
 	v->options = *options;
 	v->log = log;
+	v->start_head = eventlog_head(log).off;
 	v->disk = disk;
 	v->data_fd = data_dirfd;
 	v->views_fd = -1;

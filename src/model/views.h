@@ -21,6 +21,7 @@ struct views_options {
 	uint64_t reduce_memory;     /* bytes a worker may have; 0: no limit */
 	unsigned reduce_timeout_ms; /* of the processor's time, for one event; 0: none */
 	unsigned reduce_blocked_ms; /* for one event, in which nothing is done; 0: a default, far longer */
+	uint64_t log_changed;       /* when the last event came that is there already, in ns since 1970 */
 	uint64_t snapshot_bytes;    /* new log after which a snapshot is saved */
 	bool quiet;                 /* the workers' standard output and error are nobody's */
 	/* One line for a person (a worker died, a snapshot was not usable). Any thread. */
@@ -56,6 +57,7 @@ struct rendering {
 	    pos; /* how far it had read when it was rendered; an answer's own `pos` may be further */
 	/* of the state: two renderings of one view with the same version have the same json */
 	uint64_t version;
+	uint64_t changed; /* when the state became this one, in ns since 1970; 0: not known */
 	/* private: how the memory was come by */
 	void *map;
 	size_t map_len;
@@ -84,6 +86,8 @@ struct view_status {
 	uint64_t state_bytes;   /* of the last rendering */
 	uint64_t snapshot_time; /* seconds since 1970 of the last snapshot saved or loaded; 0: none */
 	uint64_t snapshot_off;
+	uint64_t changed; /* when its state became another one, or it broke or came back, in ns since 1970 */
+	uint64_t defined; /* when its reducer became what it is */
 };
 /* 0, or -ENOENT. */
 int must_check views_status(struct views *v, const char *name, struct view_status *ret);

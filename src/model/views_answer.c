@@ -19,11 +19,24 @@ static bool is_believable(const struct entry *e, const struct log_pos *pos, uint
 	return can_be;
 }
 
+void entry_touch(struct entry *e)
+{
+	uint64_t now = clock_unix_ns();
+
+	e->changed_before = e->changed;
+	if (e->pos.off <= e->old_until)
+		now = min(now, e->old_changed);
+	e->changed = max(now, e->defined);
+}
+
 /* Under the lock. */
 static void note(struct entry *e, const struct log_pos *pos, uint64_t version)
 {
 	e->pos = *pos;
-	e->version = max(e->version, version);
+	if (version > e->version) {
+		e->version = version;
+		entry_touch(e);
+	}
 	if (e->rendering && e->rendering->version == version)
 		e->rendering_pos = *pos;
 }
@@ -231,6 +244,10 @@ static void handle_state(struct views *v, struct worker_handle *h, const struct 
 			old = rendering;
 		}
 		note(e, &m->pos, m->version);
+		/* Rather too early than too late: what is told of an older state must not be taken for the newer one's. */
+		if (rendering && e->rendering == rendering)
+			rendering->changed =
+			    rendering->version == e->version ? e->changed : e->changed_before;
 		if (e->saving == SAVE_ASKED && (m->flags & (MSG_SNAPSHOT | MSG_NO_SNAPSHOT)))
 			views_save(v, e, m);
 		/* Word of a rendering that is not here any more: ask again. */
@@ -399,6 +416,9 @@ static void handle_added(struct views *v, struct worker_handle *h, const struct 
 	} else if (e && e->worker == h) {
 		take_holes(e, p);
 		e->proven |= h == v->workers[MAIN];
+		if (e->undated && m->changed && m->version == e->version)
+			e->changed = min(m->changed, clock_unix_ns());
+		e->undated = false;
 		if (m->pos.off > 0) {
 			e->snapshot_off = m->pos.off;
 			e->snapshot_time = clock_unix();

@@ -46,6 +46,12 @@ struct entry {
 	unsigned unheard;      /* times that it was idle while somebody waited */
 	struct log_pos pos;    /* as last heard of */
 	uint64_t version;
+	/* When the state became that of `version`, and that of the one before: ns since 1970. */
+	uint64_t changed, changed_before;
+	uint64_t defined; /* when the reducer became what it is: no state is older */
+	/* so much of the log was there before the daemon was, in bytes, and since when */
+	uint64_t old_until, old_changed;
+	bool undated;           /* a snapshot may know better when its state changed */
 	uint64_t told_version;  /* the last that changed() was called for */
 	uint64_t folded_before; /* by earlier workers */
 	uint64_t folded, rate, state_bytes;
@@ -97,6 +103,7 @@ struct save_job {
 	struct rendering *rendering;
 	struct log_pos pos;
 	uint64_t version;
+	uint64_t changed;
 	unsigned deaths;
 	uint64_t offset, checksum;
 	struct holes holes;
@@ -110,6 +117,7 @@ struct views {
 	struct eventlog *log;
 	struct disk *disk;
 	int data_fd, views_fd; /* the first is borrowed */
+	uint64_t start_head;   /* bytes of the log that were there before */
 
 	pthread_t thread, saver;
 	int kick_fd; /* an eventfd: the thread has something to do */
@@ -181,6 +189,8 @@ void views_remove(struct views *v, const char *name);
 
 /* views_answer.c; all but the two with "handle" and "call" under the lock */
 void views_handle(struct views *v, struct worker_handle *h, struct packet *p);
+/* Its state is another one, or it has broken: from now on, or from when the events came that are new to it. */
+void entry_touch(struct entry *e);
 /* Brings the entry up to what the worker has left in shared memory. */
 void entry_sync(struct entry *e);
 /* Moves the satisfied waiters to v->finished. */

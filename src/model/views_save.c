@@ -70,6 +70,7 @@ void views_save(struct views *v, struct entry *e, const struct message *m)
 	    .rendering = rendering_ref(e->rendering),
 	    .pos = m->pos,
 	    .version = m->version,
+	    .changed = e->rendering->changed,
 	    .deaths = e->deaths,
 	    .offset = m->offset,
 	    .checksum = m->checksum,
@@ -152,6 +153,7 @@ static void save(struct views *v, struct save_job *job)
 	    .pos = job->pos,
 	    .offset = job->offset,
 	    .checksum = job->checksum,
+	    .changed = job->changed,
 	    .reducer = job->identity,
 	    .holes = job->holes,
 	    .state = {json.data, json.len - 1}, /* without its newline */

@@ -213,6 +213,7 @@ void worker_add(struct worker *w, struct packet *p)
 		worker_view_publish(w, v);
 	struct message answer = worker_view_message(v, r == 0 ? MSG_ADDED : MSG_LAGS);
 	answer.size = v->holes_turn;
+	answer.changed = a.restores ? a.snapshot.changed : 0;
 	worker_send(w, &answer, r == 0 ? worker_view_holes(v) : (struct slice){0}, NULL, 0);
 	if (r == 1)
 		worker_remove(w, p->message.view);

@@ -7,6 +7,8 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
+
 /* The value of a call, or the negative errno; again where a signal came between. */
 #define again(call)                                                                                          \
 	({                                                                                                   \
@@ -96,6 +98,7 @@ static int posix_look(struct disk *d, int dirfd, const char *name, struct disk_f
 	    .device = st.st_dev,
 	    .inode = st.st_ino,
 	    .size = (uint64_t)st.st_size,
+	    .changed = clock_to_ns(st.st_mtim),
 	};
 	return 0;
 }

@@ -16,6 +16,7 @@ struct disk_file {
 	dev_t device;
 	ino_t inode;
 	uint64_t size;
+	uint64_t changed; /* its mtime, in ns since 1970 */
 };
 
 struct disk {

@@ -274,3 +274,19 @@ bool eventlog_is_held(struct eventlog *log)
 	disk->close(disk, fd);
 	return held;
 }
+
+uint64_t eventlog_changed(struct eventlog *log)
+{
+	static const char *const names[] = {ACTIVE_NAME, SEALED_NAME, ARCHIVE_NAME};
+	struct disk_file file, active = {0};
+
+	for (size_t i = 0; i < countof(names); i++) {
+		if (log->disk->look(log->disk, log->dirfd, names[i], &file) < 0)
+			continue;
+		if (file.size > 0)
+			return file.changed;
+		if (i == 0)
+			active = file;
+	}
+	return active.changed;
+}

@@ -57,6 +57,10 @@ int must_check eventlog_seal(struct eventlog *log);
  * it can be called again. */
 int must_check eventlog_archive(struct eventlog *log, struct diag *diag);
 
+/* When the last event came, in ns since 1970: what the files tell; 0 where they don't. Of a log that has been archived whole, that is when
+ * this was done. A system call or two; any thread. */
+uint64_t eventlog_changed(struct eventlog *log);
+
 /* The layout now, with descriptors of its own for the caller. */
 int must_check eventlog_files(struct eventlog *log, struct log_files *ret);
 /* Its generation only: cheap, to see whether it has changed. */

@@ -6,6 +6,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
+
 #include "check.h"
 
 uint64_t sim_random(uint64_t *state)
@@ -320,7 +322,12 @@ static int sim_look(struct disk *d, int dirfd, const char *name, struct disk_fil
 	if (r < 0 || !at)
 		return r < 0 ? r : -ENOENT;
 	CHECK(fstat((*at)->fd, &st) == 0);
-	*ret = (struct disk_file){.device = st.st_dev, .inode = st.st_ino, .size = (uint64_t)st.st_size};
+	*ret = (struct disk_file){
+	    .device = st.st_dev,
+	    .inode = st.st_ino,
+	    .size = (uint64_t)st.st_size,
+	    .changed = clock_to_ns(st.st_mtim),
+	};
 	return 0;
 }
 
