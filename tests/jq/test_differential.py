@@ -36,6 +36,11 @@ PROGRAMS = [
     "if .n<3then .n += 1 | empty else . end",
     "[.l[]?|1]|.[0]as$x|$x",
     ".n=.25|.m=1e3|.n+=1.5e1",
+    # Keys that can't be any, known when it is compiled and not.
+    "{([1, {a: [2]}]): 1}",
+    "if . then 1 else {({}): 1} end",
+    "{([1, .]): 1}",
+    "{({a}): 1}",
     # Labels.
     "label $f | .n |= (1 | ., break $f)",
     "label $f | 0 | recurse(. + 1)? | if . > 3 then ., break $f else empty end",

@@ -338,12 +338,28 @@ static bool at_string(const struct parser *p)
 
 static struct pattern *parse_pattern(struct parser *p);
 
+/* What jq has the value of when it compiles. `comma`: so may be several with commas between. */
+static bool is_known(const struct tree *t, bool comma)
+{
+	bool known = true;
+
+	if (t->kind == TREE_CONST)
+		return true;
+	if (t->kind == TREE_ARRAY)
+		return !t->a || is_known(t->a, true);
+	if (t->kind != TREE_OBJECT && !(comma && t->kind == TREE_COMMA))
+		return false;
+	for (unsigned i = 0; i < t->n && known; i++)
+		known = t->list[i] && is_known(t->list[i], t->kind == TREE_COMMA);
+	return known;
+}
+
 static struct tree *key_in_parentheses(struct parser *p)
 {
 	expect(p, "(");
 	struct tree *key = parse_expression(p, 0);
 	expect(p, ")");
-	if (key && key->kind == TREE_CONST && key->value.kind != VAL_STRING)
+	if (key && is_known(key, false) && !(key->kind == TREE_CONST && key->value.kind == VAL_STRING))
 		return fail(p);
 	return key;
 }
