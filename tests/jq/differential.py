@@ -7,12 +7,6 @@ Programs N, N + 1 … of programs.py, or the one in FILE, are folded by jq_plain
 mount does); BUILD, or else EVENTFOLD_BUILD, is the build directory that has both. After each event the states must be the same, byte
 for byte; where jq has an error there must be one in the same words; where libjq itself is ended (it aborts) there must be one,
 whatever it says. A difference is made smaller and printed, with its seed. Exit 0 if there is none.
-
-Two rules for what is not plain libjq's meaning, both in docs/REDUCERS.md:
-
-- `try`, `?`, `//` catch the errors of what they enclose. In jq 1.6 they also see those of what comes after them in the pipe. A result is right,
-  too, if it is libjq's for the same program with each of them as `[…][]`, where that cannot happen.
-- KNOWN, below.
 """
 
 import argparse
@@ -31,12 +25,10 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from programs import RUNS, SANE_DEFINITIONS, Program  # noqa: E402
+from programs import RUNS, Program  # noqa: E402
 
 BATCH = 16
 SINGLE = re.compile(r"__loc__")
-# Reason: does it explain the difference? (program, plain's run, host's run) -> bool
-KNOWN = {}
 
 
 class Ended(Exception):
@@ -167,8 +159,8 @@ class Pair:
             return None
         return [Run(state, lines) for (state, _), lines in zip(starts, answers)]
 
-    def single(self, text, before=""):
-        program = f".[1] as $event | .[0] | {before}{text}\n"
+    def single(self, text):
+        program = f".[1] as $event | .[0] | {text}\n"
         found = self.runs(self.plain, program, lambda state: f"[{state}, 0]")
         for i, run in enumerate(found or []):
             # Not at the first event: perhaps it is what the one before has left behind.
@@ -203,8 +195,8 @@ class Pair:
         plain = self.single(program.text)
         if plain is None or host is None:
             return ("refused", None) if plain is host else ("DIFFERENT", (plain, host))
-        kinds, sane, bad = {"same"}, None, None
-        for i, (p, h) in enumerate(zip(plain, host)):
+        kinds, bad = {"same"}, None
+        for p, h in zip(plain, host):
             if p.death in ("never", "no memory"):
                 kinds.add(p.death)
             elif p.death:
@@ -212,13 +204,7 @@ class Pair:
                 if h.death or h.states[:len(p.states)] != p.states:
                     bad = bad or ([p], [h])
             elif p != h:
-                if sane is None:
-                    sane = self.single(program.sane, SANE_DEFINITIONS) or plain
-                reason = "sane" if sane[i] == h else next((r for r, f in KNOWN.items() if f(program.text, p, h)), None)
-                if reason:
-                    kinds.add(reason)
-                else:
-                    bad = bad or ([p], [h])
+                bad = bad or ([p], [h])
         if bad:
             return "DIFFERENT", bad
         return sorted(kinds - {"same"} or kinds)[0], None
@@ -303,7 +289,7 @@ class Written:
     """A program that somebody wrote."""
 
     def __init__(self, text):
-        self.text = self.sane = text
+        self.text = text
 
     def smaller(self):
         return []

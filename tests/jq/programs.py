@@ -2,7 +2,6 @@
 
     program = Program(seed)          or Program(seed, depth) for larger or smaller ones
     program.text                     what a person might have written
-    program.sane                     the same, so that jq 1.6's `try`, `?` and `//` catch only what they enclose
     program.smaller()                each program that is a little smaller
     RUNS                             the states to begin with, each with the events to fold
 
@@ -40,24 +39,19 @@ REGEXES = ['"b"', '"[a-z]+"', '"(?<h>[a-z]).(?<t>.)?"', '"^$"', '""', '"\\\\d"',
 
 
 class Node:
-    """A piece of program: text and pieces. `apart`: wrapped where the program is to be sane."""
+    """A piece of program: text and pieces."""
 
-    __slots__ = ("parts", "apart")
+    __slots__ = ("parts",)
 
-    def __init__(self, *parts, apart=False):
+    def __init__(self, *parts):
         self.parts = list(parts)
-        self.apart = apart
 
-    def render(self, out, sane):
-        if sane and self.apart:
-            out.append(Raw("(["))
+    def render(self, out):
         for part in self.parts:
             if isinstance(part, Node):
-                part.render(out, sane)
+                part.render(out)
             else:
                 out.append(part)
-        if sane and self.apart:
-            out.append(Raw("][])"))
 
     def nodes(self):
         yield self
@@ -68,7 +62,7 @@ class Node:
     def replaced(self, old, new):
         if self is old:
             return new
-        return Node(*[p.replaced(old, new) if isinstance(p, Node) else p for p in self.parts], apart=self.apart)
+        return Node(*[p.replaced(old, new) if isinstance(p, Node) else p for p in self.parts])
 
 
 class Raw(str):
@@ -105,13 +99,6 @@ def spaced(parts, rng, odd):
     return out
 
 
-SANE_DEFINITIONS = (
-    "def _assign(paths; $value): reduce [path(paths)][] as $p (.; setpath($p; $value));"
-    " def _modify(paths; update): reduce [path(paths)][] as $p (.; label $out |"
-    " (([setpath($p; getpath($p) | update) | ., break $out] | .[0]), delpaths([$p])));"
-)
-
-
 class Program:
     def __init__(self, seed, depth=4):
         self.seed = seed
@@ -124,18 +111,11 @@ class Program:
         other.seed, other.spacing, other.tree = self.seed, self.spacing, tree
         return other
 
-    def render(self, sane):
-        parts = []
-        self.tree.render(parts, sane)
-        return spaced(parts, random.Random(self.spacing), self.spacing < 0.4)
-
     @property
     def text(self):
-        return self.render(False)
-
-    @property
-    def sane(self):
-        return self.render(True)
+        parts = []
+        self.tree.render(parts)
+        return spaced(parts, random.Random(self.spacing), self.spacing < 0.4)
 
     def smaller(self):
         if self.spacing < 0.4:
@@ -181,9 +161,6 @@ class Grammar:
     def name(self):
         return self.rng.choice(VARIABLES)
 
-    def apart(self, *parts):
-        return Node(*parts, apart=self.paths == 0)
-
     def in_path(self, make, *args):
         self.paths += 1
         made = make(*args)
@@ -199,8 +176,7 @@ class Grammar:
 
     def some_of(self, *texts):
         """One of them, which is a whole filter."""
-        text = self.rng.choice(texts)
-        return self.apart(Raw(text)) if "?" in text or "//" in text else Node(Raw(text))
+        return Node(Raw(self.rng.choice(texts)))
 
     # Programs.
 
@@ -299,15 +275,15 @@ class Grammar:
             (8, lambda: self.choose(self.bool, self.piped, d)),
             (5, lambda: self.loop(d)),
             (4, lambda: self.each(d)),
-            (5, lambda: self.apart(". // ", Raw("{}"))),
+            (5, lambda: Node(". // ", Raw("{}"))),
             (4, lambda: Node(". + ", self.object(d - 1))),
             (2, lambda: Node(". * ", self.object(d - 1))),
             (4, lambda: Node(Raw("del("), self.in_path(self.path, d - 1), Raw(")"))),
             (3, lambda: Node(Raw("select("), self.bool(d - 1), Raw(")"))),
             (3, lambda: self.labelled(d)),
             (4, lambda: self.tried(self.piped, d)),
-            (3, lambda: self.apart(self.state(d - 1), Raw("?"))),
-            (3, lambda: self.apart(Node(self.state(d - 1), " // ", self.state(d - 1)))),
+            (3, lambda: Node(self.state(d - 1), Raw("?"))),
+            (3, lambda: Node(Node(self.state(d - 1), " // ", self.state(d - 1)))),
             (2, lambda: Node(Raw("first("), self.several(d - 1), Raw(")"))),
             (2, lambda: Node(Raw("limit("), self.number(0), "; ", self.several(d - 1), Raw(")"))),
             (2, lambda: Node(Raw("("), self.several(d - 1), Raw(")"))),
@@ -436,10 +412,10 @@ class Grammar:
         inner = self.pick((3, lambda: make(d - 1)), (1, lambda: Node(make(d - 1), " | ", self.failure(0))),
                           (1, lambda: Node(make(d - 1), ", ", self.failure(0))), (1, lambda: self.failure(d - 1)))
         if self.chance(0.3):
-            return self.apart("try ", Raw("("), inner, Raw(")"))
+            return Node("try ", Raw("("), inner, Raw(")"))
         handler = self.pick((3, lambda: Node(".")), (2, lambda: self.any(d - 1)), (1, lambda: Node("empty")),
                             (1, lambda: Node(Raw("{e: .}"))), (1, lambda: self.failure(0)))
-        return self.apart("try ", Raw("("), inner, Raw(")"), " catch ", Raw("("), handler, Raw(")"))
+        return Node("try ", Raw("("), inner, Raw(")"), " catch ", Raw("("), handler, Raw(")"))
 
     def failure(self, d):
         return self.rng.choice([
@@ -492,7 +468,7 @@ class Grammar:
 
     def lasting(self, d):
         return self.rng.choice([
-            Node(Raw("(.n |= "), self.apart(Raw("(tonumber? // 0)")), Raw(" | until(.n > 4; .n += 2))")),
+            Node(Raw("(.n |= "), Node(Raw("(tonumber? // 0)")), Raw(" | until(.n > 4; .n += 2))")),
             Node(Raw("[limit(3; repeat(. * 2))]")),
             Node(Raw("last(.n |= 0 | while(.n < 3; .n += 1))")),
             Node(Raw("nth(2; .n = 0 | recurse(if .n < 4 then .n += 1 else empty end))")),
@@ -514,7 +490,7 @@ class Grammar:
             (8, lambda: Node(Raw("." + self.rng.choice(FIELDS)))),
             (4, lambda: Node(Raw("."), Raw("["), self.string(d - 1), Raw("]"))),
             (3, lambda: Node(Raw(".[$event.type]"))),
-            (2, lambda: Node(Raw(".m["), Node(Raw("$event.data.id? // \"none\""), apart=True), Raw("]"))),
+            (2, lambda: Node(Raw(".m["), Node(Raw("$event.data.id? // \"none\"")), Raw("]"))),
             (2, lambda: Node(Raw(".m[$event.type].n"))),
             (2, lambda: Node(Raw(".c.d.e"))),
             (1, lambda: Node(Raw('."a"'))),
@@ -611,9 +587,9 @@ class Grammar:
 
     def tried_term(self, make, d):
         return self.pick((1, lambda: Node(Raw("("), self.tried(make, d - 1), Raw(")"))),
-                         (1, lambda: Node(Raw("("), self.apart(make(d - 1), Raw("?")), Raw(")"))),
-                         (2, lambda: Node(Raw("("), self.apart(make(d - 1), " // ", make(d - 1)), Raw(")"))),
-                         (1, lambda: Node(Raw("("), self.apart(self.failure(d), Raw("? // "), make(d - 1)), Raw(")"))))
+                         (1, lambda: Node(Raw("("), Node(make(d - 1), Raw("?")), Raw(")"))),
+                         (2, lambda: Node(Raw("("), Node(make(d - 1), " // ", make(d - 1)), Raw(")"))),
+                         (1, lambda: Node(Raw("("), Node(self.failure(d), Raw("? // "), make(d - 1)), Raw(")"))))
 
     def literal(self):
         return Node(Raw(self.rng.choice(NUMBERS + STRINGS + ["null", "true", "false", "[]", "{}", "[1, [2]]", '{"a": {"b": null}}', "{if: 1, and: 2}", "{\"x\":3}.x", "nan", "infinite", "-infinite",
