@@ -114,7 +114,8 @@ struct code {
 	bool writes;  /* may change its input in place */
 	bool loses;   /* may do so and then have no output */
 	bool optional;
-	bool tail; /* a call of its own function, the last thing that this does */
+	bool by_name; /* the event's data, through a variable */
+	bool tail;    /* a call of its own function, the last thing that this does */
 	unsigned hops, slot;
 	struct code *a, *b, *c, *d;
 	struct code **list;

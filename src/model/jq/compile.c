@@ -15,6 +15,9 @@ struct shape {
 	unsigned n;
 };
 
+/* What is there without being computed. */
+enum given { GIVEN_NONE, GIVEN_EVENT, GIVEN_DATA };
+
 /* What a name means, and what is around it. */
 struct scope {
 	struct scope *up;
@@ -23,6 +26,7 @@ struct scope {
 	unsigned arity;
 	struct shape *shape; /* of a variable, a label; of the function itself */
 	unsigned slot;
+	enum given given; /* of a variable that is only another name */
 	struct definition *def;
 	/* A parameter: what is written where the function is called, to be read as it is meant there. */
 	struct tree *arg;
@@ -578,33 +582,36 @@ static struct code *call_builtin(struct compiler *c, const char *name, struct tr
 
 /* The nodes. */
 
-static bool is_event(const struct tree *t, struct scope *s)
-{
-	return t && t->kind == TREE_VARIABLE && slice_eq(t->name, SLICE("event")) &&
-	       !find_variable(s, SCOPE_VARIABLE, t->name);
-}
-
 static bool is_name(const struct tree *t)
 {
 	return t->kind == TREE_CONST && t->value.kind == VAL_STRING;
 }
 
+/* $event, $event.data, and variables that are other names of them. */
+static enum given given(const struct tree *t, struct scope *s)
+{
+	if (t && t->kind == TREE_VARIABLE) {
+		const struct scope *v = find_variable(s, SCOPE_VARIABLE, t->name);
+		if (v)
+			return v->given;
+		return slice_eq(t->name, SLICE("event")) ? GIVEN_EVENT : GIVEN_NONE;
+	}
+	bool data = t && t->kind == TREE_INDEX && !t->optional && t->a && t->a->kind == TREE_VARIABLE &&
+		    is_name(t->b) && val_is(t->b->value, "data");
+	return data && given(t->a, s) == GIVEN_EVENT ? GIVEN_DATA : GIVEN_NONE;
+}
+
 static struct code *compile_event_index(struct compiler *c, const struct tree *t, struct scope *s)
 {
 	enum event_member member = EVENT_TYPE;
-	struct code *code = NULL;
+	enum given of = is_name(t->b) ? given(t->a, s) : GIVEN_NONE;
 
-	if (!is_name(t->b))
+	if (of == GIVEN_NONE || (of == GIVEN_EVENT && !event_member_of(t->b->value, &member)))
 		return NULL;
-	if (is_event(t->a, s) && event_member_of(t->b->value, &member))
-		code = new_code(c, CODE_EVENT_MEMBER);
-	else if (t->a && t->a->kind == TREE_INDEX && is_event(t->a->a, s) && is_name(t->a->b) &&
-		 val_is(t->a->b->value, "data") && !t->a->optional)
-		code = new_code(c, CODE_EVENT_DATA);
-	if (!code)
-		return NULL;
+	struct code *code = new_code(c, of == GIVEN_EVENT ? CODE_EVENT_MEMBER : CODE_EVENT_DATA);
 	code->value = val_copy(t->b->value);
-	code->slot = member;
+	/* Of a member of the data: whether it is reached in two steps. */
+	code->slot = of == GIVEN_EVENT ? member : t->a->kind == TREE_INDEX;
 	code->optional = t->optional;
 	return finish_code(c, code);
 }
@@ -752,6 +759,14 @@ static struct code *compile_loop(struct compiler *c, const struct tree *t, struc
 
 static struct code *compile_as(struct compiler *c, const struct tree *t, struct scope *s)
 {
+	const struct pattern *p = t->patterns;
+	enum given what = p->kind == PATTERN_VARIABLE && !p->alternative ? given(t->a, s) : GIVEN_NONE;
+
+	if (what) {
+		struct scope *name = push(c, s, SCOPE_VARIABLE, p->name);
+		name->given = what;
+		return compile(c, t->b, name);
+	}
 	struct code *code = new_code(c, CODE_BIND);
 
 	code->a = compile(c, t->a, s);
@@ -780,9 +795,16 @@ static struct code *compile_variable(struct compiler *c, const struct tree *t, s
 {
 	const struct scope *v = find_variable(s, SCOPE_VARIABLE, t->name);
 
-	if (v)
+	if (v && !v->given)
 		return finish_code(c, place(c, CODE_VARIABLE, v));
-	if (slice_eq(t->name, SLICE("event")))
+	if (v && v->given == GIVEN_DATA) {
+		struct code *data = new_code(c, CODE_EVENT_MEMBER);
+		data->value = val_text("data");
+		data->slot = EVENT_DATA;
+		data->by_name = true;
+		return finish_code(c, data);
+	}
+	if (v || slice_eq(t->name, SLICE("event")))
 		return simple(c, CODE_EVENT);
 	if (slice_eq(t->name, SLICE("seq")))
 		return simple(c, CODE_SEQ);

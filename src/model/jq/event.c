@@ -3,7 +3,8 @@
 #include "model/json.h"
 #include "model/jq/text.h"
 
-#define MOST_PARTS 24
+/* So many that the whole is of a size that malloc has at hand. */
+#define MOST_PARTS 16
 #define MEMBERS 6
 
 /* A member of the data. */
@@ -16,8 +17,9 @@ struct decoded {
 	struct val whole, members[MEMBERS];
 	enum { NOT_TAKEN_APART, TAKEN_APART, KEPT_WHOLE } data;
 	unsigned n;
-	struct part parts[MOST_PARTS];
+	bool has_jv;
 	jv j;
+	struct part parts[MOST_PARTS];
 };
 
 static void decoded_free(void *p)
@@ -29,7 +31,8 @@ static void decoded_free(void *p)
 		val_free(d->members[i]);
 	for (unsigned i = 0; i < d->n; i++)
 		val_free(d->parts[i].v);
-	jv_free(d->j);
+	if (d->has_jv)
+		jv_free(d->j);
 	free(d);
 }
 
@@ -41,7 +44,6 @@ static struct decoded *decoded_of(struct event *ev)
 		return d;
 	d = val_alloc(sizeof(*d));
 	memset(d, 0, offsetof(struct decoded, parts));
-	d->j = jv_invalid();
 	ev->foreign = d;
 	ev->foreign_free = decoded_free;
 	return d;
@@ -154,9 +156,8 @@ jv event_jv(struct event *ev)
 {
 	struct decoded *d = decoded_of(ev);
 
-	if (!jv_is_valid(d->j)) {
-		jv_free(d->j);
+	if (!d->has_jv)
 		d->j = jv_parse_sized(ev->pub.line.data, (int)ev->pub.line.len);
-	}
+	d->has_jv = true;
 	return jv_copy(d->j);
 }

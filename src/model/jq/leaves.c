@@ -22,7 +22,7 @@ static int step_from(struct run *m, const struct code *c, struct val of, struct 
 
 int one_event_member(struct run *m, const struct code *c, struct val in, struct val *out)
 {
-	if (likely(!m->track))
+	if (likely(!m->track) || c->by_name)
 		return give(m, in, event_part(m->event, (enum event_member)c->slot), out);
 	val_free(in);
 	return step_from(m, c, val_copy(*event_whole(m->event)), out);
@@ -35,7 +35,7 @@ int one_event_data(struct run *m, const struct code *c, struct val in, struct va
 	if (likely(v != NULL))
 		return give(m, in, v, out);
 	val_free(in);
-	if (!m->track)
+	if (!m->track || !c->slot)
 		return step_from(m, c, val_copy(*event_part(m->event, EVENT_DATA)), out);
 	struct val data;
 	int r = index_step(m, val_copy(*event_whole(m->event)), val_text("data"), false, &data);
