@@ -6,9 +6,12 @@ was reported or for as long as one likes.
 
 import os
 import pathlib
+import re
+import subprocess
 
 import pytest
 from differential import Differential, Pair, Written
+from programs import Program
 
 BUILD = pathlib.Path(os.environ["EVENTFOLD_BUILD"])
 # A sanitized build, all there are to be, and what is bearable at each build.
@@ -134,3 +137,15 @@ def test_generated():
     assert not test.found, "\n".join(test.found)
     # A grammar that makes nothing but errors would find nothing.
     assert counts["same"] > COUNT * 0.8
+
+
+def test_most_are_compiled(tmp_path):
+    """What is left to libjq as a whole is right, but slow."""
+    seen = {"compiled": 0, "run": 0}
+    for seed in range(1, 101):
+        (tmp_path / "r.jq").write_bytes(Program(seed).text.encode("utf-8", "surrogatepass"))
+        r = subprocess.run([BUILD / "src/cli/eventfold", "fold", "--explain", tmp_path / "r.jq"], capture_output=True, text=True)
+        if r.returncode == 0:
+            seen[re.match(r"\w+", r.stdout)[0]] += 1
+    print(seen)
+    assert seen["compiled"] >= 0.8 * sum(seen.values()) > 60

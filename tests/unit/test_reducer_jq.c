@@ -115,6 +115,101 @@ static void test_contract(void)
 	step("def f(x): .a += x; f($event.data)", "{\"a\":1}", "2", EVENTFOLD_CHANGED, "{\"a\":3}");
 }
 
+/* The event's number and place. */
+static void test_place(void)
+{
+	char line[200];
+	struct event ev;
+	struct diag diag = {0};
+	static const char *const programs[] = {"[$seq, $off]", "([1] | bsearch(1)) as $plain | [$seq, $off]"};
+
+	event_make(&ev, "t", "1", line, sizeof(line));
+	ev.pub.seq = 7;
+	ev.pub.off = 1234567890123;
+	for (size_t i = 0; i < countof(programs); i++) {
+		struct reducer *r = load(programs[i]);
+		CHECK_INT(r->class->fold(r, &ev, &diag), EVENTFOLD_CHANGED);
+		state_is(r, "[7,1234567890123]");
+		reducer_free(r);
+	}
+	event_drop(&ev);
+}
+
+static void explained(const char *program, const char *want)
+{
+	auto_buf struct buf text = {0};
+	struct diag diag = {0};
+
+	CHECK_INT(reducer_explain_jq(slice_of(program), &text, &diag), 0);
+	CHECK_MEM(text.data, text.len, want, strlen(want));
+}
+
+/* How it is run is read off the program. */
+static void test_explain(void)
+{
+	explained(".[$event.type] += 1", "compiled\n");
+	explained("def f(g): .n |= g; f(. + 1) | [limit(3; .[]?)]", "compiled\n");
+	explained("if $event.type | test(\"a\") then .s |= (@base64 | sub(\"a\"; \"b\")) else . end",
+		  "compiled; left to libjq: regular expressions, @base64\n");
+	explained("def f(g): if . == 1 then g else f(g | .) end; f(2)",
+		  "run by libjq as a whole: a function that calls itself with another one: f\n");
+	explained("def unused: foo; [.[]? | bsearch(1)]", "run by libjq as a whole: not compiled: bsearch\n");
+}
+
+/* Functions that call themselves are as deep as they like where that is the last thing that they do, and an error where not. */
+static void test_recursion(void)
+{
+	step("def f: if . >= 1000000 then . else . + 1 | f end; f", "0", "1", EVENTFOLD_CHANGED, "1000000");
+	step("[limit(3; repeat(1))] + [last(range(1000000)) | until(. > 2000000; . + 1)]", "0", "1",
+	     EVENTFOLD_CHANGED, "[1,1,1,2000001]");
+	step("def f($n): if $n == 0 then 0 else f($n - 1) + 1 end; f(500)", "0", "1", EVENTFOLD_CHANGED,
+	     "500");
+	faults("def f: 1 + f; f", "0", "a function calls itself too deep");
+	faults("def f: (f, 1) | f; f", "0", "a function calls itself too deep");
+	step("try (def f: [f]; f) catch .", "0", "1", EVENTFOLD_CHANGED,
+	     "\"a function calls itself too deep\"");
+}
+
+/* Programs that are too long or too deep for the stack of a parser. */
+static void test_large_programs(void)
+{
+	static const struct {
+		const char *begin, *part, *end;
+		unsigned n;
+		int result;
+	} cases[] = {
+	    {"", "(", "", 300000, -22},
+	    {".", "+.", "", 300000, -22},
+	    {"", "[", "1", 900, -22},
+	    {".", "|.", "", 100000, -22},
+	    {"[1", ",1", "]", 100000, 0},
+	    {".", "[0]?", "", 900, 0},
+	    {"", "if . then ", "", 100000, -22},
+	    {"", "- ", "1", 100000, -22},
+	    {"1", "?", "", 100000, -22},
+	    {"", "def f: . ; ", "f", 400, 0},
+	    {"\"", "\\(", "", 100000, -22},
+	    {"", ". as $x | ", "$x", 400, 0},
+	};
+
+	for (size_t i = 0; i < countof(cases); i++) {
+		auto_buf struct buf text = {0};
+		struct reducer *r = NULL;
+		struct diag diag = {0};
+
+		buf_add_str(&text, cases[i].begin);
+		for (unsigned n = 0; n < cases[i].n; n++)
+			buf_add_str(&text, cases[i].part);
+		buf_add_str(&text, cases[i].end);
+		int result = reducer_load_jq(&r, buf_slice(&text), &diag);
+		if (result != cases[i].result)
+			fprintf(stderr, "%s: %s\n", cases[i].part, diag.text);
+		CHECK_INT(result, cases[i].result);
+		if (!result)
+			reducer_free(r);
+	}
+}
+
 /* However it ends, the state is the old one where there is no output. */
 static void test_no_output(void)
 {
@@ -607,6 +702,10 @@ static void test_shared_event(void)
 int main(void)
 {
 	test_contract();
+	test_place();
+	test_explain();
+	test_recursion();
+	test_large_programs();
 	test_no_output();
 	test_errors();
 	test_pure();

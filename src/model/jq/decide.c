@@ -220,6 +220,27 @@ static bool is_island(const struct code *c)
 	       (format && !val_is(c->list[0]->value, "json") && !val_is(c->list[0]->value, "text"));
 }
 
+static void add_island(const struct code *c, struct buf *out)
+{
+	if (strcmp(c->builtin->name, "format") == 0)
+		buf_printf(out, "@%s", c->list[0]->value.u.string->data);
+	else
+		buf_add_str(out, c->builtin->name[0] == '_' ? "regular expressions" : c->builtin->name);
+}
+
+/* The same function is named once. */
+static bool is_named(const struct code *c, const struct code *all)
+{
+	for (; all != c; all = all->next) {
+		if (!is_island(all) || all->builtin != c->builtin)
+			continue;
+		if (c->n != 2 || val_identical(all->list[0]->value, c->list[0]->value) ||
+		    slice_eq(val_slice(all->list[0]->value), val_slice(c->list[0]->value)))
+			return true;
+	}
+	return false;
+}
+
 void decide_explain(const struct program *p, const char *why, struct buf *out)
 {
 	bool islands = false;
@@ -230,16 +251,11 @@ void decide_explain(const struct program *p, const char *why, struct buf *out)
 	}
 	buf_add_str(out, "compiled");
 	for (const struct code *c = p->all; c; c = c->next) {
-		if (!is_island(c))
+		if (!is_island(c) || is_named(c, p->all))
 			continue;
-		bool format = strcmp(c->builtin->name, "format") == 0;
 		buf_add_str(out, islands ? ", " : "; left to libjq: ");
 		islands = true;
-		if (format)
-			buf_printf(out, "@%s", c->list[0]->value.u.string->data);
-		else
-			buf_add_str(out,
-				    c->builtin->name[0] == '_' ? "regular expressions" : c->builtin->name);
+		add_island(c, out);
 	}
 	buf_add_str(out, "\n");
 }

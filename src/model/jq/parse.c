@@ -541,6 +541,20 @@ static void parse_member(struct parser *p, struct trees *list)
 	add(p, list, value);
 }
 
+static struct tree *object_of(struct parser *p, struct trees *members)
+{
+	for (unsigned i = 0; i < members->n; i++) {
+		const struct tree *t = members->list[i];
+		if (!t || t->kind != TREE_CONST || (i % 2 == 0 && t->value.kind != VAL_STRING))
+			return of_list(p, TREE_OBJECT, members);
+	}
+	struct val object = val_object(max(members->n / 2, 1u));
+	for (unsigned i = 0; i < members->n; i += 2)
+		object =
+		    val_set(object, val_copy(members->list[i]->value), val_copy(members->list[i + 1]->value));
+	return constant(p, object);
+}
+
 static struct tree *parse_object(struct parser *p)
 {
 	struct trees list = {0};
@@ -551,7 +565,7 @@ static struct tree *parse_object(struct parser *p)
 			break;
 	}
 	expect(p, "}");
-	return of_list(p, TREE_OBJECT, &list);
+	return p->p->error ? NULL : object_of(p, &list);
 }
 
 static struct tree *parse_call(struct parser *p)
@@ -613,13 +627,28 @@ static struct tree *parse_variable(struct parser *p)
 	return named(p, TREE_VARIABLE, take_name(p));
 }
 
+/* What is made of constants is one, and not made anew each time. */
+static struct tree *array_of(struct parser *p, struct tree *t)
+{
+	if (!t)
+		return NULL;
+	struct tree *const *list = t->kind == TREE_COMMA ? t->list : &t;
+	unsigned n = t->kind == TREE_COMMA ? t->n : 1;
+	for (unsigned i = 0; i < n; i++)
+		if (list[i]->kind != TREE_CONST)
+			return node(p, TREE_ARRAY, t, NULL);
+	struct val array = val_array(n);
+	for (unsigned i = 0; i < n; i++)
+		array = val_push(array, val_copy(list[i]->value));
+	return constant(p, array);
+}
+
 static struct tree *parse_array(struct parser *p)
 {
 	advance(p);
 	if (take(p, "]"))
 		return constant(p, val_array(0));
-	struct tree *t = parse_in(p, "]");
-	return t ? node(p, TREE_ARRAY, t, NULL) : NULL;
+	return array_of(p, parse_in(p, "]"));
 }
 
 static struct tree *parse_first_term(struct parser *p)
