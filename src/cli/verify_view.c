@@ -13,8 +13,8 @@
 #include "store/cursor.h"
 #include "store/eventlog.h"
 
-/* Exit statuses of the folding process. */
-enum { SAME, DIFFERS, BROKEN, UNREADABLE, DAMAGED, UNCONFINED };
+/* Exit statuses of the folding process: none that a reducer which ends it, or runs another program in it, would have by chance. */
+enum { SAME = 101, DIFFERS, BROKEN, UNREADABLE, DAMAGED, UNCONFINED };
 
 static int fold_up_to(struct view *view, struct reader *reader, uint64_t end, struct progress *progress,
 		      bool *ret_damaged)
@@ -44,6 +44,16 @@ static int fold_up_to(struct view *view, struct reader *reader, uint64_t end, st
 	return r;
 }
 
+/* From here on it is the reducer's process. What needs the rights comes before: nobody could tell a terminal afterwards. */
+static int give_up_rights(void)
+{
+	struct sandbox sandbox;
+
+	/* As the one that made the snapshot had it: a reducer gives the same in every time zone. */
+	setenv("TZ", "UTC", 1);
+	return sandbox_enter(&sandbox, 0, NULL);
+}
+
 static int compare(struct reader *reader, struct definition *def, const char *name, const struct snapshot *s)
 {
 	struct progress progress;
@@ -56,10 +66,14 @@ static int compare(struct reader *reader, struct definition *def, const char *na
 	int result = BROKEN;
 
 	auto_close int reducer_fd = definition_memfd(def);
-	if (reducer_fd < 0 || reducer_load(&reducer, def->kind, reducer_fd, NULL) < 0)
+	if (reducer_fd < 0)
+		return BROKEN;
+	progress_begin(&progress, name, s->pos.off);
+	if (give_up_rights() < 0)
+		return UNCONFINED;
+	if (reducer_load(&reducer, def->kind, reducer_fd, NULL) < 0)
 		return BROKEN;
 	view_init(&view, 1, reducer, &start);
-	progress_begin(&progress, name, s->pos.off);
 	int r = fold_up_to(&view, reader, s->pos.off, &progress, &damaged);
 	progress_clear(&progress);
 	if (r < 0)
@@ -110,8 +124,11 @@ static enum verify_result judge(int status, struct diag *diag)
 	case BROKEN:
 		diag_set(diag, 0, "its reducer is broken");
 		return VERIFY_OTHER;
-	default:
+	case UNREADABLE:
 		diag_set(diag, 0, "the log cannot be read");
+		return VERIFY_OTHER;
+	default:
+		diag_set(diag, 0, "its reducer ended its process with status %d", WEXITSTATUS(status));
 		return VERIFY_OTHER;
 	}
 }
