@@ -225,9 +225,9 @@ bool follower_must_read(const struct file *f, enum topic topic, const char *view
 	       (has_news(f, now) || follower_is_over(f));
 }
 
-bool follower_must_poll(const struct file *f, enum topic topic, const char *view, const struct seen *now)
+bool follower_must_poll(struct file *f, enum topic topic, const char *view, const struct seen *now)
 {
-	const struct follower *w = &f->follower;
+	struct follower *w = &f->follower;
 
 	if (!w->poll || !concerns(f, topic, view))
 		return false;
@@ -236,7 +236,13 @@ bool follower_must_poll(const struct file *f, enum topic topic, const char *view
 	/* Of the log it is known only where the head is: who knows a view's position has read less than that. */
 	if (topic == TOPIC_LOG && is_of_view(f))
 		return now->off != w->told.off && (!w->ended || (!w->seen.broken && now->off != w->seen.off));
-	return differs(f, &w->told, now) && (has_end_to_come(f) || has_news(f, now));
+	if (!differs(f, &w->told, now))
+		return false;
+	if (has_end_to_come(f) || has_news(f, now))
+		return true;
+	/* It was read before anybody told of it. What comes next is news, even if that is what was told last. */
+	w->told = *now;
+	return false;
 }
 
 struct fuse_pollhandle *follower_take_poll(struct file *f, enum topic topic, const struct seen *now)
@@ -271,20 +277,22 @@ void follower_poll(fuse_req_t req, struct file *f, struct fuse_pollhandle *ph)
 	struct mount *m = f->mount;
 	struct fuse_pollhandle *old = ph;
 
+	pthread_mutex_lock(&m->lock);
+	bool alone = !f->follower.poll;
 	if (ph) {
-		pthread_mutex_lock(&m->lock);
 		old = set_poll(f, ph);
 		enlist(f);
-		pthread_mutex_unlock(&m->lock);
 	}
+	pthread_mutex_unlock(&m->lock);
 	if (old)
 		fuse_pollhandle_destroy(old);
 	/* Looked at after the wait was entered: a change in between is seen here, or told by the thread, or both. */
 	struct seen now = follower_state(m, topic_of(f), f->node->name);
 	pthread_mutex_lock(&m->lock);
 	unsigned events = events_of(f, &now);
-	if (!f->follower.told.something)
-		f->follower.told = now; /* by this very answer */
+	/* By this very answer; but others who have waited since before it are still to be told. */
+	if (alone || !f->follower.told.something)
+		f->follower.told = now;
 	pthread_mutex_unlock(&m->lock);
 	fuse_reply_poll(req, events);
 }

@@ -83,6 +83,6 @@ uint64_t follower_error(const char *why);
 struct seen follower_state(struct mount *m, enum topic topic, const char *view);
 /* Under the lock: do reads that wait, or those whom poll(2) has left, have to be told, now that this has changed, and stands like this? */
 bool follower_must_read(const struct file *f, enum topic topic, const char *view, const struct seen *now);
-bool follower_must_poll(const struct file *f, enum topic topic, const char *view, const struct seen *now);
+bool follower_must_poll(struct file *f, enum topic topic, const char *view, const struct seen *now);
 /* Under the lock: do blocked reads of the file end, with end-of-file? */
 bool follower_is_over(const struct file *f);

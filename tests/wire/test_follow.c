@@ -140,6 +140,53 @@ static void polls(struct kernel *k, const char *path, uint64_t kh, const char *c
 	kernel_release(k, (uint64_t)ino, fh);
 }
 
+static void define(struct kernel *k, const char *program)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/reducers/flaps.jq", k->dir);
+	FILE *f = fopen(path, "w");
+	CHECK(f && fputs(program, f) >= 0 && fclose(f) == 0);
+}
+
+/* Reads from the beginning until that succeeds, or fails. */
+static void read_until(struct kernel *k, uint64_t ino, uint64_t fh, bool good)
+{
+	char text[100];
+	int n = !good;
+
+	for (int i = 0; i < 1000 && (n > 0) != good; i++) {
+		usleep(10000);
+		n = kernel_read(k, ino, fh, 0, text, sizeof(text));
+	}
+	CHECK_INT(n, good ? 2 : -EIO);
+	if (good)
+		CHECK_INT(kernel_read(k, ino, fh, 2, text, sizeof(text)), 0);
+}
+
+/* Broken is told, mended is found by a read, broken again is told again. */
+static void flaps(struct kernel *k, uint64_t kh)
+{
+	struct reply *early;
+	uint64_t fh;
+
+	define(k, "1");
+	uint64_t ino = (uint64_t)kernel_lookup(k, "views/flaps.json");
+	CHECK_INT(kernel_open(k, ino, O_RDONLY, &fh), 0);
+	read_until(k, ino, fh, true);
+	for (int i = 0; i < 2; i++) {
+		CHECK_INT(poll_once(k, ino, fh, kh) & POLLIN, 0);
+		define(k, "(");
+		told(k, kh);
+		read_until(k, ino, fh, false);
+		define(k, "1");
+		read_until(k, ino, fh, true);
+		while ((early = kernel_poll(k, 0, 20)))
+			free(early);
+	}
+	kernel_release(k, ino, fh);
+}
+
 /* An open file, and the read on it that is not answered yet; 0: none. */
 struct handle {
 	uint64_t ino, fh, read;
@@ -311,6 +358,7 @@ static void all(enum sync_mode sync)
 	polls(&k, "head/app", 12, A);
 	polls(&k, "views/count.json", 13, A);
 	polls(&k, "views/count.offset", 14, A);
+	flaps(&k, 15);
 	conditions(&k);
 	rotates(&k);
 	come_and_go(&k);
