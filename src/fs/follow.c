@@ -179,7 +179,8 @@ static void view_changed(struct mount *m, const char *view, bool news)
 		m->follow.tell_all = true;
 	if (news) {
 		status_clock_news(&m->status);
-		wake |= notice_want_view(m, view);
+		/* What is due now needs no help of the thread. */
+		wake |= notice_want_view(m, view) && !notice_go(m);
 	}
 	pthread_mutex_unlock(&m->lock);
 	if (wake)

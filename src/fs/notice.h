@@ -74,7 +74,7 @@ bool must_check notice_want_view(struct mount *m, const char *view);
 bool must_check notice_appended(struct file *f, bool by_write);
 /* The file is closed for good: who watches it has been told by the kernel. */
 bool must_check notice_closed(struct file *f);
-/* Sets the thread to work on what is to be raised by now. False: there is nothing, or it is at work. */
+/* Any thread: sets the raise thread to work on what is to be raised by now. False: there is nothing, or it is at work. */
 bool notice_go(struct mount *m);
 /* When there will be something: µs of CLOCK_MONOTONIC. UINT64_MAX: not before follow_wake(). */
 uint64_t notice_next(const struct mount *m);
