@@ -84,18 +84,19 @@ static void interrupted(fuse_req_t req, void *arg)
 static void wait_for(fuse_req_t req, struct file *f, int type)
 {
 	struct mount *m = f->mount;
-	struct flock_wait *w = malloc(sizeof(*w)), **p = &m->flocks.waiting;
+	struct flock_wait *w, **p = &m->flocks.waiting;
 
+	/* An interrupt comes in on this thread: it is here already, or it will find the request. */
+	fuse_req_interrupt_func(req, interrupted, m);
+	if (fuse_req_interrupted(req))
+		return reply_error(req, -EINTR);
+	w = malloc(sizeof(*w));
 	if (!w)
 		return reply_error(req, -ENOMEM);
 	*w = (struct flock_wait){.req = req, .file = f, .type = type};
 	while (*p)
 		p = &(*p)->next;
 	*p = w;
-	/* An interrupt comes in on this thread: it is here already, or it will find the request. */
-	fuse_req_interrupt_func(req, interrupted, m);
-	if (fuse_req_interrupted(req))
-		interrupted(req, m);
 }
 
 void flock_request(fuse_req_t req, struct file *f, int op)

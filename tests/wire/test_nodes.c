@@ -357,6 +357,9 @@ static void locks(struct kernel *k)
 	CHECK(!kernel_poll(k, waits, 20));
 	kernel_interrupt(k, waits);
 	error_is(k, waits, -EINTR);
+	/* An interrupt that comes before the request that it means. */
+	kernel_interrupt(k, k->unique + 4);
+	error_is(k, send_flock(k, own, b, F_RDLCK, FUSE_SETLKW), -EINTR);
 	waits = send_flock(k, own, b, F_RDLCK, FUSE_SETLKW);
 	CHECK(!kernel_poll(k, waits, 20));
 	/* Shared with the other now; and a lock that can't be had is not the old one either. */
