@@ -1,5 +1,6 @@
 #include "fs/reservation.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -167,8 +168,9 @@ bool thread_is_kernels(pid_t tid)
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)tid);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* One that is gone is nobody's; of one that can't be looked at now it is not known. */
 	if (fd < 0)
-		return false;
+		return errno != ENOENT;
 	ssize_t n = read(fd, text, sizeof(text) - 1);
 	close(fd);
 	text[n > 0 ? n : 0] = '\0';

@@ -65,5 +65,5 @@ bool looked_up_is(const struct looked_up *l, pid_t tid, uint64_t ino);
 /* The same, where it opens something now. */
 bool looked_up_take(struct looked_up *l, pid_t tid, uint64_t ino, uint64_t *ret_size);
 
-/* Is it a thread of the kernel's (an NFS server's), which looks nothing up again? */
+/* Is it a thread of the kernel's (an NFS server's), which looks nothing up again? Perhaps is true as well. */
 bool thread_is_kernels(pid_t tid);

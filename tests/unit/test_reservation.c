@@ -2,6 +2,7 @@
 #include "fs/reservation.h"
 
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -161,6 +162,12 @@ static void threads(void)
 	CHECK(!thread_is_kernels(5000000));
 	if (f && fgets(name, sizeof(name), f) && strcmp(name, "kthreadd\n") == 0)
 		CHECK(thread_is_kernels(2));
+	/* Without a descriptor it is not known, and an error is worse than an older text. */
+	struct rlimit limit;
+	CHECK_INT(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	CHECK_INT(setrlimit(RLIMIT_NOFILE, &(struct rlimit){0, limit.rlim_max}), 0);
+	CHECK(thread_is_kernels(getpid()));
+	CHECK_INT(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	if (f)
 		fclose(f);
 }
