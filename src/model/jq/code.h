@@ -135,7 +135,6 @@ struct program {
 	struct function *functions;
 	unsigned n_slots; /* of the main frame */
 	unsigned n_codes;
-	bool islands; /* something of it is left to libjq */
 };
 
 /* How the nodes of a kind are run. */

@@ -14,6 +14,7 @@
 #define MOST_STACK (64u << 20)
 
 struct compiled {
+	bool lost; /* the state, for want of memory, until another one is read */
 	struct program program;
 	struct run run;
 	struct val state;
@@ -49,7 +50,6 @@ int compiled_new(struct compiled **ret, struct program *program)
 	c->stack = stack_for_programs();
 	/* What changes the state and then has no output needs the old one; and so does one that catches errors of what follows. */
 	const struct code *main = c->program.main;
-	c->run.program = &c->program;
 	c->run.hold = main->loses || (main->catches && main->writes);
 	*ret = c;
 	return 0;
@@ -160,10 +160,13 @@ int compiled_fold(struct compiled *c, struct event *ev, struct diag *diag)
 		/* Nobody knows any more who holds what. */
 		val_rescue(NULL);
 		c->state = c->run.kept = VAL(VAL_NULL);
+		c->lost = true;
 		for (unsigned i = 0; i < c->program.n_slots; i++)
 			c->vars[i] = VAL(VAL_NONE);
 		return diag_set(diag, -ENOMEM, "out of memory");
 	}
+	if (c->lost)
+		return diag_set(diag, -ENOMEM, "out of memory");
 	val_rescue(&c->run.no_memory);
 	r = fold(c, ev, diag);
 	val_rescue(NULL);
@@ -172,7 +175,7 @@ int compiled_fold(struct compiled *c, struct event *ev, struct diag *diag)
 
 int compiled_write(struct compiled *c, struct buf *out, struct diag *diag)
 {
-	int err = val_write(out, c->state);
+	int err = c->lost ? -ENOMEM : val_write(out, c->state);
 
 	return err == -E2BIG ? diag_set(diag, -EINVAL, "the state is nested more than %d deep", JQ_DEPTH)
 			     : err;
@@ -194,6 +197,7 @@ int compiled_read(struct compiled *c, struct slice json, struct diag *diag)
 	val_rescue(&c->run.no_memory);
 	val_put(&c->state, val_read(json));
 	val_rescue(NULL);
+	c->lost = false;
 	return 0;
 }
 

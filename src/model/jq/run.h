@@ -18,7 +18,6 @@ struct frame {
 };
 
 struct run {
-	const struct program *program;
 	struct event *event;
 	struct frame *frame;
 	struct track *path; /* the innermost that is asked for, or NULL */
