@@ -117,12 +117,13 @@ void raise_view(struct mount *m, const char *view)
 {
 	struct raiser *r = &m->notice.raiser;
 	auto_close int dir = open_dir(r, "views");
-	struct known **at = find_known(r, view), *was = *at;
 	struct view_status status = {0};
 	char name[LIMIT_NAME + 16];
 
+	/* Before the mount is there what is known is the fuse thread's. */
 	if (dir < 0)
 		return;
+	struct known **at = find_known(r, view), *was = *at;
 	bool there = views_status(m->views, view, &status) == 0, error = there && status.why.text[0];
 	if (there != (was != NULL))
 		raise_files(r, dir, view, there);
@@ -146,6 +147,8 @@ bool raise_all_views(struct mount *m)
 	auto_free struct view_status *list = NULL;
 	size_t n = 0;
 
+	if (!m->notice.raiser.dev)
+		return true;
 	if (views_list(m->views, &list, &n) < 0)
 		return false;
 	for (size_t i = 0; i < n; i++)
