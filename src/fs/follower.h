@@ -81,7 +81,8 @@ void follower_note_read(struct file *f, uint64_t off, size_t n, uint64_t end);
 uint64_t follower_error(const char *why);
 /* How it stands, as far as it is known without asking anybody. `view`: the one that TOPIC_VIEW is about. */
 struct seen follower_state(struct mount *m, enum topic topic, const char *view);
-/* Under the lock: do reads that wait, or those whom poll(2) has left, have to be told, now that this has changed, and stands like this? */
+/* Under the lock: do reads that wait, or those whom poll(2) has left, have to be told, now that this has changed, and stands like this? What
+ * the file has read already counts as told. */
 bool follower_must_read(const struct file *f, enum topic topic, const char *view, const struct seen *now);
 bool follower_must_poll(struct file *f, enum topic topic, const char *view, const struct seen *now);
 /* Under the lock: do blocked reads of the file end, with end-of-file? */
