@@ -131,7 +131,7 @@ static int seal(struct eventlog *log)
 {
 	struct layout *old cleanup(layout_unrefp) = eventlog_layout(log), *next;
 	struct log_pos head = eventlog_head(log);
-	struct disk_file fresh_is;
+	struct disk_file fresh_is, sealed_is;
 	struct log_files files;
 	int fd, read_fd;
 
@@ -139,6 +139,11 @@ static int seal(struct eventlog *log)
 		return 1;
 	struct archive_mark mark = mark_of(log, old);
 	int r = log->end_missing ? rotate_end(log) : identity_check_archive(log, &mark);
+	if (r == 0)
+		r = identity_take(log, SEALED_NAME, &sealed_is);
+	/* Somebody else's: it would be replaced. */
+	if (r == 0 && sealed_is.inode != 0)
+		r = -EEXIST;
 	if (r == 0)
 		r = eventlog_sync(log);
 	if (r < 0)

@@ -433,10 +433,34 @@ static void test_changed_sealed(void)
 	simdisk_deinit(&s);
 }
 
+/* Under the name that a rotation gives to the active log is a file that is none of the log's: it is not replaced. */
+static void test_foreign_sealed(void)
+{
+	struct simdisk s;
+	int reports = 0;
+	size_t n;
+
+	simdisk_init(&s);
+	struct eventlog *log = open_log(&s, &reports);
+	CHECK_INT(append(log, "{a}\n", &n), 0);
+	simdisk_put(&s, "app.jsonl.sealed", "{other}\n", 8);
+	CHECK_INT(eventlog_seal(log), -EEXIST);
+	check_file(&s, "app.jsonl.sealed", "{other}\n");
+	CHECK_INT(append(log, "{b}\n", &n), 0);
+	simdisk_remove(&s, "app.jsonl.sealed");
+	CHECK_INT(eventlog_seal(log), 0);
+	CHECK_INT(eventlog_archive(log, NULL), 0);
+	check_history(&s, log, "{a}\n{b}\n");
+	CHECK_INT(reports, 0);
+	eventlog_close(log);
+	simdisk_deinit(&s);
+}
+
 int main(void)
 {
 	test_append();
 	test_changed_sealed();
+	test_foreign_sealed();
 	test_disturbed_active();
 	test_disturbed_archive();
 	test_copied_archive();
