@@ -217,15 +217,36 @@ static void tell(struct past *p, const struct request *q, const struct diag *why
 	p->told = text;
 }
 
-static struct views_answer work(struct past *p, const struct request *q)
+static struct views_answer try(struct past *p, const struct request *q, struct diag *why)
 {
 	struct views_answer a = {0};
+
+	a.error = seek(p, q->seq, &a.pos, why);
+	if (a.error == 0)
+		a.error = find_state(p, q, &a.pos, &a.rendering, why);
+	return a;
+}
+
+/* False: nobody wants it any more. */
+static bool pause_before(struct past *p, struct again *again)
+{
+	struct pollfd stop = {.fd = p->stop_fd, .events = POLLIN};
+
+	again_later(again, AGAIN_MS);
+	return poll(&stop, 1, (int)again->pause_ms) == 0;
+}
+
+static struct views_answer work(struct past *p, const struct request *q)
+{
+	struct again again = {0};
 	struct diag why = {0};
 
-	a.error = seek(p, q->seq, &a.pos, &why);
-	if (a.error == 0)
-		a.error = find_state(p, q, &a.pos, &a.rendering, &why);
-	if (a.error == -EBADMSG) {
+	struct views_answer a = try(p, q, &why);
+	while (error_passes(a.error) && again.tries < AGAIN_TRIES && pause_before(p, &again))
+		a = try(p, q, &why);
+	if (a.error == -EBADMSG || error_passes(a.error)) {
+		if (!why.text[0])
+			diag_set(&why, 0, "%s", strerror(-a.error));
 		tell(p, q, &why);
 		a.error = -EIO;
 	}

@@ -208,6 +208,15 @@ def test_a_rotation(m, who):
     assert m.status()["worker"]["waits_for"] is None
 
 
+def test_the_past(m):
+    exhaust(m.pid)
+    cat = subprocess.Popen(["cat", m.mnt / "at/3/big.json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    time.sleep(0.2)  # into the pauses: of them nothing tells
+    relieve(m.pid)
+    out, err = cat.communicate(timeout=LIMIT)
+    assert cat.returncode == 0 and out.count(b"x" * 40) == 3 * 200, err
+
+
 def zombies(pid):
     found = 0
     for child in children(pid):
