@@ -121,6 +121,23 @@ static void leave_all(struct views *v, struct worker_handle *h, const struct wor
 	}
 }
 
+/* Under the lock. Those first who were not suspected yet: where there is not room for all, the others must not take it time and again. */
+static void suspect_all(struct views *v, const struct case_file *f, const struct worker_end *end)
+{
+	bool any = end->blame == BLAME_MEMORY || f->natives == 0;
+
+	for (unsigned again = 0; again <= 1; again++) {
+		for (size_t i = 0; i < f->n_had; i++) {
+			struct entry *e = f->had[i];
+			if (!e || (!again && e->life.trials > 0))
+				continue;
+			f->had[i] = NULL;
+			if (any || e->def->kind == REDUCER_C)
+				suspect(v, e, end);
+		}
+	}
+}
+
 /* Under the lock. Whose fault it was; NULL: nobody's, or nobody's yet. */
 static struct entry *find_culprit(struct views *v, struct worker_handle *h, unsigned which,
 				  struct worker_end *end)
@@ -146,9 +163,7 @@ static struct entry *find_culprit(struct views *v, struct worker_handle *h, unsi
 		suspect(v, f.marked, end);
 		break;
 	case DEATH_SUSPECT_ALL:
-		for (size_t i = 0; i < f.n_had; i++)
-			if (end->blame == BLAME_MEMORY || f.natives == 0 || f.had[i]->def->kind == REDUCER_C)
-				suspect(v, f.had[i], end);
+		suspect_all(v, &f, end);
 		break;
 	}
 	free(f.had);

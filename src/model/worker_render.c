@@ -155,8 +155,9 @@ static void break_by_child(struct worker *w, struct worker_view *v, int status, 
 
 	if (WIFSIGNALED(status)) {
 		int sig = WTERMSIG(status);
-		if (sig == SIGKILL) /* somebody else's doing; the daemon will ask again */
-			return;
+		if (sig == SIGKILL) /* somebody else's doing */
+			return worker_ask_again(w, v->view.id, MSG_STATE, -EAGAIN,
+						"the process that wrote its state is gone");
 		if (sig == SIGALRM || sig == SIGPROF)
 			snprintf(why, sizeof(why), "writing its state took too long");
 		else
@@ -193,8 +194,11 @@ void worker_jobs_done(struct worker *w)
 
 	for (unsigned i = 0; i < WORKER_JOBS; i++) {
 		struct render_job *job = &w->jobs[i], done = *job;
-		if (job->pid == 0 || waitpid(job->pid, &status, WNOHANG) != job->pid)
+		pid_t ended = job->pid ? waitpid(job->pid, &status, WNOHANG) : 0;
+		if (ended == 0 || (ended < 0 && errno == EINTR))
 			continue;
+		if (ended < 0) /* a reducer has waited for it: nobody knows how it ended */
+			status = SIGKILL;
 		*job = (struct render_job){0};
 		closep(&done.pidfd);
 		auto_close int memfd = done.memfd;

@@ -662,6 +662,59 @@ static void test_children(struct fixture *f)
 	CHECK_INT(count_workers(), 0);
 }
 
+/* The child that writes a state is gone before the worker has heard of its end: the state is asked for again. */
+static void test_reaper(struct fixture *f)
+{
+	copy(f, bad, "bad_reaper", "reaper.so");
+	start(f);
+	append_n(f, 1, EVENT);
+	struct views_answer a = want(f, "reaper", VIEWS_STATE); /* from now on its size is known */
+	rendering_unref(a.rendering);
+	for (unsigned i = 0; i < 20; i++) {
+		struct call c;
+		append_n(f, 1, EVENT);
+		call_begin(&c, f, "reaper", VIEWS_STATE);
+		usleep(i * 100);
+		append_n(f, 1, EVENT);
+		call_wait(&c);
+		CHECK_INT(c.answer.error, 0);
+		rendering_unref(c.answer.rendering);
+	}
+	stop(f);
+}
+
+/* More that could have done it than can be tried alone: the last of them has its turn, too. */
+static void test_crowd(struct fixture *f)
+{
+	const unsigned n = 40;
+	char name[16];
+
+	for (unsigned i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "c%u.so", i);
+		copy(f, shipped, "count", name);
+	}
+	copy(f, bad, "bad_descriptors", "z.so");
+	start_with(f, &(struct views_options){.reduce_timeout_ms = 2000, .snapshot_bytes = 1u << 30});
+	append_n(f, 499, EVENT);
+	check_state(f, "z", "499\n");
+	for (unsigned events = 500; events < 505; events++) {
+		append_n(f, 1, EVENT);
+		for (unsigned i = 0; i < n; i++) {
+			snprintf(name, sizeof(name), "c%u", i);
+			check_count(f, name, events);
+			CHECK(!status_of(f, name).broken);
+		}
+	}
+	uint64_t begin = now_ms();
+	for (struct view_status z = {0}; !z.broken && !z.alone; z = status_of(f, "z")) {
+		struct views_answer a = want(f, "z", VIEWS_STATE);
+		rendering_unref(a.rendering);
+		CHECK(now_ms() - begin < PATIENCE_S * 1000);
+		append_n(f, 1, EVENT);
+	}
+	stop(f);
+}
+
 /* What the daemon maps, nobody may change or shorten, whatever a worker says. */
 static void test_rendering(struct fixture *f)
 {
@@ -1003,6 +1056,8 @@ int main(int argc, char **argv)
 	    {"escape", test_escape},
 	    {"hard_limit", test_hard_limit},
 	    {"children", test_children},
+	    {"reaper", test_reaper},
+	    {"crowd", test_crowd},
 	    {"reports", test_reports},
 	    {"killed", test_killed},
 	    {"snapshots", test_snapshots},
