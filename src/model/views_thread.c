@@ -74,7 +74,7 @@ static void restart(struct views *v, unsigned which)
 {
 	struct diag why = {0};
 
-	if (v->workers[which] || clock_ms() < v->restart_ms[which])
+	if (v->workers[which] || v->restart_ms[which])
 		return;
 	if (start_worker(v, which, &why) == 0)
 		return views_tell_homeless(v, which, NULL);
@@ -98,6 +98,8 @@ static void keep_workers(struct views *v)
 	for (unsigned i = 0; i < WORKERS; i++) {
 		struct worker_handle *h = v->workers[i];
 		bool spare = i != MAIN && !needed[i];
+		if (v->restart_ms[i] <= clock_ms())
+			v->restart_ms[i] = 0;
 		if (!spare)
 			restart(v, i);
 		else if (i != REBUILD && h && !h->stopping)
@@ -251,8 +253,9 @@ static uint64_t wake_time(struct views *v)
 	uint64_t wake = UINT64_MAX;
 	struct worker_handle *any = any_worker(v);
 
-	for (unsigned i = 0; i < WORKERS; i++)
-		if (!v->workers[i] && (i == MAIN || v->restart_ms[i] > clock_ms()))
+	/* Also one whose pause has ended since keep_workers() looked; at the end none is started. */
+	for (unsigned i = 0; i < WORKERS && !v->stop_ms; i++)
+		if (!v->workers[i] && v->restart_ms[i])
 			wake = min(wake, v->restart_ms[i]);
 	if (atomic_load(&v->watching) && any)
 		wake = min(wake, v->watch_ms + worker_handle_tick(any));
