@@ -77,7 +77,8 @@ static int hello(struct worker *w, struct packet *p)
 	w->fold.arg = w;
 	if (p->message.flags & MSG_APART)
 		setpriority(PRIO_PROCESS, 0, APART_NICE);
-	if (sandbox_enter(&w->sandbox, p->message.size, &w->unconfined) < 0)
+	w->confined = sandbox_enter(&w->sandbox, w->memory, &w->unconfined);
+	if (w->confined < 0)
 		worker_report(w, "a fold worker runs no reducer: %s", w->unconfined.text);
 	return 0;
 }

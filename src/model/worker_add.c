@@ -193,10 +193,14 @@ void worker_add(struct worker *w, struct packet *p)
 	a.reducer_fd = p->fds[0];
 	if (p->n_fds > 1)
 		a.snapshot_fd = p->fds[1];
+	if (error_passes(w->confined))
+		w->confined = sandbox_enter(&w->sandbox, w->memory, &w->unconfined);
+	if (error_passes(w->confined))
+		return worker_ask_again(w, p->message.view, 0, w->confined, w->unconfined.text);
 	struct worker_view *v = make_view(w, p);
 	if (!v)
 		return worker_ask_again(w, p->message.view, 0, -ENOMEM, "the worker has no memory for it");
-	if (w->unconfined.text[0])
+	if (w->confined < 0)
 		return worker_break(w, v, 0, 0, w->unconfined.text);
 	snprintf(a.name, sizeof(a.name), "%.*s", (int)p->text.len, p->text.data);
 	int r = begin(w, v, &a, &why);

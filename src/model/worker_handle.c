@@ -64,8 +64,12 @@ static int start(struct worker_handle *h)
 		return -errno;
 	snprintf(path, sizeof(path), "/proc/%d/statm", (int)h->pid);
 	h->statm = open(path, O_RDONLY | O_CLOEXEC);
+	if (h->statm < 0)
+		return -errno; /* it could not be watched */
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)h->pid);
 	h->stat = open(path, O_RDONLY | O_CLOEXEC);
+	if (h->stat < 0)
+		return -errno;
 	/* Anybody may read that clock, and whoever runs in the worker can't set it. */
 	r = clock_getcpuclockid(h->pid, &h->clock);
 	if (r != 0)

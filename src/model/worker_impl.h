@@ -58,7 +58,8 @@ struct worker {
 	int socket;
 	bool stop;
 	struct sandbox sandbox;
-	struct diag unconfined; /* why it could not give up its rights: then it runs no reducer */
+	int confined; /* an error: it could not give up its rights, and runs no reducer; why: */
+	struct diag unconfined;
 	struct worker_shared *shared;
 	const struct worker_orders *orders;
 	uint64_t memory, memory_ns; /* bytes it may have (0: no limit), and when it looked last */
