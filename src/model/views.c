@@ -421,6 +421,8 @@ int views_rebuild(struct views *v, const char *name)
 {
 	bool any = !name;
 
+	/* Whoever rebuilds may have restored the log: who begins anew is to look at it anew. */
+	eventlog_look_again(v->log);
 	pthread_mutex_lock(&v->lock);
 	for (size_t i = 0; i < v->n_entries; i++) {
 		struct entry *e = v->entries[i];
@@ -430,8 +432,6 @@ int views_rebuild(struct views *v, const char *name)
 		entry_renew(v, e, NULL, true);
 	}
 	pthread_mutex_unlock(&v->lock);
-	/* Whoever rebuilds may have restored the log. */
-	eventlog_look_again(v->log);
 	views_kick(v);
 	return any ? 0 : -ENOENT;
 }

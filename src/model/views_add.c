@@ -178,8 +178,14 @@ static bool next_handover(struct views *v, struct addition *ret)
 	pthread_mutex_lock(&v->lock);
 	for (size_t i = 0; i < v->n_entries && !ok; i++) {
 		struct entry *e = v->entries[i];
-		if (e->handover_fd < 0 || e->heir || e->again.at_ms || !describe(v->workers[MAIN], e, ret))
+		if (e->handover_fd < 0 || e->heir || e->again.at_ms)
 			continue;
+		if (!describe(v->workers[MAIN], e, ret)) {
+			/* As it is leaving, nobody else could come in where it is. */
+			life_step(&e->life, LIFE_STAYS);
+			entry_keep(v, e);
+			continue;
+		}
 		ok = true;
 		ret->m.flags = MSG_MUST_RESTORE | MSG_TRUSTED;
 		/* Both count the same changes from there on, so versions stay what they are. */

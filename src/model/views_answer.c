@@ -238,11 +238,12 @@ static void handle_state(struct views *v, struct worker_handle *h, const struct 
 			old = e->rendering;
 			e->rendering = rendering;
 			e->rendering_pos = rendering->pos;
-			entry_has_all(e);
 			e->state_bytes = rendering->json.len - 1;
 		} else {
 			old = rendering;
 		}
+		if ((m->flags & MSG_STATE) && e->rendering && e->rendering->version == m->version)
+			entry_has_all(e);
 		note(e, &m->pos, m->version);
 		/* Rather too early than too late: what is told of an older state must not be taken for the newer one's. */
 		if (rendering && e->rendering == rendering)
@@ -408,13 +409,18 @@ static void inherit(struct views *v, struct entry *e, const struct packet *p)
 static void handle_added(struct views *v, struct worker_handle *h, const struct packet *p)
 {
 	const struct message *m = &p->message;
+	struct rendering *old = NULL;
 
 	pthread_mutex_lock(&v->lock);
 	struct entry *e = views_find_id(v, m->view);
 	if (e && e->heir == h) {
 		inherit(v, e, p);
 	} else if (e && e->worker == h) {
+		uint64_t n = e->holes.n, events = e->holes.events;
 		take_holes(e, p);
+		/* It begins before holes that it will come to once more: nothing would tell of those in the last rendering. */
+		if (n != e->holes.n || events != e->holes.events)
+			old = take_ptr(e->rendering);
 		e->proven |= h == v->workers[MAIN];
 		if (e->undated && m->changed && m->version == e->version)
 			e->changed = min(m->changed, clock_unix_ns());
@@ -428,6 +434,7 @@ static void handle_added(struct views *v, struct worker_handle *h, const struct 
 		entry_answer(v, e);
 	}
 	pthread_mutex_unlock(&v->lock);
+	rendering_unref(old);
 }
 
 static void handle_lags(struct views *v, struct worker_handle *h, const struct message *m)

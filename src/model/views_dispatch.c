@@ -114,6 +114,8 @@ static bool want_one(struct views *v, struct worker_handle *h)
 	bool sent = true;
 
 	ssize_t n = next_wants(v, h, &wants, &id);
+	if (n >= 0)
+		sent = wants; /* else there was no memory for them */
 	for (ssize_t i = 0; i < n && sent; i++) {
 		bool again =
 		    i > 0 && wants[i].off == wants[i - 1].off && wants[i].flags == wants[i - 1].flags;
