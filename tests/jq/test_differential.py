@@ -33,6 +33,14 @@ PROGRAMS = [
     ".n += 1 | error(null)",
     "def f: .n = 1; f | empty",
     "reduce (1, 2) as $x (.; .n = $x | empty)",
+    "last(.n = 1 | .n, 2) | empty",
+    "last(.n |= 0 | while(.n < 3; .n += 1)) | (error)? | try (. // {}) catch .",
+    # Keys that are constants, and no strings.
+    "{([1]): 2}",
+    "{({}): 2}",
+    # Paths that end in the middle of others.
+    "first(paths as $p | getpath($p)) |= 2",
+    "[path(first((paths as $p | getpath($p))))]",
     # Words without blanks.
     "if .n<3then .n+=1else .n=0end",
     "if 1<2then 3else.end",

@@ -102,7 +102,8 @@ static void join_reduce(struct code *c)
 {
 	join(c, c->b);
 	c->dot |= c->a->dot;
-	c->writes |= c->c->writes;
+	/* The source may be the only one to get the state. */
+	c->writes |= c->a->writes || c->c->writes;
 }
 
 static void join_foreach(struct code *c)

@@ -134,7 +134,9 @@ static int take_tracked(struct run *m, struct cont *cont, struct val v)
 	m->path = t->around;
 	mark_take(m, &mark);
 	int r = t->k->take(m, t->k, path_array(&t->track));
-	mark_restore(m, &mark);
+	/* Where it has come to its end, the path is what it is. */
+	if (r == MORE)
+		mark_restore(m, &mark);
 	mark_drop(&mark);
 	m->path = &t->track;
 	m->track = inside;
