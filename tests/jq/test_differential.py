@@ -41,6 +41,9 @@ PROGRAMS = [
     # Paths that end in the middle of others.
     "first(paths as $p | getpath($p)) |= 2",
     "[path(first((paths as $p | getpath($p))))]",
+    # Matches of nothing in nothing.
+    '"" | [scan("")]',
+    '"" | gsub("";"x")',
     # Words without blanks.
     "if .n<3then .n+=1else .n=0end",
     "if 1<2then 3else.end",
