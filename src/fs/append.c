@@ -8,11 +8,13 @@
 /* Something of a file's that is with the commit thread. */
 struct append {
 	struct commit commit;
-	struct file *file; /* with a reference */
-	fuse_req_t req;    /* NULL: answered already, when it was queued */
-	pid_t pid;         /* whose */
-	bool writing;      /* a write: the answer is a count, and the writer is settled */
-	int result;        /* the answer to a close whose own part failed, once all else is done */
+	struct file *file;   /* with a reference */
+	fuse_req_t req;      /* NULL: answered already, when it was queued */
+	pid_t pid;           /* whose */
+	bool writing;        /* a write: the answer is a count, and the writer is settled */
+	int result;          /* the answer to a close whose own part failed, once all else is done */
+	uint64_t table;      /* of a close: the descriptors it went through */
+	struct append *next; /* in file->closes */
 	struct batch batch;
 	struct buf rest; /* behind the batch's last newline */
 };
@@ -105,6 +107,19 @@ static void move_expectation(struct append *a, size_t stored, const struct log_p
 	pthread_mutex_unlock(&m->lock);
 }
 
+/* Of what brings lines. What went before through the same file has moved it by then. */
+static void expect_now(struct append *a)
+{
+	struct file *f = a->file;
+
+	if (f->node->kind != NODE_EVENTS_APP_AT || a->commit.lines.len == 0)
+		return;
+	a->commit.conditional = true;
+	pthread_mutex_lock(&f->mount->lock);
+	a->commit.expect = f->expect;
+	pthread_mutex_unlock(&f->mount->lock);
+}
+
 static void settle_write(struct append *a, size_t written)
 {
 	struct mount *m = a->file->mount;
@@ -112,7 +127,6 @@ static void settle_write(struct append *a, size_t written)
 	a->batch.rest = buf_slice(&a->rest);
 	pthread_mutex_lock(&m->lock);
 	int r = writer_settle(&a->file->writer, &a->batch, written);
-	a->file->busy = false;
 	pthread_mutex_unlock(&m->lock);
 	assert(r >= 0); /* its room was reserved */
 	if (r > 0)
@@ -130,6 +144,93 @@ static void reject_unwritten(struct append *a, int error, size_t stored)
 
 	if (lines.len > 0)
 		reject_line(a->file, a->pid, error, &why, lines);
+}
+
+/* The partial line as a batch, and out of the writer if it is a whole event. Where the commit thread does it, a cut may be refused
+ * meanwhile. */
+static int take_partial(struct file *f, struct batch *batch, struct event *scanner)
+{
+	struct mount *m = f->mount;
+	struct writer_rules rules = rules_now(m);
+	int r = 0, refused = 0;
+
+	pthread_mutex_lock(&m->lock);
+	if (f->writer.partial.len > 0)
+		r = writer_finish(&f->writer, &rules, scanner, batch);
+	if (r == 0)
+		r = batch->bad.error;
+	if (r == -EPERM)
+		refused = writer_settle(&f->writer, batch, 0);
+	buf_clear(r == 0 ? &f->writer.partial : &batch->lines);
+	pthread_mutex_unlock(&m->lock);
+	if (refused > 0)
+		reject(f, f->wrote, &batch->bad);
+	return r;
+}
+
+/* At a close: the partial line is appended if it is a whole event. A part of one stays: others may go on with it. Who has opened the
+ * file is told what is wrong, and what no write could tell; who has only inherited it is told nothing that is not his. */
+static int finish_line(struct append *a, struct event *scanner)
+{
+	struct file *f = a->file;
+	int r = take_partial(f, &a->batch, scanner);
+
+	if (r == -EPERM || r == -ENOMEM)
+		return r;
+	/* Seldom is there anything to tell: who closes need not be known. */
+	if ((r == 0 && !f->writer.declined.error) || !opener_is(&f->opener, a->pid, a->table))
+		return 0;
+	return r ? r : writer_owes(&f->writer);
+}
+
+/* In the modes where writes don't wait, everything queued before is waited for. On the thread that has the writer. */
+static void close_now(struct append *a, struct event *scanner)
+{
+	struct mount *m = a->file->mount;
+
+	a->result = finish_line(a, scanner);
+	a->commit.lines = buf_slice(&a->batch.lines);
+	expect_now(a);
+	if (a->commit.lines.len > 0 || m->options.sync != SYNC_WRITE)
+		return commit_queue(m->committer, &a->commit);
+	reply_error(a->req, a->result);
+	append_free(a);
+}
+
+/* On the commit thread, which gives the writer back: first come those who have closed it meanwhile. */
+static void release_writer(struct file *f)
+{
+	struct event scanner = {0};
+	struct append *a;
+
+	do {
+		pthread_mutex_lock(&f->mount->lock);
+		a = f->closes;
+		if (a)
+			f->closes = a->next;
+		else
+			f->busy = false;
+		pthread_mutex_unlock(&f->mount->lock);
+		if (a)
+			close_now(a, &scanner);
+	} while (a);
+	event_deinit(&scanner);
+}
+
+/* False: no write has the writer. */
+static bool close_later(struct append *a)
+{
+	struct file *f = a->file;
+	struct append **p = &f->closes;
+
+	pthread_mutex_lock(&f->mount->lock);
+	bool busy = f->busy;
+	while (busy && *p)
+		p = &(*p)->next;
+	if (busy)
+		*p = a;
+	pthread_mutex_unlock(&f->mount->lock);
+	return busy;
 }
 
 /* On the commit thread. */
@@ -152,6 +253,7 @@ static void append_done(struct commit *commit, int error, size_t stored, const s
 	} else if (a->writing) {
 		size_t written = batch_written(&a->batch, stored);
 		settle_write(a, written);
+		release_writer(f);
 		if (written > 0)
 			reply_written(req, written);
 		else
@@ -175,12 +277,6 @@ static struct append *append_new(struct file *f, fuse_req_t req)
 	a->req = req;
 	a->pid = fuse_req_ctx(req)->pid;
 	a->commit.done = append_done;
-	if (f->node->kind == NODE_EVENTS_APP_AT) {
-		a->commit.conditional = true;
-		pthread_mutex_lock(&f->mount->lock);
-		a->commit.expect = f->expect;
-		pthread_mutex_unlock(&f->mount->lock);
-	}
 	return a;
 }
 
@@ -211,8 +307,11 @@ static void queue_write(fuse_req_t req, struct file *f, struct batch *batch)
 		return reply_error(req, -ENOMEM);
 	}
 	a->commit.lines = buf_slice(&a->batch.lines);
+	expect_now(a);
 	if (must_wait(m, a)) {
+		pthread_mutex_lock(&m->lock);
 		f->busy = true;
+		pthread_mutex_unlock(&m->lock);
 		a->commit.durable = m->options.sync == SYNC_WRITE;
 		commit_queue(m->committer, &a->commit);
 		return;
@@ -304,33 +403,7 @@ void append_refuse_cut(fuse_req_t req, struct file *f)
 	reply_error(req, -EPERM);
 }
 
-/* At a close: the partial line is appended if it is a whole event. A part of one stays: others may go on with it. Who has opened the
- * file is told what is wrong, and what no write could tell; who has only inherited it is told nothing that is not his. */
-static int finish_line(struct file *f, struct append *a, uint64_t table)
-{
-	struct mount *m = f->mount;
-	struct writer_rules rules = rules_now(m);
-	int r = 0;
-
-	if (f->writer.partial.len > 0)
-		r = writer_finish(&f->writer, &rules, &m->scanner, &a->batch);
-	if (r < 0)
-		return r;
-	r = a->batch.bad.error;
-	if (r == -EPERM) {
-		if (writer_settle(&f->writer, &a->batch, 0) > 0)
-			reject(f, f->wrote, &a->batch.bad);
-		return r;
-	}
-	if (r == 0)
-		buf_clear(&f->writer.partial);
-	/* Seldom is there anything to tell: who closes need not be known. */
-	if ((r == 0 && !f->writer.declined.error) || !opener_is(&f->opener, a->pid, table))
-		return 0;
-	return r ? r : writer_owes(&f->writer);
-}
-
-/* A close by one of those who hold the descriptor. In the modes where writes don't wait, everything queued before is waited for. */
+/* A close by one of those who hold the descriptor. */
 void append_flush(fuse_req_t req, struct file *f, uint64_t table)
 {
 	struct mount *m = f->mount;
@@ -342,18 +415,9 @@ void append_flush(fuse_req_t req, struct file *f, uint64_t table)
 	if (!a)
 		return reply_error(req, -ENOMEM);
 	a->commit.durable = true;
-	pthread_mutex_lock(&m->lock);
-	bool busy = f->busy;
-	pthread_mutex_unlock(&m->lock);
-	if (!busy)
-		a->result = finish_line(f, a, table);
-	a->commit.lines = buf_slice(&a->batch.lines);
-	a->commit.conditional &= a->commit.lines.len > 0;
-	if (a->commit.lines.len > 0 || m->options.sync != SYNC_WRITE)
-		return commit_queue(m->committer, &a->commit);
-	int r = a->result;
-	append_free(a);
-	reply_error(req, r);
+	a->table = table;
+	if (!close_later(a))
+		close_now(a, &m->scanner);
 }
 
 void append_fsync(fuse_req_t req, struct file *f)
@@ -368,7 +432,6 @@ void append_fsync(fuse_req_t req, struct file *f)
 	if (!a)
 		return reply_error(req, -ENOMEM);
 	a->commit.durable = true;
-	a->commit.conditional = false;
 	commit_queue(m->committer, &a->commit);
 }
 

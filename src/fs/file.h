@@ -38,11 +38,12 @@ struct file {
 	struct buf entries;
 
 	/* events/app, opened for writing. The kernel sends one write at a time, but closes of copies of the descriptor come
-	 * in between: while `busy` a write is with the commit thread and the writer is its. Under the mount's lock. */
+	 * in between: while `busy` a write is with the commit thread, and what follows is that thread's. Under the mount's lock. */
 	struct writer writer;
 	bool busy;
+	struct append *closes; /* that have come meanwhile, in order; under the mount's lock */
 	struct opener opener;
-	pid_t wrote;           /* the last thread that did; fuse thread */
+	pid_t wrote;           /* the last thread that did */
 	struct log_pos expect; /* events/app@…: appends only if the head is still there */
 	int error; /* lines that were acknowledged as queued could not be written: for the next call */
 };

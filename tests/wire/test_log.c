@@ -1,6 +1,8 @@
 /* events/app over the wire: appending, reading, closing, and all that is refused. */
 #include <errno.h>
 #include <fcntl.h>
+#include <semaphore.h>
+#include <stdatomic.h>
 
 #include "../unit/check.h"
 #include "kernel.h"
@@ -181,6 +183,81 @@ static void close_during_write(struct kernel *k)
 	kernel_release(k, app, fh);
 }
 
+/* Holds the commit thread up where it has answered a request. */
+static struct {
+	_Atomic uint64_t unique;
+	sem_t there, go;
+} gate;
+
+static void wait_for(sem_t *s)
+{
+	while (sem_wait(s) < 0)
+		CHECK_INT(errno, EINTR);
+}
+
+static void at_gate(struct kernel *k, uint64_t unique)
+{
+	if (!atomic_compare_exchange_strong(&gate.unique, &unique, 0))
+		return;
+	sem_post(&gate.there);
+	wait_for(&gate.go);
+}
+
+/* The write brings a line and what `rest` is, and the file is closed twice before it is in the log. */
+static void close_behind(struct kernel *k, const char *rest, int want, int64_t want_more)
+{
+	uint64_t app = (uint64_t)kernel_lookup(k, "events/app"), other, fh;
+	int64_t size = kernel_size(k, app);
+	struct fuse_flush_in in = {0};
+	char text[128];
+
+	CHECK_INT(kernel_open(k, app, O_WRONLY | O_APPEND, &other), 0);
+	gate.unique = k->unique + 2;
+	struct reply *held = kernel_wait(k, kernel_send_write(k, app, other, B "\n", strlen(B) + 1));
+	CHECK_INT(held->error, 0);
+	wait_for(&gate.there);
+	free(held);
+	size += (int64_t)strlen(B) + 1;
+	CHECK_INT(kernel_open(k, app, O_WRONLY | O_APPEND, &fh), 0);
+	snprintf(text, sizeof(text), A "\n%s", rest);
+	in.fh = fh;
+	uint64_t write = kernel_send_write(k, app, fh, text, strlen(text));
+	uint64_t flush = kernel_send(k, FUSE_FLUSH, app, &in, sizeof(in), NULL, 0);
+	uint64_t again = kernel_send(k, FUSE_FLUSH, app, &in, sizeof(in), NULL, 0);
+	/* Behind them in the same thread. */
+	CHECK_INT(kernel_size(k, app), size);
+	CHECK(!kernel_poll(k, flush, 0) && !kernel_poll(k, write, 0));
+	sem_post(&gate.go);
+	struct reply *w = kernel_wait(k, write), *f = kernel_wait(k, flush), *g = kernel_wait(k, again);
+	CHECK_INT(w->error, 0);
+	CHECK_INT(f->error, want);
+	CHECK_INT(g->error, want);
+	free(w);
+	free(f);
+	free(g);
+	CHECK_INT(kernel_size(k, app), size + (int64_t)strlen(A) + 1 + want_more);
+	/* The writer is the next write's again. */
+	CHECK_INT(kernel_write(k, app, fh, "\n", 1), want ? -EINVAL : 1);
+	kernel_release(k, app, fh);
+	kernel_release(k, app, other);
+}
+
+static void closes_behind_a_write(void)
+{
+	struct kernel k;
+
+	sem_init(&gate.there, 0, 0);
+	sem_init(&gate.go, 0, 0);
+	kernel_start(&k, NULL, NULL);
+	k.replied = at_gate;
+	close_behind(&k, B, 0, (int64_t)strlen(B) + 1);
+	close_behind(&k, "", 0, 0);
+	close_behind(&k, "{\"type\":", -EINVAL, 0);
+	k.replied = NULL;
+	kernel_stop(&k);
+	kernel_cleanup(&k);
+}
+
 static void all(enum sync_mode sync)
 {
 	struct mount_options options = {.sync = sync};
@@ -211,5 +288,6 @@ int main(void)
 	all(SYNC_WRITE);
 	all(SYNC_CLOSE);
 	all(SYNC_NONE);
+	closes_behind_a_write();
 	return 0;
 }
