@@ -2,6 +2,8 @@
 
 #include "model/views_impl.h"
 
+#define HANDOVERS_MAX 8
+
 bool views_send(struct worker_handle *h, const struct message *m, struct slice text, const int *fds,
 		unsigned n_fds)
 {
@@ -134,6 +136,13 @@ static bool want_one(struct views *v, struct worker_handle *h)
 	return n >= 0 && sent;
 }
 
+/* Under the lock. However many views have caught up, they go a few at a time: all their snapshots at once would be a descriptor each, and
+ * none left for what else a handover takes. */
+static bool may_hand_over(const struct views *v, const struct entry *e)
+{
+	return v->handovers < HANDOVERS_MAX && entry_handover_due(v, e);
+}
+
 /* Under the lock. The next view of the worker's that is to be saved or handed over. */
 static struct entry *next_save(struct views *v, struct worker_handle *h)
 {
@@ -142,7 +151,7 @@ static struct entry *next_save(struct views *v, struct worker_handle *h)
 		if (e->worker != h || e->saving != SAVE_NONE || e->again.at_ms)
 			continue;
 		entry_sync(e);
-		if (entry_save_due(v, e) || entry_handover_due(v, e))
+		if (entry_save_due(v, e) || may_hand_over(v, e))
 			return e;
 		e->save_now = false;
 	}
@@ -157,7 +166,8 @@ static bool save_one(struct views *v, struct worker_handle *h)
 	struct entry *e = next_save(v, h);
 	if (e) {
 		e->saving = SAVE_ASKED;
-		e->handing = entry_handover_due(v, e);
+		e->handing = may_hand_over(v, e);
+		v->handovers += e->handing;
 		m = want_of(e, MSG_SNAPSHOT, 0);
 	}
 	pthread_mutex_unlock(&v->lock);
@@ -191,6 +201,15 @@ static void dispatch(struct views *v, unsigned which)
 		;
 }
 
+static void count_handovers(struct views *v)
+{
+	v->handovers = 0;
+	pthread_mutex_lock(&v->lock);
+	for (size_t i = 0; i < v->n_entries; i++)
+		v->handovers += v->entries[i]->handing || v->entries[i]->handover_fd >= 0;
+	pthread_mutex_unlock(&v->lock);
+}
+
 void views_dispatch(struct views *v)
 {
 	for (unsigned i = 0; i < WORKERS; i++)
@@ -199,6 +218,7 @@ void views_dispatch(struct views *v)
 	end_pauses(v);
 	while (forget_one(v))
 		;
+	count_handovers(v);
 	for (unsigned i = 0; i < WORKERS; i++)
 		dispatch(v, i);
 }

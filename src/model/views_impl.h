@@ -160,6 +160,7 @@ struct views {
 	uint64_t empty_ms;             /* since when the rebuild worker has had nothing to do; 0: it has */
 	uint64_t head;                 /* bytes, as of this turn */
 	uint64_t active_begin;         /* the main worker's */
+	unsigned handovers;            /* under way, as of this turn: each has a descriptor */
 };
 
 /* views.c */
