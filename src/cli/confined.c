@@ -53,7 +53,7 @@ static int limit_memory(uint64_t memory)
 	uint64_t used = (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
 	if (memory == 0 || used > memory)
 		return 0;
-	limit.rlim_cur = limit.rlim_max = memory + used;
+	limit.rlim_cur = limit.rlim_max = min(memory, RLIM_INFINITY - used) + used;
 	return setrlimit(RLIMIT_AS, &limit) < 0 ? -errno : 0;
 }
 

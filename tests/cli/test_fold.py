@@ -347,7 +347,8 @@ def test_memory(jq):
     states, said = last_words("--memory", "100M", grow, stdin=GOOD * 10)
     assert len(states) < 10
     assert said.startswith(f"eventfold: standard input:{len(states) + 1}: the reducer failed: ")
-    assert output("--memory", "0", COUNT, stdin=GOOD) == b'{"count":3}\n'
+    for enough in ("0", str(2**64 - 1), str(2**64 - 2**20)):
+        assert output("--memory", enough, COUNT, stdin=GOOD) == b'{"count":3}\n'
     complaint("--memory", "lots", COUNT, status=2)
 
 
