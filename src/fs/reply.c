@@ -15,7 +15,8 @@ uint64_t reply_size_hint(struct mount *m, struct node *node)
 void reply_error(fuse_req_t req, int error)
 {
 	assert(error <= 0);
-	fuse_reply_err(req, -error);
+	/* Whoever waits when the mount ends is told the same, whatever he waits for. */
+	fuse_reply_err(req, error == -ESHUTDOWN ? ENOTCONN : -error);
 }
 
 static struct stat stat_of(struct mount *m, struct node *node, uint64_t size, const struct timespec *told)

@@ -112,13 +112,20 @@ void kernel_start(struct kernel *k, const struct mount_options *options, const c
 	kernel_restart(k, options);
 }
 
-void kernel_stop(struct kernel *k)
+void kernel_end(struct kernel *k)
 {
 	close(k->stop_fd[1]);
 	CHECK_INT(pthread_join(k->loop, NULL), 0);
 	mount_close(k->mount);
 	fuse_session_destroy(k->session);
 	close(k->stop_fd[0]);
+	k->mount = NULL;
+}
+
+void kernel_stop(struct kernel *k)
+{
+	if (k->mount)
+		kernel_end(k);
 	close(k->fd);
 	while (k->early) {
 		struct reply *next = k->early->next;

@@ -31,7 +31,9 @@ struct kernel {
 /* A mount on an empty DATA; `options` may be NULL, data and worker_path are filled in. The reducers named (NULL-terminated,
  * "count") are enabled. */
 void kernel_start(struct kernel *k, const struct mount_options *options, const char *const *reducers);
-/* Ends it as an unmount does; DATA stays for kernel_restart(). */
+/* Ends it as an unmount does; what was answered then can still be waited for. */
+void kernel_end(struct kernel *k);
+/* The same, if it has not been ended, and drops the rest; DATA stays for kernel_restart(). */
 void kernel_stop(struct kernel *k);
 void kernel_restart(struct kernel *k, const struct mount_options *options);
 void kernel_cleanup(struct kernel *k);

@@ -197,6 +197,32 @@ static void stuck_looks(struct kernel *k)
 	CHECK_INT(kernel_lookup(k, "views/far.json"), -ENOENT);
 }
 
+/* Opens, of now and of the past, that wait when the mount ends. */
+static void end_while_waiting(void)
+{
+	static const char *const names[] = {"views/slow.json", "at/1/slow.json"};
+	uint64_t waiting[countof(names)];
+	struct kernel k;
+	char link[600];
+
+	kernel_start(&k, NULL, NULL);
+	snprintf(link, sizeof(link), "%s/reducers/slow.so", k.dir);
+	CHECK_INT(symlink(getenv("WIRE_SLOW"), link), 0);
+	cat_is(&k, "views/slow.json", "null\n");
+	CHECK_INT(kernel_append(&k, "{\"type\":\"hang\"}\n"), 0);
+	for (size_t i = 0; i < countof(names); i++)
+		waiting[i] = kernel_send_open(&k, (uint64_t)kernel_lookup(&k, names[i]), O_RDONLY);
+	CHECK(!kernel_poll(&k, waiting[0], 20));
+	kernel_end(&k);
+	for (size_t i = 0; i < countof(names); i++) {
+		struct reply *r = kernel_wait(&k, waiting[i]);
+		CHECK_INT(r->error, -ENOTCONN);
+		free(r);
+	}
+	kernel_stop(&k);
+	kernel_cleanup(&k);
+}
+
 int main(void)
 {
 	struct mount_options options = {.reduce_timeout_ms = 300};
@@ -216,5 +242,6 @@ int main(void)
 	free(before);
 	kernel_stop(&k);
 	kernel_cleanup(&k);
+	end_while_waiting();
 	return 0;
 }
