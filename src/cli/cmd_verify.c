@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "cli/commands.h"
+#include "cli/mount_args.h"
 #include "cli/offline.h"
 #include "cli/progress.h"
 #include "cli/verify_view.h"
@@ -17,14 +18,18 @@
 #include "store/cursor.h"
 
 static const char usage[] =
-    "usage: eventfold verify DATA\n"
+    "usage: eventfold verify [OPTIONS] DATA\n"
     "\n"
     "Checks every line and every archive frame of the log in DATA, and every snapshot of a view, which it\n"
     "compares with a fold from scratch. Prints what is wrong and where. Changes nothing. The exit status\n"
-    "is 0 where all is well, 1 for damage.\n";
+    "is 0 where all is well, 1 for damage, and where a reducer fails.\n"
+    "\n"
+    "  --memory SIZE   of the process that runs a reducer: 2G by default, 0 for no limit\n"
+    "  --timeout TIME  processor's time a reducer may take for one event: 10s by default, 0 for no limit\n";
 
 struct verify {
 	const char *data;
+	struct verify_limits limits;
 	struct offline log;
 	struct progress progress;
 	uint64_t damaged; /* findings */
@@ -151,7 +156,7 @@ static void check_state(struct verify *v, const char *name, const char *view, co
 	auto_buf struct buf missing = {0};
 	struct diag diag = {0};
 
-	switch (verify_view(v->log.data_fd, view, s, &diag)) {
+	switch (verify_view(v->log.data_fd, view, s, &v->limits, &diag)) {
 	case VERIFY_SAME:
 		if (s->holes.n > 0) {
 			holes_explain(&s->holes, &missing);
@@ -164,6 +169,9 @@ static void check_state(struct verify *v, const char *name, const char *view, co
 			     name);
 		else
 			finding(v, "views/%s: its state is not what a fold from scratch gives", name);
+		break;
+	case VERIFY_FAILED:
+		finding(v, "views/%s: not compared: %s", name, diag.text);
 		break;
 	case VERIFY_OTHER:
 		note(v, "views/%s: not compared: %s", name, diag.text);
@@ -261,9 +269,9 @@ static void check_leftovers(struct verify *v)
 			     (unsigned long long)st.st_size);
 }
 
-static int verify(const char *data)
+static int verify(const char *data, const struct verify_limits *limits)
 {
-	struct verify v = {.data = data};
+	struct verify v = {.data = data, .limits = *limits};
 
 	if (!offline_open(&v.log, data, reported, &v))
 		return 1;
@@ -286,23 +294,42 @@ static int verify(const char *data)
 	return v.damaged > 0;
 }
 
+static int usage_error(const char *what)
+{
+	fprintf(stderr, "eventfold: %s\nTry: eventfold verify --help\n", what);
+	return 2;
+}
+
 int cmd_verify(int argc, char **argv)
 {
-	static const struct option longs[] = {{"help", no_argument, NULL, 'h'}, {0}};
+	static const struct option longs[] = {
+	    {"memory", required_argument, NULL, 'm'},
+	    {"timeout", required_argument, NULL, 't'},
+	    {"help", no_argument, NULL, 'h'},
+	    {0},
+	};
+	struct verify_limits limits = {.memory = 2ull << 30, .timeout_ms = 10000};
 	int c;
 
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
-		if (c == 'h') {
+		switch (c) {
+		case 'm':
+			if (!parse_size(optarg, &limits.memory))
+				return usage_error("--memory wants a size");
+			break;
+		case 't':
+			if (!parse_duration(optarg, &limits.timeout_ms))
+				return usage_error("--timeout wants a time, such as 500ms or 10s");
+			break;
+		case 'h':
 			fputs(usage, stdout);
 			return 0;
+		default:
+			return usage_error("no such option, or its argument is missing");
 		}
-		fputs("eventfold: no such option\nTry: eventfold verify --help\n", stderr);
-		return 2;
 	}
-	if (argc - optind != 1) {
-		fputs("eventfold: one directory is wanted: DATA\nTry: eventfold verify --help\n", stderr);
-		return 2;
-	}
-	return verify(argv[optind]);
+	if (argc - optind != 1)
+		return usage_error("one directory is wanted: DATA");
+	return verify(argv[optind], &limits);
 }

@@ -40,7 +40,7 @@ static bool receive(int socket, struct buf *buffer, struct packet *p)
 }
 
 /* Address space, not files: standard output may be one. A sanitizer has taken more than any limit before it begins. */
-static int limit_memory(uint64_t memory)
+int confined_limit_memory(uint64_t memory)
 {
 	struct rlimit limit = {memory, memory};
 	unsigned long pages = 0;
@@ -70,7 +70,7 @@ static bool become_child(struct confined *c, pid_t parent, int *ret_status)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(1);
-	r = limit_memory(c->memory);
+	r = confined_limit_memory(c->memory);
 	if (r < 0)
 		diag_set(&diag, r, "cannot limit memory: %s", strerror(-r));
 	else

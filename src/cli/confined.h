@@ -33,3 +33,6 @@ bool confined_start(struct confined *c, int *ret_status);
 
 /* In the child: the file with that number in `files`, from 0. A descriptor or a negative errno. */
 int must_check confined_open(struct confined *c, uint32_t file);
+
+/* In a process that is to run a reducer, before it gives up its rights: so many bytes besides what it has already; 0: no limit. */
+int must_check confined_limit_memory(uint64_t memory);

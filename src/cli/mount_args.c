@@ -42,8 +42,7 @@ bool parse_size(const char *text, uint64_t *ret)
 	return true;
 }
 
-/* "1.5", "1s", "500ms": into milliseconds. */
-static bool parse_duration(const char *text, unsigned *ret_ms)
+bool parse_duration(const char *text, unsigned *ret_ms)
 {
 	char *end;
 	double value = strtod(text, &end);

@@ -146,6 +146,8 @@ def test_usage(command, data):
         r = run(command, *arguments)
         assert (r.returncode, r.stdout) == (2, b""), arguments
         assert f"Try: eventfold {command} --help\n".encode() in r.stderr
+    for arguments in (["--timeout", "soon"], ["--memory", "lots"], ["--timeout"]) if command == "verify" else ():
+        assert run(command, *arguments, data).returncode == 2
     r = run(command, "--help")
     assert (r.returncode, r.stderr) == (0, b"")
     assert r.stdout.startswith(f"usage: eventfold {command}".encode())
