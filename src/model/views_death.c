@@ -48,7 +48,7 @@ static void leave(struct views *v, struct entry *e)
 }
 
 /* Under the lock: it goes into a worker of its own. */
-static void suspect(struct views *v, struct entry *e, const struct worker_end *end)
+static void suspect(struct views *v, struct entry *e)
 {
 	unsigned solo = life_is_alone(&e->life) ? e->solo : free_solo(v);
 
@@ -57,7 +57,7 @@ static void suspect(struct views *v, struct entry *e, const struct worker_end *e
 	entry_detach(v, e);
 	life_step(&e->life, LIFE_SUSPECTED);
 	e->solo = solo;
-	e->trial_off = max(v->head, end->off + 1);
+	e->trial_off = v->head; /* where it ended lies before that, whatever the mark says */
 }
 
 /* Under the lock. An end that has a name: the others have nothing to prove any more. */
@@ -133,7 +133,7 @@ static void suspect_all(struct views *v, const struct case_file *f, const struct
 				continue;
 			f->had[i] = NULL;
 			if (any || e->def->kind == REDUCER_C)
-				suspect(v, e, end);
+				suspect(v, e);
 		}
 	}
 }
@@ -160,7 +160,7 @@ static struct entry *find_culprit(struct views *v, struct worker_handle *h, unsi
 		culprit = f.marked ? f.marked : f.last;
 		break;
 	case DEATH_SUSPECT:
-		suspect(v, f.marked, end);
+		suspect(v, f.marked);
 		break;
 	case DEATH_SUSPECT_ALL:
 		suspect_all(v, &f, end);
@@ -192,6 +192,8 @@ void views_worker_died(struct views *v, unsigned which)
 	struct worker_end end;
 
 	worker_handle_reap(h, &end);
+	/* It may have come past what was the head when this turn began. */
+	v->head = eventlog_head(v->log).off;
 	if (expected)
 		end.blame = BLAME_OUTSIDE;
 	pthread_mutex_lock(&v->lock);

@@ -43,11 +43,14 @@ static int memfd_of(const struct worker *w, struct slice text)
 	return r < 0 ? r : take_fd(&fd);
 }
 
-/* Its state could not be handed over, which says nothing about it. */
+/* Its state could not be handed over. Unless it is larger than any file that the worker may write, that says nothing about it. */
 static void ask_again(struct worker *w, struct worker_view *v, int error)
 {
 	struct diag why;
 
+	if (error == -EFBIG)
+		return worker_break(w, v, 0, 0,
+				    "its state is larger than what its worker may write (reduce_memory)");
 	diag_set(&why, error, "its state could not be handed over: %s", strerror(-error));
 	worker_ask_again(w, v->view.id, MSG_STATE, error, why.text);
 }
@@ -111,9 +114,10 @@ static _Noreturn void render_in_child(struct worker *w, struct worker_view *v, i
 		_exit(disk_pwrite_all(&disk_posix, memfd, why.data, why.len, 0, &done) == 0 ? 1 : 2);
 	}
 	buf_add_char(&out, '\n');
-	if (buf_error(&out) < 0 || disk_pwrite_all(&disk_posix, memfd, out.data, out.len, 0, &done) != 0)
-		_exit(2);
-	_exit(0);
+	r = buf_error(&out);
+	if (r == 0)
+		r = disk_pwrite_all(&disk_posix, memfd, out.data, out.len, 0, &done);
+	_exit(r == 0 ? 0 : r == -EFBIG ? 3 : 2);
 }
 
 /* False where there can be no child now. */
@@ -168,6 +172,8 @@ static void break_by_child(struct worker *w, struct worker_view *v, int status, 
 	} else if (WEXITSTATUS(status) == 1) {
 		ssize_t n = pread(memfd, why, sizeof(why) - 1, 0);
 		why[max(n, (ssize_t)0)] = '\0';
+	} else if (WEXITSTATUS(status) == 3) {
+		return ask_again(w, v, -EFBIG);
 	} else {
 		return want_memory(w, v);
 	}

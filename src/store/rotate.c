@@ -225,7 +225,8 @@ static int write_rotation(struct eventlog *log, int fd, struct archive_mark *mar
 	/* The offsets behind it would move. */
 	if ((uint64_t)sealed_size != sealed_bytes)
 		return eventlog_fail(log, 0, "somebody else has changed " SEALED_NAME);
-	int r = disk_cut(disk, fd, (off_t)mark->size);
+	/* Else what an earlier try has left behind the mark may be all there is: it is written over, with the same bytes. */
+	int r = identity_check_sealed(log) == 0 ? disk_cut(disk, fd, (off_t)mark->size) : 0;
 	log->archive_rests = true;
 	if (r == 0)
 		r = archive_write(disk, fd, mark, log->sealed_fd, (uint64_t)sealed_size,

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import signal
 import threading
 import time
@@ -183,3 +184,18 @@ def test_harm_that_shows_in_a_child(new_mount, compile_reducer):
         assert Later(m.view, "large").get()[1] == n + 1
         assert Later(m.view, "count").get() == {"count": n + 1}
     assert m.status()["views"]["large"]["error"] is None
+
+
+def test_a_state_that_may_not_be_written(m):
+    """Larger than any file of the worker's: asked for again it would be no smaller, so the view says why it can't be read."""
+    (m.data / "reducers/big.jq").write_text('if $event.id == "e1" then [range(100000)] else . end')
+    m.append(event(0))
+    assert m.view("big") is None
+    hard = resource.prlimit(worker(m), resource.RLIMIT_FSIZE)[1]
+    resource.prlimit(worker(m), resource.RLIMIT_FSIZE, (100_000, hard))
+    m.append(event(1))
+    with pytest.raises(OSError) as caught:
+        Later(m.view, "big").get()
+    assert caught.value.errno == errno.EIO
+    assert "larger than what its worker may write" in (m.mnt / "views/big.error").read_text()
+    assert m.view("count") == {"count": 2}

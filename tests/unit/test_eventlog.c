@@ -371,6 +371,13 @@ static void test_foreign_archive(void)
 	simdisk_deinit(&s);
 }
 
+static int no_truncate(struct disk *d, int fd, off_t size)
+{
+	(void)d, (void)fd, (void)size;
+	CHECK(!"cut");
+	return -EIO;
+}
+
 /* The sealed file is gone, but not what was in it: the archive has it, and must not be cut back for the want of something to remove. */
 static void test_removed_sealed(void)
 {
@@ -391,6 +398,28 @@ static void test_removed_sealed(void)
 	check_history(&s, log, "{a}\n{b}\n");
 	CHECK_INT(reports, 0);
 	eventlog_close(log);
+	/* A try that failed behind that: the next one must not cut off what by then is all there is, not even to write it anew. */
+	log = open_log(&s, &reports);
+	CHECK_INT(eventlog_seal(log), 0);
+	simdisk_remove(&s, "app.jsonl.sealed");
+	s.disk.truncate = no_truncate;
+	uint64_t calls = s.calls;
+	for (unsigned at = 1; at < 1000; at++) {
+		s.fail_at = at;
+		s.fail_error = -EMFILE;
+		if (eventlog_archive(log, NULL) == 0)
+			break;
+		CHECK(s.fail_at == 0);
+	}
+	s.fail_at = 0;
+	CHECK(s.calls > calls + 20);
+	check_history(&s, log, "{a}\n{b}\n");
+	eventlog_close(log);
+	simdisk_restart(&s);
+	log = open_log(&s, &reports);
+	check_history(&s, log, "{a}\n{b}\n");
+	CHECK_INT(append(log, "{c}\n", &n), 0);
+	eventlog_close(log);
 	/* Another file in its place: that one is not removed, and what was sealed stays in the archive. */
 	log = open_log(&s, &reports);
 	CHECK_INT(eventlog_seal(log), 0);
@@ -401,7 +430,7 @@ static void test_removed_sealed(void)
 	eventlog_close(log);
 	simdisk_remove(&s, "app.jsonl.sealed");
 	log = open_log(&s, &reports);
-	check_history(&s, log, "{a}\n{b}\n");
+	check_history(&s, log, "{a}\n{b}\n{c}\n");
 	eventlog_close(log);
 	simdisk_deinit(&s);
 }
