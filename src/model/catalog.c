@@ -86,7 +86,7 @@ void catalog_put(struct catalog *c, const char *name, struct definition *def)
 	struct known *k = catalog_find(c, name);
 	if (!k && def)
 		k = insert(c, name);
-	bool lost = !k && def, same = (!k && !def) || (k && k->def == def);
+	bool lost = !k && def, same = (!k && !def) || (k && k->def == def), left = k && def;
 	if (k) {
 		old = k->def;
 		k->def = def;
@@ -99,11 +99,19 @@ void catalog_put(struct catalog *c, const char *name, struct definition *def)
 			k->again.pause_ms = 0;
 	}
 	pthread_mutex_unlock(&c->lock);
-	if (lost)
-		c->options.report(c->options.arg, "a reducer could not be looked at: no memory");
-	else if (!same)
-		c->options.changed(c->options.arg, name, def);
+	if (lost) {
+		c->options.report(c->options.arg,
+				  "a reducer could not be looked at: no memory; it is tried again");
+		again_later(&c->dir_again, READ_PAUSE_MS);
+	} else if (!same && c->options.changed(c->options.arg, name, def) < 0 && left) {
+		again_later(&k->again, READ_PAUSE_MS);
+	}
 	definition_unref(lost ? def : old);
+}
+
+bool catalog_keeps(const struct known *k, const struct definition *def)
+{
+	return k && def && def->wanting && !k->def->why.text[0];
 }
 
 void catalog_doubt(struct catalog *c, struct known *k, bool doubted)

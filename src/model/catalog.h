@@ -17,8 +17,9 @@ struct catalog_options {
 	const char *
 	    worker_path; /* the program that is run as `WORKER_PATH looker` with a socket as descriptor 3; borrowed */
 	bool quiet; /* its standard output and error are nobody's */
-	/* A definition is new or another one, or (NULL) is there no more. The catalog keeps its reference. On the catalog's thread. */
-	void (*changed)(void *arg, const char *name, struct definition *def);
+	/* A definition is new or another one, or (NULL) is there no more. The catalog keeps its reference. On the catalog's thread. An
+	 * error: it could not be taken now, and is told again. */
+	int (*changed)(void *arg, const char *name, struct definition *def);
 	void (*report)(void *arg, const char *text);
 	void *arg;
 };

@@ -185,16 +185,26 @@ static int open_dir(struct catalog *c)
 	return r < 0 ? r : 1;
 }
 
+/* What there is of it, the looker has to find out. */
+static void go_far(struct catalog *c)
+{
+	if (c->far)
+		return;
+	watch_dir(c, -1);
+	set_dir(c, NULL, true);
+}
+
 /* There is none. */
 static void dir_gone(struct catalog *c)
 {
-	auto_free char(*names)[LIMIT_NAME + 1] = NULL;
-	size_t n = catalog_names(c, &names);
+	char name[LIMIT_NAME + 1];
 
 	watch_dir(c, -1);
 	set_dir(c, NULL, false);
-	for (size_t i = 0; i < n; i++)
-		catalog_put(c, names[i], NULL);
+	while (c->n_known > 0) {
+		memcpy(name, c->known[c->n_known - 1]->name, sizeof(name));
+		catalog_put(c, name, NULL);
+	}
 }
 
 /* True: everything in it is to be looked at. */
@@ -209,10 +219,8 @@ static bool look_at_dir(struct catalog *c)
 	pthread_mutex_unlock(&c->lock);
 	int r = open_dir(c);
 	if (r == -EXDEV) {
-		if (!c->far) {
-			watch_dir(c, -1);
-			set_dir(c, NULL, true);
-		}
+		go_far(c);
+		c->dir_again.at_ms = 0;
 		far_add_list(c, LOOK_DIR);
 		return false;
 	}
@@ -222,7 +230,7 @@ static bool look_at_dir(struct catalog *c)
 		return c->dir; /* there it is, though nothing tells of changes */
 	}
 	if (r < 0)
-		dir_gone(c);
+		catalog_dir_lost(c, r);
 	return r == 1;
 }
 
@@ -252,9 +260,11 @@ static void dir_doubted(struct catalog *c, int error)
 	size_t n = catalog_names(c, &names);
 	const char *why = error == -ETIMEDOUT
 			      ? "the directory reducers did not come in time; it is tried again"
-			  : error == -ELOOP ? "the directory reducers leads into a mount of eventfold"
+			  : error == LOOK_EVENTFOLD ? "the directory reducers leads into a mount of eventfold"
+			  : error == -ELOOP         ? "the directory reducers is a link that leads to itself"
 					    : "the directory reducers cannot be read; it is tried again";
 
+	go_far(c);
 	set_doubted(c, true);
 	again_later(&c->dir_again, DIR_PAUSE_MS);
 	c->options.report(c->options.arg, why);
@@ -291,9 +301,13 @@ static void scan(struct catalog *c)
 			again_later(&c->dir_again, DIR_PAUSE_MS);
 		return;
 	}
-	for (struct dirent *d; (d = readdir(dir));)
+	errno = 0;
+	for (struct dirent *d; (d = readdir(dir)); errno = 0)
 		if (catalog_name_of(d->d_name, name) && !catalog_find(c, name))
 			catalog_look(c, name, true);
+	/* What it has not told of may be there. */
+	if (errno != 0)
+		again_later(&c->dir_again, DIR_PAUSE_MS);
 	closedir(dir);
 }
 
@@ -311,7 +325,7 @@ void catalog_look_around(struct catalog *c, bool somebody)
 	if (names.dir) {
 		names.all |= look_at_dir(c);
 		/* Nothing tells what has changed, or what could not be looked at. */
-		names.all |= c->dir && (!c->watched || due);
+		names.all |= (c->dir && !c->watched) || (due && (c->dir || c->far) && !c->dir_doubted);
 	}
 	if (c->far && names.all)
 		far_add_list(c, LOOK_NAMES);
@@ -337,11 +351,11 @@ void catalog_look(struct catalog *c, const char *name, bool anew)
 		far_add_file(c, name, def->file, anew);
 		return definition_unref(def);
 	}
-	if (r == 0) {
-		if (k)
-			catalog_doubt(c, k, false);
+	if (r == 0 && k)
+		catalog_doubt(c, k, false);
+	if (r == 0 && !catalog_keeps(k, def))
 		return catalog_put(c, name, def);
-	}
+	definition_unref(def);
 	if (k)
 		again_later(&k->again, DIR_PAUSE_MS);
 	else

@@ -212,6 +212,10 @@ static void file_found(struct catalog *c, const struct far_job *job, const struc
 	int r = a->any ? definition_of(a, fd, &def) : 0;
 	if (r < 0)
 		return give_up(c, job, r);
+	if (catalog_keeps(k, def)) {
+		again_later(&k->again, PAUSE_MS);
+		return definition_unref(def);
+	}
 	catalog_put(c, job->name, def);
 	k = catalog_find(c, job->name);
 	if (k && def && def->passing)

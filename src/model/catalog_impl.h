@@ -87,6 +87,8 @@ struct catalog {
 struct known *catalog_find(struct catalog *c, const char *name);
 /* What is known from now on (taken); NULL: there is none. */
 void catalog_put(struct catalog *c, const char *name, struct definition *def);
+/* Could the file not be read for want of something here? Then what is known of it stays, if that can be used: it is to be looked at again. */
+bool catalog_keeps(const struct known *k, const struct definition *def);
 /* Whether those who need it wait for it. */
 void catalog_doubt(struct catalog *c, struct known *k, bool doubted);
 /* Those who wait now wait for what has been added since, too: all, or only those who wait for a definition. */

@@ -28,6 +28,7 @@ struct definition {
 	    link; /* a symbolic link, or one of several hard ones: its target may change unseen by the directory */
 	bool safe;    /* where it leads, nothing hangs: definition_is_same() can tell */
 	bool passing; /* why it can't be used may pass by itself: it is to be looked at again */
+	bool wanting; /* that is for want of descriptors or memory here: it says nothing of the file */
 	struct file_identity target;
 	struct diag why; /* why it can't be used; empty: it can */
 };

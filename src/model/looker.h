@@ -2,6 +2,8 @@
  * is killed, and left behind where it can't even be killed: it holds nothing of the daemon's but a directory and a place to put a watch. */
 #pragma once
 
+#include <errno.h>
+
 #include "model/definition.h"
 #include "model/proto.h"
 
@@ -20,7 +22,7 @@ struct look_request {
 
 struct look_answer {
 	enum look_what what;
-	int error; /* 0, or a negative errno */
+	int error; /* 0, LOOK_EVENTFOLD, or a negative errno */
 	/* LOOK_DIR. Its descriptor comes with it only where nothing can hang. */
 	dev_t dev;
 	ino_t ino;
@@ -30,6 +32,8 @@ struct look_answer {
 	bool same; /* as known */
 	struct definition def;
 };
+
+#define LOOK_EVENTFOLD (-EDEADLK) /* the directory leads into a mount of eventfold; no open() says so */
 
 #define LOOK_WATCHED                                                                                         \
 	(IN_CLOSE_WRITE | IN_MODIFY | IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_ATTRIB |      \

@@ -36,7 +36,7 @@ static int look_at_dir(const struct looking *l, struct look_answer *a, int *ret_
 		return -errno;
 	enum reach_where where = reach_where(&l->reach, fd);
 	if (where == REACH_EVENTFOLD)
-		return -ELOOP;
+		return LOOK_EVENTFOLD;
 	a->dev = st.st_dev;
 	a->ino = st.st_ino;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);

@@ -501,15 +501,18 @@ static int open_views_dir(struct views *v, struct diag *diag)
 	return r < 0 ? diag_set(diag, r, "cannot create the directory views: %s", strerror(-r)) : 0;
 }
 
-static void definition_changed(void *arg, const char *name, struct definition *def)
+static int definition_changed(void *arg, const char *name, struct definition *def)
 {
 	struct views *v = arg;
 
-	if (!def)
-		return views_remove(v, name);
+	if (!def) {
+		views_remove(v, name);
+		return 0;
+	}
 	int r = views_insert(v, name, definition_ref(def));
 	if (r < 0)
-		views_report(v, "the view %s could not be added: %s", name, strerror(-r));
+		views_report(v, "the view %s could not be added: %s; it is tried again", name, strerror(-r));
+	return r;
 }
 
 static int open_catalog(struct views *v, struct diag *diag)

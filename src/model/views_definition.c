@@ -49,6 +49,7 @@ struct definition definition_facts(const struct definition *d)
 	    .link = d->link,
 	    .safe = d->safe,
 	    .passing = d->passing,
+	    .wanting = d->wanting,
 	    .target = d->target,
 	    .why = d->why,
 	};
@@ -194,6 +195,7 @@ static void fail(struct definition *d, int error)
 				      EFBIG,  ENXIO, ENODEV,  ENAMETOOLONG};
 
 	d->passing = true;
+	d->wanting = error_passes(-error);
 	for (size_t i = 0; i < countof(lasting); i++)
 		d->passing &= error != lasting[i];
 	diag_set(&d->why, -error,

@@ -119,6 +119,23 @@ def test_the_directory_of_reducers_is_led_into_the_own_mount(new_mount):
     end(m)
 
 
+def test_the_directory_of_reducers_leads_to_itself(new_mount):
+    """Its views are not gone: nobody knows, and each says why."""
+    m = new_mount(reducers=["count"])
+    goes_on(m, 1)
+    (m.data / "reducers").rename(m.data / "kept")
+    (m.data / "reducers").symlink_to("reducers")
+    assert "count.json" in run(f"ls '{m.mnt}/views'")[1]
+    until_error(m, "count", "a link that leads to itself")
+    code, _, err = run(f"echo '{{\"type\":\"a\"}}' >> '{m.app}'")
+    assert code == 0, err
+    (m.data / "reducers").unlink()
+    (m.data / "kept").rename(m.data / "reducers")
+    until_state(m, "count", '{"count":2}\n')
+    assert "a link that leads to itself" in m.stderr()
+    end(m)
+
+
 def test_two_mounts_that_lead_into_each_other(two):
     a, b = two
     for m in two:

@@ -241,3 +241,16 @@ def test_children_that_nobody_wants_any_more(m):
         m.view("large")
         assert cat.wait(LIMIT) in (0, 1)
     until(lambda: not any(map(zombies, children(m.pid))), "the end of all children")
+
+
+def test_a_reducer_that_cannot_be_read_just_now(m):
+    """Edited while one descriptor is left, which is too few to read it: the view is no worse for it, and the change comes in time."""
+    (m.data / "reducers/edited.jq").write_text("1")
+    m.append(event(0))
+    assert m.view("edited") == 1
+    exhaust(m.pid)
+    limit(m.pid, resource.prlimit(m.pid, resource.RLIMIT_NOFILE)[0] + 1)
+    (m.data / "reducers/edited.jq").write_text("10")
+    assert m.view("edited") == 1
+    relieve(m.pid)
+    until(lambda: m.view("edited") == 10)
