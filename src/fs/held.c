@@ -18,7 +18,7 @@ bool held_may_ask_again(const struct file *f)
 {
 	/* What overlayfs opens has O_NOATIME, and it does not look again. In another namespace of processes all threads have the id 0. */
 	return f->pid != 0 && f->looked_up && !f->told && !(f->flags & O_NOATIME) &&
-	       !thread_is_kernels(f->pid);
+	       !thread_is_kernels(f->pid, f->mount->threads_hidden);
 }
 
 static bool ask_again(struct file *f)

@@ -228,6 +228,7 @@ int mount_open(struct mount **ret, const struct mount_options *options, struct d
 	m->uid = geteuid();
 	m->gid = getegid();
 	nodes_init(&m->nodes);
+	m->threads_hidden = threads_are_hidden();
 	reservations_init(&m->reservations, &m->nodes);
 	rejected_init(&m->rejected);
 	pthread_mutex_init(&m->lock, NULL);

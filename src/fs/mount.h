@@ -64,6 +64,7 @@ struct mount {
 	gid_t gid;
 	char *reducers; /* where the symbolic link points */
 
+	bool threads_hidden; /* of others, in /proc */
 	struct reservations reservations;
 	struct node *writers; /* events/app for those who may truncate it */
 

@@ -11,13 +11,6 @@ void reservations_init(struct reservations *r, struct nodes *nodes)
 	pthread_mutex_init(&r->lock, NULL);
 }
 
-static void release_node(struct reservations *r, struct reservation *v)
-{
-	nodes_unref(r->nodes, v->node);
-	v->node = NULL;
-	v->fresh = false;
-}
-
 /* Under the lock. */
 static void remove_at(struct reservations *r, struct reservation **p)
 {
@@ -25,7 +18,7 @@ static void remove_at(struct reservations *r, struct reservation **p)
 
 	*p = v->next;
 	r->n--;
-	release_node(r, v);
+	nodes_unref(r->nodes, v->node);
 	nodes_unref(r->nodes, v->main);
 	free(v);
 }
@@ -37,24 +30,39 @@ void reservations_deinit(struct reservations *r)
 	pthread_mutex_destroy(&r->lock);
 }
 
-/* Under the lock: lets go of what nobody has come for in time. The newest are in front. */
+/* It may have been made meanwhile, by another thread. */
+static bool is_over(uint64_t since, uint64_t now, uint64_t limit)
+{
+	return now > since && now - since >= limit;
+}
+
+/* Under the lock: lets go of what nobody has come for in time. */
 static void expire(struct reservations *r, uint64_t now)
 {
 	struct reservation **p = &r->first;
-	size_t kept = 0;
 
 	while (*p) {
-		/* It may have been made meanwhile, by another thread. */
-		uint64_t age = now > (*p)->since ? now - (*p)->since : 0;
-		if (age >= RESERVATION_US)
-			release_node(r, *p);
-		if (age >= RESERVATION_TOLD_US || (kept >= RESERVATIONS_MAX / 2 && age >= RESERVATION_US)) {
+		if (is_over((*p)->since, now, RESERVATION_US))
 			remove_at(r, p);
-		} else {
+		else
 			p = &(*p)->next;
-			kept++;
-		}
 	}
+}
+
+static struct told *told_of(struct reservations *r, pid_t tid)
+{
+	return &r->told[(unsigned)tid % RESERVATIONS_TOLD];
+}
+
+/* Under the lock. False: its place is another's. */
+static bool note_told(struct reservations *r, const struct node *main, pid_t tid, uint64_t now)
+{
+	struct told *told = told_of(r, tid);
+
+	if (told->tid && told->tid != tid && !is_over(told->since, now, RESERVATION_TOLD_US))
+		return false;
+	*told = (struct told){.tid = tid, .ino = main->ino, .since = now};
+	return true;
 }
 
 /* Under the lock. */
@@ -83,7 +91,7 @@ bool reservations_make(struct reservations *r, struct node *main, struct node *n
 	struct reservation **old = find(r, tid);
 	if (*old)
 		remove_at(r, old);
-	bool room = r->n < RESERVATIONS_MAX;
+	bool room = r->n < RESERVATIONS_MAX && note_told(r, main, tid, now);
 	v->next = r->first;
 	r->first = v;
 	r->n++;
@@ -115,19 +123,21 @@ struct node *reservations_look(struct reservations *r, struct node *main, pid_t 
 
 bool reservations_end(struct reservations *r, struct node *node, pid_t tid, uint64_t now)
 {
-	bool told = false;
+	const struct node *main = node->main ? node->main : node;
+	bool is_told = false;
 
-	if (r->n == 0)
-		return false;
 	pthread_mutex_lock(&r->lock);
 	expire(r, now);
 	struct reservation **p = find(r, tid);
-	if (*p) {
-		told = (*p)->main == node || (*p)->main == node->main;
+	if (*p)
 		remove_at(r, p);
+	struct told *told = told_of(r, tid);
+	if (tid && told->tid == tid) {
+		is_told = told->ino == main->ino && !is_over(told->since, now, RESERVATION_TOLD_US);
+		told->tid = 0;
 	}
 	pthread_mutex_unlock(&r->lock);
-	return told;
+	return is_told;
 }
 
 static struct look *look_of(struct looked_up *l, pid_t tid)
@@ -161,7 +171,13 @@ bool looked_up_take(struct looked_up *l, pid_t tid, uint64_t ino, uint64_t *ret_
 
 #define PF_KTHREAD 0x00200000u /* of linux/sched.h, as proc(5) shows it */
 
-bool thread_is_kernels(pid_t tid)
+bool threads_are_hidden(void)
+{
+	/* There always is a first process. Where that is this user's, none of the kernel's is in sight. */
+	return access("/proc/1", F_OK) < 0;
+}
+
+bool thread_is_kernels(pid_t tid, bool hidden)
 {
 	char path[32], text[512], *end;
 	unsigned flags = 0;
@@ -170,7 +186,7 @@ bool thread_is_kernels(pid_t tid)
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	/* One that is gone is nobody's; of one that can't be looked at now it is not known. */
 	if (fd < 0)
-		return errno != ENOENT;
+		return hidden || errno != ENOENT;
 	ssize_t n = read(fd, text, sizeof(text) - 1);
 	close(fd);
 	text[n > 0 ? n : 0] = '\0';

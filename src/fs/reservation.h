@@ -14,17 +14,19 @@
 #include "base/defs.h"
 #include "fs/node.h"
 
-/* How long a node is kept for a thread that does not come, and how long it is known to have been told. */
+/* How long a node is kept for a thread that does not come, and how long it is known to have been told. Of two threads that fall on the same
+ * place only one is told anything in that time. */
 #define RESERVATION_US 1000000
 #define RESERVATION_TOLD_US (60 * RESERVATION_US)
 #define RESERVATIONS_MAX 1024
+#define RESERVATIONS_TOLD 4096
 
 struct reservation {
 	struct reservation *next;
 	pid_t tid;
 	bool fresh;        /* a node that is made at the look-up, for this thread alone */
 	struct node *main; /* with a reference */
-	struct node *node; /* with a reference; NULL: not made yet, or it is too late */
+	struct node *node; /* with a reference; NULL: not made yet */
 	uint64_t since;
 };
 
@@ -33,13 +35,18 @@ struct reservations {
 	pthread_mutex_t lock;
 	struct reservation *first; /* the newest */
 	_Atomic size_t n;
+	struct told {
+		pid_t tid; /* 0: nobody */
+		uint64_t ino;
+		uint64_t since;
+	} told[RESERVATIONS_TOLD];
 };
 
 void reservations_init(struct reservations *r, struct nodes *nodes);
 void reservations_deinit(struct reservations *r);
 
-/* The thread's next look-up of the file gives this node; NULL: a new one. False: that can't be now, since memory is short or too many have
- * one. */
+/* The thread, whose id is not 0, is told to look the file up once more; that look-up gives this node, NULL: a new one. False: that can't be
+ * now, since memory is short, too many have one, or it would not be remembered that it was told. */
 bool must_check reservations_make(struct reservations *r, struct node *main, struct node *node, pid_t tid,
 				  uint64_t now);
 /* The node reserved for a look-up of the file by this thread, with that look-up counted; NULL: none, so it is the main one. */
@@ -65,5 +72,7 @@ bool looked_up_is(const struct looked_up *l, pid_t tid, uint64_t ino);
 /* The same, where it opens something now. */
 bool looked_up_take(struct looked_up *l, pid_t tid, uint64_t ino, uint64_t *ret_size);
 
-/* Is it a thread of the kernel's (an NFS server's), which looks nothing up again? Perhaps is true as well. */
-bool thread_is_kernels(pid_t tid);
+/* Are there threads that can't be seen (hidepid=2, no /proc)? */
+bool threads_are_hidden(void);
+/* Is it a thread of the kernel's (an NFS server's), which looks nothing up again? Perhaps is true as well, so of one that is hidden. */
+bool thread_is_kernels(pid_t tid, bool hidden);

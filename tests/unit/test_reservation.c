@@ -1,8 +1,11 @@
 /* Reservations by themselves: the time is what the test says it is. */
 #include "fs/reservation.h"
 
+#include <sched.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -111,10 +114,22 @@ static void very_many(void)
 	for (pid_t tid = 1; tid <= RESERVATIONS_MAX; tid++)
 		CHECK(reservations_make(&r, main, NULL, tid, 0));
 	CHECK(!reservations_make(&r, main, NULL, RESERVATIONS_MAX + 1, 0));
-	/* A second later those who have not come make room, and half of them are still known to have been told. */
+	CHECK(!reservations_end(&r, main, RESERVATIONS_MAX + 1, 0));
+	/* A second later those who have not come make room, and are still known to have been told. */
 	CHECK(reservations_make(&r, main, NULL, RESERVATIONS_MAX + 1, RESERVATION_US));
-	CHECK(reservations_end(&r, main, RESERVATIONS_MAX, RESERVATION_US));
-	CHECK(!reservations_end(&r, main, 1, RESERVATION_US));
+	for (pid_t tid = 1; tid <= RESERVATIONS_MAX + 1; tid++)
+		CHECK(reservations_end(&r, main, tid, RESERVATION_US));
+	CHECK_INT(r.n, 0);
+	/* Of two that fall on the same place the second is told nothing, until the first has opened something, or long after. */
+	uint64_t now = RESERVATION_US;
+	CHECK(reservations_make(&r, main, NULL, 7, now));
+	CHECK(!reservations_make(&r, main, NULL, 7 + RESERVATIONS_TOLD, now + RESERVATION_TOLD_US - 1));
+	CHECK(!reservations_end(&r, main, 7 + RESERVATIONS_TOLD, now + RESERVATION_TOLD_US - 1));
+	CHECK(reservations_end(&r, main, 7, now + RESERVATION_TOLD_US - 1));
+	CHECK(reservations_make(&r, main, NULL, 7, now));
+	CHECK(reservations_make(&r, main, NULL, 7 + RESERVATIONS_TOLD, now + RESERVATION_TOLD_US));
+	CHECK(!reservations_end(&r, main, 7, now + RESERVATION_TOLD_US));
+	CHECK(reservations_end(&r, main, 7 + RESERVATIONS_TOLD, now + RESERVATION_TOLD_US));
 	/* Each has a node of its own, as far as numbers go. */
 	uint64_t first = 0;
 	for (unsigned i = 0; i < 70000; i++) {
@@ -153,20 +168,44 @@ static void look_ups(void)
 	free(l);
 }
 
+/* A process that may not see those of others; where the test may not make one there is nothing to see. */
+static void hidden(void)
+{
+	int status;
+
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+		    mount("proc", "/proc", "proc", 0, "hidepid=2") < 0)
+			_exit(0);
+		CHECK(!threads_are_hidden());
+		CHECK_INT(setresgid(65534, 65534, 65534), 0);
+		CHECK_INT(setresuid(65534, 65534, 65534), 0);
+		CHECK(threads_are_hidden());
+		CHECK(thread_is_kernels(2, true));
+		CHECK(!thread_is_kernels(2, false));
+		_exit(0);
+	}
+	CHECK_INT(waitpid(pid, &status, 0), pid);
+	CHECK_INT(status, 0);
+}
+
 static void threads(void)
 {
 	FILE *f = fopen("/proc/2/comm", "r");
 	char name[32] = "";
 
-	CHECK(!thread_is_kernels(getpid()));
-	CHECK(!thread_is_kernels(5000000));
+	CHECK(!thread_is_kernels(getpid(), false));
+	CHECK(!thread_is_kernels(5000000, false));
+	CHECK(thread_is_kernels(5000000, true));
+	CHECK(!thread_is_kernels(getpid(), true));
 	if (f && fgets(name, sizeof(name), f) && strcmp(name, "kthreadd\n") == 0)
-		CHECK(thread_is_kernels(2));
+		CHECK(thread_is_kernels(2, false));
 	/* Without a descriptor it is not known, and an error is worse than an older text. */
 	struct rlimit limit;
 	CHECK_INT(getrlimit(RLIMIT_NOFILE, &limit), 0);
 	CHECK_INT(setrlimit(RLIMIT_NOFILE, &(struct rlimit){0, limit.rlim_max}), 0);
-	CHECK(thread_is_kernels(getpid()));
+	CHECK(thread_is_kernels(getpid(), false));
 	CHECK_INT(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	if (f)
 		fclose(f);
@@ -180,5 +219,6 @@ int main(void)
 	very_many();
 	look_ups();
 	threads();
+	hidden();
 	return 0;
 }
