@@ -4,12 +4,13 @@
 
 #include "fs/reply.h"
 
-/* A rotation that somebody waits for. */
+/* A rotation that was asked for. */
 struct rotation {
+	struct rotation *next; /* in mount->rotations, as long as somebody waits for it */
 	struct commit commit;
 	struct archiver_wait wait;
 	struct mount *mount;
-	fuse_req_t req;
+	fuse_req_t req; /* NULL: it was interrupted, and is answered */
 	size_t size;
 	/* another rotation was under way: the log as it was at the command still has its turn to come */
 	bool again;
@@ -23,6 +24,49 @@ void ctl_file_open(struct mount *m, fuse_req_t req, struct node *node, struct fu
 	if (!f)
 		return reply_error(req, -ENOMEM);
 	reply_open(req, fi, f);
+}
+
+/* Under the lock. NULL: nobody waits with that request any more. */
+static struct rotation *stop_waiting(struct mount *m, fuse_req_t req)
+{
+	struct rotation **at = &m->rotations;
+
+	while (*at && (*at)->req != req)
+		at = &(*at)->next;
+	struct rotation *r = *at;
+	if (r)
+		*at = r->next;
+	return r;
+}
+
+/* It is the wait that is interrupted: a log that is sealed has to be compressed. */
+static void interrupted(fuse_req_t req, void *arg)
+{
+	struct mount *m = arg;
+
+	pthread_mutex_lock(&m->lock);
+	struct rotation *r = stop_waiting(m, req);
+	if (r)
+		r->req = NULL;
+	pthread_mutex_unlock(&m->lock);
+	if (r)
+		reply_error(req, -EINTR);
+}
+
+static void end(struct rotation *r, int error)
+{
+	struct mount *m = r->mount;
+
+	pthread_mutex_lock(&m->lock);
+	fuse_req_t req = r->req;
+	if (req)
+		stop_waiting(m, req);
+	pthread_mutex_unlock(&m->lock);
+	if (req && error < 0)
+		reply_error(req, error);
+	else if (req)
+		reply_written(req, r->size);
+	free(r);
 }
 
 /* False: the mount is being closed. */
@@ -50,11 +94,7 @@ static void archived(struct archiver_wait *wait, int error)
 			return;
 		error = -EINTR;
 	}
-	if (error < 0)
-		reply_error(r->req, error);
-	else
-		reply_written(r->req, r->size);
-	free(r);
+	end(r, error);
 }
 
 /* On the commit thread. 1: there is nothing to rotate, or a rotation is under way, whose end is waited for. It may have begun before
@@ -63,11 +103,8 @@ static void sealed(struct commit *commit, int error, size_t stored, const struct
 {
 	struct rotation *r = container_of(commit, struct rotation, commit);
 
-	if (error < 0) {
-		reply_error(r->req, error);
-		free(r);
-		return;
-	}
+	if (error < 0)
+		return end(r, error);
 	r->again = error > 0 && !r->second;
 	archiver_wait(r->mount->archiver, &r->wait);
 }
@@ -80,6 +117,16 @@ static void rotate(struct mount *m, fuse_req_t req, size_t size)
 		return reply_error(req, -ENOMEM);
 	*r = (struct rotation){
 	    .commit.done = sealed, .wait.done = archived, .mount = m, .req = req, .size = size};
+	/* An interrupt comes in on this thread: it is here already, or it will find the request. */
+	fuse_req_interrupt_func(req, interrupted, m);
+	if (fuse_req_interrupted(req)) {
+		free(r);
+		return reply_error(req, -EINTR);
+	}
+	pthread_mutex_lock(&m->lock);
+	r->next = m->rotations;
+	m->rotations = r;
+	pthread_mutex_unlock(&m->lock);
 	commit_seal(m->committer, &r->commit);
 }
 

@@ -78,11 +78,12 @@ struct mount {
 	/* The commit thread adds to it. */
 	struct guard_log beginning;
 
-	/* Under the lock: the open files of each node, what a file holds (file.h), the nodes' times, and whether the end has
-	 * begun. */
+	/* Under the lock: the open files of each node, what a file holds (file.h), the nodes' times, the waits for rotations, and whether the end
+	 * has begun. */
 	pthread_mutex_t lock;
 	uint64_t open_files;
-	bool closing; /* nothing may be given to the committer any more */
+	struct rotation *rotations; /* that somebody waits for */
+	bool closing;               /* nothing may be given to the committer any more */
 	struct follow follow;
 	struct notice notice;
 	struct status_clock status;

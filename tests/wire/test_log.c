@@ -258,6 +258,56 @@ static void closes_behind_a_write(void)
 	kernel_cleanup(&k);
 }
 
+static bool data_has(struct kernel *k, const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", k->dir, name);
+	return access(path, F_OK) == 0;
+}
+
+/* Whoever waits for a rotation that takes its time can be interrupted; the rotation goes on. */
+static void interrupted_rotation(void)
+{
+	struct kernel k;
+	uint64_t ctl, fh;
+
+	sem_init(&gate.there, 0, 0);
+	sem_init(&gate.go, 0, 0);
+	kernel_start(&k, NULL, NULL);
+	ctl = (uint64_t)kernel_lookup(&k, "ctl");
+	CHECK_INT(kernel_open(&k, ctl, O_WRONLY, &fh), 0);
+	CHECK_INT(kernel_append(&k, A "\n"), 0);
+	/* The first one's answer keeps the thread that compresses. */
+	gate.unique = k.unique + 2;
+	k.replied = at_gate;
+	CHECK_INT(kernel_write(&k, ctl, fh, "rotate", 6), 6);
+	wait_for(&gate.there);
+	CHECK_INT(kernel_append(&k, B "\n"), 0);
+	uint64_t waits = kernel_send_write(&k, ctl, fh, "rotate", 6);
+	uint64_t too = kernel_send_write(&k, ctl, fh, "rotate", 6);
+	CHECK(!kernel_poll(&k, waits, 20));
+	kernel_interrupt(&k, waits);
+	struct reply *r = kernel_wait(&k, waits);
+	CHECK_INT(r->error, -EINTR);
+	free(r);
+	CHECK(!kernel_poll(&k, too, 20));
+	/* The second is committed after the log was sealed. */
+	CHECK_INT(kernel_append(&k, A "\n"), 0);
+	CHECK_INT(kernel_append(&k, A "\n"), 0);
+	CHECK(data_has(&k, "app.jsonl.sealed"));
+	sem_post(&gate.go);
+	r = kernel_wait(&k, too);
+	CHECK_INT(r->error, 0);
+	free(r);
+	CHECK(!data_has(&k, "app.jsonl.sealed"));
+	cat_is(&k, "events/app", A "\n" B "\n" A "\n" A "\n");
+	k.replied = NULL;
+	kernel_release(&k, ctl, fh);
+	kernel_stop(&k);
+	kernel_cleanup(&k);
+}
+
 static void all(enum sync_mode sync)
 {
 	struct mount_options options = {.sync = sync};
@@ -289,5 +339,6 @@ int main(void)
 	all(SYNC_CLOSE);
 	all(SYNC_NONE);
 	closes_behind_a_write();
+	interrupted_rotation();
 	return 0;
 }
