@@ -11,7 +11,15 @@
 /* What is being run right now, in shared memory where a worker does it, so that whoever finds the process
  * dead or stuck knows which view and which event it was. Plain relaxed stores: two or three a call into a
  * reducer. */
-enum fold_phase { FOLD_IDLE, FOLD_LOADING, FOLD_FOLDING, FOLD_WRITING, FOLD_READING, FOLD_FREEING };
+enum fold_phase {
+	FOLD_IDLE,
+	FOLD_LOADING,
+	FOLD_FOLDING,
+	FOLD_WRITING,
+	FOLD_READING,
+	FOLD_FREEING,
+	FOLD_DISK, /* no reducer is: the log or a snapshot is read, as slowly as it may come */
+};
 struct fold_mark {
 	_Atomic uint32_t view; /* its id; meaningless while idle */
 	_Atomic uint32_t phase;

@@ -31,7 +31,8 @@ static bool is_over(uint64_t *ns, uint64_t more, unsigned limit_ms, unsigned *re
  * has, and may wait for it as long as it takes: another one would, too. */
 static uint64_t waited(const struct patience_look *look, bool disk_counts)
 {
-	bool waits = look->state == 'S' || (disk_counts && look->state == 'D');
+	bool sleeps = look->state == 'S' && look->phase != FOLD_DISK,
+	     waits = sleeps || (disk_counts && look->state == 'D');
 
 	return waits && look->passed_ns > look->cpu_ns ? look->passed_ns - look->cpu_ns : 0;
 }
@@ -39,7 +40,7 @@ static uint64_t waited(const struct patience_look *look, bool disk_counts)
 static enum patience_verdict judge_call(struct patience *p, const struct patience_limits *l,
 					const struct patience_look *look, unsigned *ret_ms)
 {
-	if (!look->same || look->phase == FOLD_IDLE) {
+	if (!look->same || look->phase == FOLD_IDLE || look->phase == FOLD_DISK) {
 		p->busy_ns = p->blocked_ns = 0;
 		return PATIENCE_WAIT;
 	}
@@ -58,11 +59,23 @@ static enum patience_verdict judge_silence(struct patience *p, const struct pati
 	uint64_t used = look->cpu_ns + waited(look, false);
 	unsigned most = SILENT + look->views * busy_limit(l, FOLD_LOADING);
 
-	if (look->same && look->phase == FOLD_IDLE && is_over(&p->quiet_ns, used, SILENT, ret_ms))
+	bool outside = look->phase == FOLD_IDLE || look->phase == FOLD_DISK;
+
+	if (look->same && outside && is_over(&p->quiet_ns, used, SILENT, ret_ms))
 		return PATIENCE_SILENT;
-	if (!look->same || look->phase != FOLD_IDLE)
+	if (!look->same || !outside)
 		p->quiet_ns = 0;
 	return l->event_ms && is_over(&p->silent_ns, used, most, ret_ms) ? PATIENCE_SILENT : PATIENCE_WAIT;
+}
+
+/* Asleep, not in the kernel's disk queue: a file system whose other end is a process or another machine. */
+static bool waits_for_disk(struct patience *p, const struct patience_limits *l,
+			   const struct patience_look *look, unsigned *ret_ms)
+{
+	if (look->same && look->phase == FOLD_DISK && look->state == 'S')
+		return is_over(&p->disk_ns, look->passed_ns, blocked_limit(l), ret_ms);
+	p->disk_ns = 0;
+	return false;
 }
 
 enum patience_verdict patience_judge(struct patience *p, const struct patience_limits *limits,
@@ -71,12 +84,14 @@ enum patience_verdict patience_judge(struct patience *p, const struct patience_l
 	enum patience_verdict verdict = judge_call(p, limits, look, ret_ms);
 
 	if (!look->asked)
-		p->quiet_ns = p->silent_ns = p->stopped_ns = 0;
+		p->quiet_ns = p->silent_ns = p->stopped_ns = p->disk_ns = 0;
 	if (verdict != PATIENCE_WAIT || !look->asked)
 		return verdict;
 	if (look->state != 'T')
 		p->stopped_ns = 0;
 	else if (is_over(&p->stopped_ns, look->passed_ns, STOPPED, ret_ms))
 		return PATIENCE_STOPPED;
+	if (waits_for_disk(p, limits, look, ret_ms))
+		return PATIENCE_DISK;
 	return judge_silence(p, limits, look, ret_ms);
 }

@@ -29,7 +29,7 @@ struct patience_look {
 /* Since when; zeroed at the beginning. */
 struct patience {
 	uint64_t busy_ns, blocked_ns; /* in one call into a reducer */
-	uint64_t stopped_ns, quiet_ns, silent_ns;
+	uint64_t stopped_ns, disk_ns, quiet_ns, silent_ns;
 };
 
 enum patience_verdict {
@@ -37,6 +37,7 @@ enum patience_verdict {
 	PATIENCE_BUSY,    /* the reducer has used its time */
 	PATIENCE_BLOCKED, /* it does nothing */
 	PATIENCE_STOPPED, /* by somebody else */
+	PATIENCE_DISK,    /* what it reads does not come */
 	PATIENCE_SILENT,  /* there is no answer, and no reducer that could be the reason */
 };
 

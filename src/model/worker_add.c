@@ -25,6 +25,14 @@ void worker_mark(struct worker *w, enum fold_phase phase, uint32_t view)
 	atomic_store_explicit(&mark->phase, phase, memory_order_relaxed);
 }
 
+void worker_mark_disk(struct worker *w, bool reads)
+{
+	struct fold_mark *mark = &w->shared->mark;
+
+	atomic_fetch_add_explicit(&w->shared->calls, 1, memory_order_relaxed);
+	atomic_store_explicit(&mark->phase, reads ? FOLD_DISK : FOLD_IDLE, memory_order_relaxed);
+}
+
 static int load(struct worker *w, struct worker_view *v, const struct addition *a, struct diag *diag)
 {
 	worker_mark(w, FOLD_LOADING, v->view.id);
@@ -134,7 +142,9 @@ static int begin(struct worker *w, struct worker_view *v, struct addition *a, st
 	int r;
 
 	if (a->snapshot_fd >= 0) {
+		worker_mark_disk(w, true);
 		r = open_snapshot(w, a, why);
+		worker_mark_disk(w, false);
 		if (r < 0)
 			return r;
 		a->restores = r == 0;

@@ -251,7 +251,9 @@ static void fold_pass(struct worker *w, struct cursor *c, const struct log_pos *
 	for (size_t i = 0; i < n; i++)
 		measure(w, container_of(w->pass[i], struct worker_view, view), head);
 	c->pos = *place;
+	worker_mark_disk(w, true);
 	int r = cursor_fill(c, limit, &block, &damage);
+	worker_mark_disk(w, false);
 	/* A head without a line before it: the file is not what it was. */
 	if (r < 0 || (r == 0 && block.len == 0))
 		return fail_pass(w, n, r < 0 ? r : -EIO);

@@ -211,6 +211,7 @@ static void say_where(struct worker_end *end)
 	    [FOLD_READING] = " while it read its snapshot",
 	    [FOLD_WRITING] = " while its state was written",
 	    [FOLD_FREEING] = " while its state was thrown away",
+	    [FOLD_DISK] = " while it read from the disk",
 	};
 	char text[256];
 
@@ -292,7 +293,7 @@ void worker_handle_reap(struct worker_handle *h, struct worker_end *ret)
 	struct worker_sample s = worker_handle_sample(h);
 	*ret = (struct worker_end){.phase = s.phase, .seq = s.seq, .off = s.off};
 	/* One that has grown too large is held responsible where it was last. */
-	if (s.phase != FOLD_IDLE || h->killed.text[0])
+	if ((s.phase != FOLD_IDLE && s.phase != FOLD_DISK) || h->killed.text[0])
 		ret->view = s.view;
 	if (h->spent.size) {
 		say_weight(h, ret);

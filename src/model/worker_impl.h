@@ -119,6 +119,8 @@ void worker_damaged(void *arg, const struct log_pos *before, struct slice line,
 /* worker_add.c */
 /* Says, for who finds the worker dead, what it is about to do with which view. */
 void worker_mark(struct worker *w, enum fold_phase phase, uint32_t view);
+/* The same of what is no view's: it reads from the disk, or does so no more. */
+void worker_mark_disk(struct worker *w, bool reads);
 void worker_add(struct worker *w, struct packet *p);
 
 /* worker_view.c */

@@ -264,8 +264,10 @@ void worker_answer(struct worker *w, struct worker_view *v)
 	m.flags |= flags & MSG_STATE;
 	/* Without a checksum (it stands in the archive, or the log can't be read) there is no snapshot now. */
 	if (flags & MSG_SNAPSHOT) {
+		worker_mark_disk(w, true);
 		bool can = v->view.pos.off >= w->active_begin &&
 			   reader_checksum(w->reader, v->view.pos.off, &m.checksum) == 0;
+		worker_mark_disk(w, false);
 		m.flags |= can ? MSG_SNAPSHOT : MSG_NO_SNAPSHOT;
 		m.offset = v->view.pos.off - w->active_begin;
 	}

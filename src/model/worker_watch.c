@@ -86,6 +86,9 @@ static void watch_time(struct worker_handle *h, const struct patience_look *look
 	case PATIENCE_STOPPED:
 		snprintf(why, sizeof(why), "was stopped for %u ms", ms);
 		return worker_handle_kill(h, BLAME_OUTSIDE, why);
+	case PATIENCE_DISK:
+		snprintf(why, sizeof(why), "got nothing for %u ms", ms);
+		return worker_handle_kill(h, BLAME_OUTSIDE, why);
 	case PATIENCE_SILENT:
 		snprintf(why, sizeof(why), "did not answer for %u ms", ms);
 		return worker_handle_kill(h, BLAME_UNKNOWN, why);
