@@ -37,17 +37,6 @@ static struct deferred_item *take(struct mount *m)
 	return item;
 }
 
-void deferred_deinit(struct mount *m)
-{
-	struct deferred_item *item;
-
-	while ((item = take(m))) {
-		reply_error(item->call.req, -ENOTCONN);
-		free(item);
-	}
-	closep(&m->deferred.ready_fd);
-}
-
 /* Under the lock. */
 static void add_due(struct mount *m, struct deferred_item *item)
 {
@@ -60,6 +49,17 @@ static void wake(struct mount *m)
 {
 	m->deferred.due = true;
 	(void)!eventfd_write(m->deferred.ready_fd, 1); /* fails only where it counts very far already */
+}
+
+void deferred_deinit(struct mount *m)
+{
+	struct deferred_item *item;
+
+	while ((item = take(m))) {
+		reply_error(item->call.req, -ENOTCONN);
+		free(item);
+	}
+	closep(&m->deferred.ready_fd);
 }
 
 /* On the commit thread. What became of the lines before is for those who wrote them. */
@@ -168,6 +168,36 @@ bool deferred_until_known(struct mount *m, const struct deferred_call *call, con
 	pthread_mutex_unlock(&m->lock);
 	views_look(m->views, &item->look);
 	return true;
+}
+
+bool deferred_until_dropped(struct mount *m, const struct deferred_call *call, const struct node *node)
+{
+	struct deferred_item *item = NULL;
+
+	pthread_mutex_lock(&m->lock);
+	/* Only once: others may leave more all the time. */
+	if (node->left && !call->dropped && notice_may_drop(m))
+		item = new_item(m, call);
+	if (item) {
+		item->call.dropped = true;
+		item->next = m->deferred.dropping;
+		m->deferred.dropping = item;
+	}
+	pthread_mutex_unlock(&m->lock);
+	return item;
+}
+
+void deferred_dropped(struct mount *m)
+{
+	pthread_mutex_lock(&m->lock);
+	bool any = m->deferred.dropping;
+	for (struct deferred_item *item; (item = m->deferred.dropping);) {
+		m->deferred.dropping = item->next;
+		add_due(m, item);
+	}
+	pthread_mutex_unlock(&m->lock);
+	if (any)
+		wake(m);
 }
 
 void deferred_run(struct mount *m)

@@ -1,6 +1,7 @@
 #include "fs/file.h"
 
 #include "base/clock.h"
+#include "fs/held.h"
 
 struct file *file_new(struct mount *m, struct node *node, fuse_req_t req, const struct fuse_file_info *fi)
 {
@@ -52,6 +53,8 @@ void file_unref(struct file *f)
 	m->open_files -= !f->notice;
 	follower_deinit(f);
 	bool wake = notice_closed(f);
+	if (held_closed(f))
+		notice_drop(m);
 	pthread_mutex_unlock(&m->lock);
 	if (wake)
 		follow_wake(m);

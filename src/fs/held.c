@@ -96,7 +96,41 @@ static uint64_t pinned(const struct node *node)
 	return f ? f->cached->body.len : 0;
 }
 
-uint64_t held_size(struct mount *m, struct node *node, uint64_t size)
+bool held_closed(struct file *f)
+{
+	struct mount *m = f->mount;
+	struct node *node = f->node;
+
+	/* Of another node than the main one nobody asks for the size any more. */
+	if (!f->filled || node->main || !notice_may_drop(m))
+		return false;
+	node->left = max(node->left, (uint64_t)f->cached->body.len);
+	if (!node->left_listed) {
+		node->left_listed = true;
+		node->next_left = m->left;
+		m->left = nodes_ref(&m->nodes, node);
+	}
+	return true;
+}
+
+void held_drop(struct mount *m)
+{
+	struct node *node = m->left;
+
+	m->left = node->next_left;
+	node->left_listed = false;
+	pthread_mutex_unlock(&m->lock);
+	raise_drop(m, node);
+	pthread_mutex_lock(&m->lock);
+	if (!node->left_listed)
+		node->left = 0;
+	pthread_mutex_unlock(&m->lock);
+	deferred_dropped(m);
+	nodes_unref(&m->nodes, node);
+	pthread_mutex_lock(&m->lock);
+}
+
+uint64_t held_own_size(struct mount *m, const struct node *node, uint64_t size)
 {
 	pthread_mutex_lock(&m->lock);
 	uint64_t least = pinned(node);
@@ -104,10 +138,18 @@ uint64_t held_size(struct mount *m, struct node *node, uint64_t size)
 	return max(size, least);
 }
 
+uint64_t held_size(struct mount *m, const struct node *node, uint64_t size)
+{
+	pthread_mutex_lock(&m->lock);
+	uint64_t least = max(pinned(node), node->left);
+	pthread_mutex_unlock(&m->lock);
+	return max(size, least);
+}
+
 uint64_t held_size_hint(struct mount *m, struct node *node)
 {
 	pthread_mutex_lock(&m->lock);
-	uint64_t size = pinned(node);
+	uint64_t size = max(pinned(node), node->left);
 	pthread_mutex_unlock(&m->lock);
 	return size ? size : UINT64_C(1) << 40;
 }

@@ -7,6 +7,9 @@
  * 2. Where a file would open on a node with another text than that, it gets a node of its own (reservation.h). Where the kernel would not look
  *    for it, what it reads through the cache is what the others have.
  * 3. While somebody may read through the cache, a node's size is told no shorter than that text: the kernel cuts off the rest.
+ * 4. Nor after that, until the cache has been dropped, by an open: what sendfile has given to a socket are its pages, and of the last one
+ *    that is left the kernel makes zeros what lies beyond the new end. (A notice to invalidate would do it, too, but makes the kernel
+ *    believe no size that was told just before.)
  *
  * Any thread, no lock held. */
 #pragma once
@@ -23,7 +26,13 @@ bool held_may_ask_again(const struct file *f);
 struct text *held_by(struct mount *m, struct node *node, pid_t tid);
 /* The text that this file holds, with a reference; NULL: none, it is no such file. */
 struct text *held_in(struct file *f);
+/* Under the lock: the file is closed. True: there is something for held_drop(). */
+bool held_closed(struct file *f);
+/* On the raise thread, under the lock, which it lets go of: has the kernel drop what closed files have left in the page cache of mount.left. */
+void held_drop(struct mount *m);
 /* The size to tell of the node where what was asked for has this one. */
-uint64_t held_size(struct mount *m, struct node *node, uint64_t size);
+uint64_t held_size(struct mount *m, const struct node *node, uint64_t size);
+/* The same, to who has it open: his open has emptied the cache. */
+uint64_t held_own_size(struct mount *m, const struct node *node, uint64_t size);
 /* The size that is told of a text at a look-up, which makes none (reply.h). */
 uint64_t held_size_hint(struct mount *m, struct node *node);

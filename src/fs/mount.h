@@ -89,6 +89,7 @@ struct mount {
 	struct status_clock status;
 	struct mtimes mtimes;
 	struct deferred deferred;
+	struct node *left; /* whose page cache is to be dropped (held.h); with references */
 };
 
 /* Opens DATA, mends it where needed and starts the threads; signals are blocked in them. 1: another process holds the

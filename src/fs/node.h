@@ -65,6 +65,10 @@ struct node {
 	unsigned refs;           /* and ours */
 	struct file *files;      /* open ones, newest first; under the mount's files lock */
 	struct timespec changed; /* under the mount's files lock, of main nodes: as was told last */
+	/* Under the mount's lock (held.h): how long the text was that is left in the page cache by files that are closed; 0: none. */
+	uint64_t left;
+	bool left_listed;
+	struct node *next_left;
 };
 
 struct nodes {

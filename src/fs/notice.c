@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "fs/file.h"
+#include "fs/held.h"
 
 /* Raising inotify costs the fuse thread several requests, and whoever is told reads: all others wait in line meanwhile. A change after a
  * time without any is told of at once. While changes keep coming, the time until the next notice doubles, up to a limit. */
@@ -95,9 +96,11 @@ static void *notice_thread(void *arg)
 	n->raiser.tid = (pid_t)syscall(SYS_gettid);
 	(void)!close_range(m->options.quiet ? 0 : STDERR_FILENO + 1, ~0u, CLOSE_RANGE_UNSHARE);
 	pthread_mutex_lock(&m->lock);
-	while (n->raising || n->check_mounts || !n->stop) {
+	while (n->raising || n->check_mounts || m->left || !n->stop) {
 		if (n->check_mounts) {
 			check_mounts(m);
+		} else if (m->left) {
+			held_drop(m);
 		} else if (n->raising) {
 			raise_all(m);
 			n->raising = false;
@@ -210,6 +213,16 @@ bool notice_go(struct mount *m)
 	if (n->raising)
 		pthread_cond_signal(&n->wake);
 	return n->raising;
+}
+
+bool notice_may_drop(const struct mount *m)
+{
+	return m->notice.raiser.dev && !m->notice.stop;
+}
+
+void notice_drop(struct mount *m)
+{
+	pthread_cond_signal(&m->notice.wake);
 }
 
 uint64_t notice_next(const struct mount *m)

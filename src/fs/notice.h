@@ -74,6 +74,9 @@ bool must_check notice_want_view(struct mount *m, const char *view);
 bool must_check notice_appended(struct file *f, bool by_write);
 /* The file is closed for good: who watches it has been told by the kernel. */
 bool must_check notice_closed(struct file *f);
+/* Can the raise thread have page caches dropped (held.h)? And: there is one. */
+bool notice_may_drop(const struct mount *m);
+void notice_drop(struct mount *m);
 /* Any thread: sets the raise thread to work on what is to be raised by now. False: there is nothing, or it is at work. */
 bool notice_go(struct mount *m);
 /* When there will be something: µs of CLOCK_MONOTONIC. UINT64_MAX: not before follow_wake(). */

@@ -94,7 +94,7 @@ static void run_getattr(const struct deferred_call *c)
 
 	if (!node)
 		return reply_error(req, -ESTALE);
-	if (waits_for_view(c, node))
+	if (waits_for_view(c, node) || deferred_until_dropped(m, c, node))
 		return;
 	switch (node->kind) {
 	case NODE_EVENTS_APP:
@@ -124,7 +124,7 @@ static bool answer_held(fuse_req_t req, struct node *node, const struct fuse_fil
 
 	if (!text)
 		return false;
-	reply_attr(req, m, node, held_size(m, node, text->body.len), &text->changed);
+	reply_attr(req, m, node, held_own_size(m, node, text->body.len), &text->changed);
 	text_unref(text);
 	return true;
 }

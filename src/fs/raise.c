@@ -162,6 +162,24 @@ bool raise_all_views(struct mount *m)
 	return true;
 }
 
+void raise_drop(struct mount *m, const struct node *node)
+{
+	struct raiser *r = &m->notice.raiser;
+	const char *dir = node_is_view(node->kind) ? "views" : node->kind == NODE_HEAD_APP ? "head" : ".";
+	char name[LIMIT_NAME + 16];
+
+	if (node_is_view(node->kind))
+		snprintf(name, sizeof(name), "%.*s%s", LIMIT_NAME, node->name, node_suffix(node->kind));
+	else
+		snprintf(name, sizeof(name), "%s",
+			 node->kind == NODE_HEAD_APP ? "app"
+			 : node->kind == NODE_STATUS ? "status.json"
+						     : "rejected.jsonl");
+	auto_close int at = open_dir(r, dir);
+	auto_close int fd = at < 0 ? -1 : openat(at, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	(void)fd;
+}
+
 void raise_begin(struct mount *m)
 {
 	struct raiser *r = &m->notice.raiser;

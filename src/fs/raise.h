@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 struct mount;
+struct node;
 
 /* What is raised of events/app. */
 enum {
@@ -45,6 +46,9 @@ void raise_log(struct mount *m, unsigned what);
 void raise_view(struct mount *m, const char *view);
 /* Whatever has happened to any of them. False: no memory to list them. */
 bool raise_all_views(struct mount *m);
+
+/* Opens and closes the node's file: the kernel then drops what it has in its page cache. */
+void raise_drop(struct mount *m, const struct node *node);
 
 /* Is the mount still mounted somewhere that this process sees? */
 bool raise_is_mounted(const struct raiser *r);

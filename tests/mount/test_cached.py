@@ -3,6 +3,7 @@
 import fcntl
 import mmap
 import os
+import socket
 import subprocess
 import threading
 from pathlib import Path
@@ -132,6 +133,28 @@ def test_a_view_that_shrinks_leaves_mappings_whole(m):
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     os.close(fd)
     assert path.stat().st_size == len(path.read_bytes()) == 3
+
+
+def test_what_is_on_its_way_stays_whole(m):
+    """What sendfile has given to a socket are pages of the cache: a size that somebody asks for afterwards may not touch them. He has looked
+    the name up before, so that the size is the first thing that he is told."""
+    (m.data / "reducers/shrinks.jq").write_text('if $event.type == "cut" then "" else "x" * 20000 end')
+    path = m.mnt / "views/shrinks.json"
+    for _ in range(20):
+        m.append({"type": "a"})
+        before = path.read_bytes()
+        here, there = socket.socketpair()
+        asks = os.open(path, os.O_PATH)
+        fd = os.open(path, os.O_RDONLY)
+        assert os.sendfile(here.fileno(), fd, 0, len(before)) == len(before)
+        os.close(fd)
+        here.close()
+        m.append({"type": "cut"})
+        assert os.fstat(asks).st_size == 3
+        os.close(asks)
+        with there.makefile("rb") as file:
+            assert file.read() == before
+        there.close()
 
 
 def test_a_reader_that_comes_back_holds_up_no_sizes(m):
