@@ -66,12 +66,12 @@ void file_unref(struct file *f)
 	free(f);
 }
 
-struct file *file_just_opened(struct mount *m, struct node *node, pid_t pid)
+struct file *file_just_opened(struct mount *m, struct node *node, pid_t pid, int but_flags)
 {
 	struct file *f;
 
 	pthread_mutex_lock(&m->lock);
-	for (f = node->files; f && (f->pid != pid || !f->just_opened); f = f->next)
+	for (f = node->files; f && (f->pid != pid || !f->just_opened || f->flags & but_flags); f = f->next)
 		;
 	pthread_mutex_unlock(&m->lock);
 	return f;

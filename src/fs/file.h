@@ -58,8 +58,8 @@ static inline struct file *file_of(const struct fuse_file_info *fi)
 	return (struct file *)(uintptr_t)fi->fh;
 }
 
-/* The file that the thread `pid` has just opened on the node for writing; NULL: none. On the fuse thread. */
-struct file *file_just_opened(struct mount *m, struct node *node, pid_t pid);
+/* The file that the thread `pid` has just opened on the node for writing, and with none of these flags; NULL: none. On the fuse thread. */
+struct file *file_just_opened(struct mount *m, struct node *node, pid_t pid, int but_flags);
 
 /* Is a read of it one of the kernel's own, which fills its page cache for sendfile, splice or a mapping? Then it is no one's who could be
  * named, and how far the program has come is not known. */

@@ -174,10 +174,12 @@ static bool is_truncating_open(fuse_req_t req, struct node *node, const struct s
 	if (fi || !node || !(to_set & FUSE_SET_ATTR_SIZE) || attr->st_size != 0 ||
 	    to_set & (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
 		return false;
-	/* In another namespace of processes all threads have the id 0. */
-	if (tid != 0 && looked_up_is(&m->looked_up, tid, node->ino))
+	bool looked_up = looked_up_is(&m->looked_up, tid, node->ino);
+	if (tid != 0 && looked_up)
 		return false;
-	struct file *f = file_just_opened(m, node, tid);
+	/* In another namespace of processes all threads have the id 0: the look-up may be another's than the open. But files that are open
+	 * for long with nothing written are open to append, and hardly anybody opens one for that and truncates it. */
+	struct file *f = file_just_opened(m, node, tid, looked_up ? O_APPEND : 0);
 	if (!f)
 		return false;
 	f->just_opened = false;

@@ -327,6 +327,40 @@ static void truncates(struct kernel *k)
 	kernel_release(k, own, fh);
 }
 
+/* By threads of which all have the id 0. */
+static void truncates_from_elsewhere(struct kernel *k)
+{
+	uint64_t main = (uint64_t)kernel_lookup(k, "events/app"), idle, fh;
+	struct fuse_setattr_in in = {.valid = FATTR_SIZE};
+	const uint32_t pid = k->pid;
+
+	k->pid = 0;
+	CHECK_INT(kernel_lookup(k, "events/app"), main);
+	CHECK_INT(open_once(k, main, O_WRONLY | O_APPEND, &idle), 0);
+	/* truncate(2) by one, while another has it open. */
+	CHECK_INT(kernel_lookup(k, "events/app"), main);
+	struct reply *r = kernel_wait(k, kernel_send(k, FUSE_SETATTR, main, &in, sizeof(in), NULL, 0));
+	CHECK_INT(r->error, -EPERM);
+	free(r);
+	/* An open that truncates, with somebody's look-up in between. */
+	CHECK_INT(kernel_lookup(k, "events/app"), main);
+	CHECK_INT(open_once(k, main, O_WRONLY, &fh), 0);
+	CHECK_INT(kernel_lookup(k, "events/app"), main);
+	r = kernel_wait(k, kernel_send(k, FUSE_SETATTR, main, &in, sizeof(in), NULL, 0));
+	CHECK_INT(r->error, 0);
+	free(r);
+	kernel_release(k, main, fh);
+	kernel_release(k, main, idle);
+	/* And one that appends. */
+	CHECK_INT(kernel_lookup(k, "events/app"), main);
+	CHECK_INT(open_once(k, main, O_WRONLY | O_APPEND, &fh), 0);
+	r = kernel_wait(k, kernel_send(k, FUSE_SETATTR, main, &in, sizeof(in), NULL, 0));
+	CHECK_INT(r->error, 0);
+	free(r);
+	kernel_release(k, main, fh);
+	k->pid = pid;
+}
+
 static uint64_t send_flock(struct kernel *k, uint64_t ino, uint64_t fh, uint32_t type, uint32_t op)
 {
 	struct fuse_lk_in in = {.fh = fh, .owner = fh, .lk = {.type = type}, .lk_flags = FUSE_LK_FLOCK};
@@ -518,6 +552,7 @@ int main(void)
 	kernel_start(&k, NULL, shipped);
 	k.pid = FIRST;
 	truncates(&k);
+	truncates_from_elsewhere(&k);
 	locks(&k);
 	kernel_stop(&k);
 	kernel_cleanup(&k);
