@@ -249,7 +249,17 @@ static void say_why(struct worker_handle *h, int status, const struct rusage *us
 		end->blame = end->view ? BLAME_VIEW : BLAME_UNKNOWN;
 }
 
-/* It has ended by itself, for want of memory, and has said whose that was. The largest state is to blame if it explains the most of it:
+/* Has it ended by itself, for want of memory, and said whose that was? A reducer can say so, too, but not make the kernel's count grow
+ * without taking the memory: at the least what worker_is_short() asks for. */
+static bool is_spent(const struct worker_handle *h, int status, const struct rusage *usage)
+{
+	uint64_t memory = h->limits.memory, used = (uint64_t)usage->ru_maxrss << 10;
+
+	return h->spent.size > 0 && memory > 0 && !h->killed.text[0] && WIFEXITED(status) &&
+	       used >= memory / 2 - memory / 8;
+}
+
+/* The largest state is to blame if it explains the most of it:
  * more than what belonged to none. */
 static void say_weight(struct worker_handle *h, struct worker_end *end)
 {
@@ -295,7 +305,7 @@ void worker_handle_reap(struct worker_handle *h, struct worker_end *ret)
 	/* One that has grown too large is held responsible where it was last. */
 	if ((s.phase != FOLD_IDLE && s.phase != FOLD_DISK) || h->killed.text[0])
 		ret->view = s.view;
-	if (h->spent.size) {
+	if (is_spent(h, status, &usage)) {
 		say_weight(h, ret);
 	} else if (h->lost_view) {
 		ret->view = h->lost_view;

@@ -597,6 +597,12 @@ static void test_leave(struct fixture *f)
 	go_wrong(f, "leave", "exited with status 0", 10000);
 }
 
+/* What it says of others on its way out is not believed: the kernel would have to say so, too. */
+static void test_slander(struct fixture *f)
+{
+	go_wrong(f, "slander", "exited with status 0", 10000);
+}
+
 static void test_escape(struct fixture *f)
 {
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* which keep their workers open */
@@ -1053,6 +1059,7 @@ int main(int argc, char **argv)
 	    {"stopped", test_stopped},
 	    {"rendering", test_rendering},
 	    {"leave", test_leave},
+	    {"slander", test_slander},
 	    {"escape", test_escape},
 	    {"hard_limit", test_hard_limit},
 	    {"children", test_children},
