@@ -155,6 +155,8 @@ struct views {
 	/* The thread's own; active_begin is set under the lock. */
 	uint64_t deaths_ms[5];         /* when workers died by nobody's fault */
 	uint64_t restart_ms[WORKERS];  /* not to be started again before; 0: as soon as it is needed */
+	struct again starts[WORKERS];  /* it could not be started, */
+	struct diag unstarted;         /* for this reason, which has been reported; empty: none */
 	struct again publish[WORKERS]; /* it could not be told of the log */
 	uint64_t watch_ms, stop_ms;    /* when the workers were looked at, when the end began */
 	uint64_t empty_ms;             /* since when the rebuild worker has had nothing to do; 0: it has */

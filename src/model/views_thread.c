@@ -7,9 +7,9 @@
 
 #define SAVE_AT_END_MS 10000 /* how long the end waits for the last snapshots */
 #define STOP_MS 1000         /* and for the worker to leave */
-#define RESTART_PAUSE_MS 1000
-#define PUBLISH_PAUSE_MS 20 /* before a worker that could not be told of the log is told again; it grows */
-#define EMPTY_MS 10000      /* so long the rebuild worker stays without work */
+#define START_PAUSE_MS 50    /* before a worker that could not be started is tried again; it grows */
+#define PUBLISH_PAUSE_MS 20  /* before a worker that could not be told of the log is told again; it grows */
+#define EMPTY_MS 10000       /* so long the rebuild worker stays without work */
 #define PACKETS_MAX 1000
 
 /* Where the active log began when the snapshots were last in order: after a rotation that a crash has left half done, they
@@ -76,11 +76,17 @@ static void restart(struct views *v, unsigned which)
 
 	if (v->workers[which] || v->restart_ms[which])
 		return;
-	if (start_worker(v, which, &why) == 0)
+	if (start_worker(v, which, &why) == 0) {
+		v->starts[which] = (struct again){0};
+		v->unstarted.text[0] = '\0';
 		return views_tell_homeless(v, which, NULL);
-	views_report(v, "%s", why.text);
+	}
+	if (strcmp(v->unstarted.text, why.text) != 0)
+		views_report(v, "%s; it is tried again", why.text);
+	v->unstarted = why;
 	views_tell_homeless(v, which, why.text);
-	v->restart_ms[which] = clock_ms() + RESTART_PAUSE_MS;
+	again_later(&v->starts[which], START_PAUSE_MS);
+	v->restart_ms[which] = v->starts[which].at_ms;
 }
 
 static void end_worker(struct worker_handle *h)

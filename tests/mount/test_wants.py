@@ -2,6 +2,7 @@
 
 import os
 import resource
+import signal
 import subprocess
 import time
 
@@ -254,3 +255,17 @@ def test_a_reducer_that_cannot_be_read_just_now(m):
     assert m.view("edited") == 1
     relieve(m.pid)
     until(lambda: m.view("edited") == 10)
+
+
+def test_a_worker_that_cannot_be_started(m):
+    """It is tried again, and said once."""
+    exhaust(m.pid)
+    for pid in processes(m, "worker"):
+        os.kill(pid, signal.SIGKILL)
+    cat = append_and_read(m)
+    _, err = cat.communicate(timeout=LIMIT)
+    assert cat.returncode == 1 and b"Input/output error" in err
+    assert m.stderr().count("cannot start a fold worker") == 1
+    relieve(m.pid)
+    until(lambda: not (m.mnt / "views/big.error").exists(), "the view")
+    assert m.view("count") == {"count": 9}
