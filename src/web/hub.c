@@ -130,13 +130,13 @@ void hub_add_log(struct hub *h, const char *data, size_t len)
 	h->from = max(h->from, h->head > WEB_WINDOW ? h->head - WEB_WINDOW : 0);
 }
 
-ssize_t hub_read_log(struct hub *h, uint64_t off, char *out, size_t room)
+ssize_t hub_read_log(struct hub *h, uint64_t epoch, uint64_t off, char *out, size_t room)
 {
 	ssize_t result = 0;
 
 	pthread_mutex_lock(&h->lock);
 	if (off > h->head) {
-		result = h->is_up ? -ESPIPE : 0;
+		result = h->epoch != epoch ? -ESPIPE : 0;
 	} else if (off < h->from) {
 		result = -ERANGE;
 	} else if (off < h->head) {
@@ -150,12 +150,12 @@ ssize_t hub_read_log(struct hub *h, uint64_t off, char *out, size_t room)
 	return result;
 }
 
-uint64_t hub_head(struct hub *h)
+uint64_t hub_epoch(struct hub *h)
 {
 	pthread_mutex_lock(&h->lock);
-	uint64_t head = h->head;
+	uint64_t epoch = h->epoch;
 	pthread_mutex_unlock(&h->lock);
-	return head;
+	return epoch;
 }
 
 struct hub_view *hub_view_of(struct hub *h, const char *name)

@@ -53,6 +53,7 @@ struct hub {
 	pthread_cond_t cond;
 	/* under the lock */
 	bool is_stopped, is_up;
+	uint64_t epoch;   /* counts mounts: in another one there may be another log */
 	uint64_t news;    /* counts all that changes here */
 	uint64_t head;    /* the log's length */
 	uint64_t from;    /* the window has [from, head); from <= head, head - from <= WEB_WINDOW */
@@ -72,12 +73,12 @@ void hub_deinit(struct hub *h); /* when nobody uses it any more */
 uint64_t hub_news(struct hub *h);
 void hub_wait(struct hub *h, uint64_t seen, unsigned ms);
 bool hub_is_stopped(struct hub *h);
-bool hub_is_up(struct hub *h);
+bool hub_is_up(struct hub *h); /* false, too, until the first look */
 
 /* Bytes of the log from `off` on: how many, 0 where there are none yet, -ERANGE where they are older than the window, -ESPIPE where the
- * log is shorter than that. */
-ssize_t hub_read_log(struct hub *h, uint64_t off, char *out, size_t room);
-uint64_t hub_head(struct hub *h);
+ * log is shorter than that: it is another one than that which had a line's end there before hub_epoch() was `epoch`. The hub may be a little behind the log. */
+ssize_t hub_read_log(struct hub *h, uint64_t epoch, uint64_t off, char *out, size_t room);
+uint64_t hub_epoch(struct hub *h);
 
 /* From now on the view's text is read when it changes. NULL: no memory, or too many names. */
 struct hub_view *hub_follow(struct hub *h, const char *name);

@@ -23,7 +23,7 @@ struct stream {
 	uint64_t beat_ms; /* when the last byte was sent */
 
 	/* the log */
-	uint64_t off;
+	uint64_t off, epoch;
 	bool is_inside; /* of a line */
 
 	/* a view */

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "web/answer.h"
 #include "web/limits.h"
@@ -49,7 +50,7 @@ static ssize_t read_older(struct stream *s, char *data, size_t room)
 static int fill_log(struct stream *s)
 {
 	char data[WEB_SEND];
-	ssize_t n = hub_read_log(&s->web->hub, s->off, data, sizeof(data));
+	ssize_t n = hub_read_log(&s->web->hub, s->epoch, s->off, data, sizeof(data));
 
 	if (n == -ERANGE)
 		n = read_older(s, data, sizeof(data));
@@ -106,16 +107,22 @@ static bool number(const char *text, uint64_t *ret)
 	return errno == 0 && *end == 0;
 }
 
-/* Where a line begins: 0, or a negative errno; -EINVAL: it is in the midst of one, or behind the end. */
-static int check_place(struct web *w, uint64_t off)
+/* Where a line begins: 0, or a negative errno; -EINVAL: it is in the midst of one, or behind the end. PLACE_END becomes the end. */
+#define PLACE_END UINT64_MAX
+static int check_place(struct web *w, uint64_t *off)
 {
 	auto_close int fd = mountpoint_open(w->options->mnt, "events/app", O_RDONLY);
+	struct stat st;
 	ssize_t n;
 	char c;
 
-	if (fd < 0 || off == 0)
-		return fd < 0 ? fd : 0;
-	n = pread(fd, &c, 1, (off_t)(off - 1));
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return fd < 0 ? fd : -errno;
+	if (*off == PLACE_END)
+		*off = (uint64_t)st.st_size;
+	if (*off == 0 || *off > INT64_MAX)
+		return *off == 0 ? 0 : -EINVAL;
+	n = pread(fd, &c, 1, (off_t)(*off - 1));
 	if (n < 0)
 		return -errno;
 	return n == 1 && c == '\n' ? 0 : -EINVAL;
@@ -124,18 +131,16 @@ static int check_place(struct web *w, uint64_t off)
 static enum MHD_Result tail_log(struct web *w, struct MHD_Connection *connection, const char *at)
 {
 	const char *last = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Last-Event-ID");
-	uint64_t off = hub_head(&w->hub);
+	uint64_t off = PLACE_END;
 	struct stream *s;
 	int r;
 
-	if (!hub_is_up(&w->hub))
-		return answer_error(connection, -ENODEV, "tail/app", w->options->mnt);
 	if ((*at == '@' && !number(at + 1, &off)) || (*at && *at != '@'))
 		return answer_error(connection, -ENOENT, "tail/app", w->options->mnt);
 	if (last && *last && !number(last, &off))
 		return answer_problem(connection, MHD_HTTP_BAD_REQUEST, "Bad place",
 				      SLICE("Last-Event-ID is an offset into events/app"), "");
-	r = check_place(w, off);
+	r = check_place(w, &off);
 	if (r == -EINVAL)
 		return answer_problem(connection, MHD_HTTP_RANGE_NOT_SATISFIABLE, "Bad place",
 				      SLICE("no line of events/app begins at this offset"), "");
@@ -146,6 +151,7 @@ static enum MHD_Result tail_log(struct web *w, struct MHD_Connection *connection
 		return MHD_NO;
 	s->kind = &log_kind;
 	s->off = off;
+	s->epoch = hub_epoch(&w->hub);
 	return stream_answer(w, connection, s);
 }
 
