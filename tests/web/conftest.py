@@ -1,7 +1,10 @@
 """The mounts of tests/mount, with a web server for them, and a browser."""
 
+import functools
+import http.server
 import importlib.util
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,7 @@ _spec.loader.exec_module(_mount)
 
 pytest_runtest_makereport = _mount.pytest_runtest_makereport
 pytest_collection_modifyitems = _mount.pytest_collection_modifyitems
-watchdog, new_mount, m = _mount.watchdog, _mount.new_mount, _mount.m
+watchdog, new_mount, m, compile_reducer = _mount.watchdog, _mount.new_mount, _mount.m, _mount.compile_reducer
 
 from server import Server, why_no_browser, why_no_server  # noqa: E402
 
@@ -51,6 +54,25 @@ def serve(new_mount):
 def web(m, serve):
     """A server for a mount with the to-do reducers."""
     return serve(m)
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """The port of a server that has nothing to do with ours, and puts no limits on its pages."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/index.html").write_text("<!doctype html><title>elsewhere</title><link rel=icon href=data:,><body>")
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    handler = functools.partial(Quiet, directory=tmp_path / "elsewhere")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ async function append(type, data, head) {
 }
 
 async function get(name, headers) {
-	const response = await fetch(files + name, { headers });
+	const response = await fetch(files + name, { headers, cache: "no-store" });
 	if (!response.ok) throw new Error((await response.json().catch(() => ({}))).detail ?? response.statusText);
 	return response.text();
 }
@@ -125,21 +125,25 @@ function makeRow(id) {
 }
 
 function edit(li, id) {
-	const input = Object.assign(document.createElement("input"), { className: "edit", value: items[id].text, maxLength: 500, ariaLabel: "New text" });
+	const before = items[id].text;
+	const input = Object.assign(document.createElement("input"), { className: "edit", value: before, maxLength: 500, ariaLabel: "New text" });
 	li.classList.add("is-edited");
 	li.append(input);
 	input.focus();
+	let isOver = false; // what is removed loses the focus, too
 	const end = (keep) => {
-		if (!input.isConnected) return;
+		if (isOver) return;
+		isOver = true;
 		const text = input.value.trim();
 		input.remove();
 		li.classList.remove("is-edited");
 		li.querySelector(".rename").focus();
-		if (keep && text && text !== items[id]?.text) change("todo_renamed", { id, text });
+		if (keep && text && text !== before) change("todo_renamed", { id, text });
 	};
 	input.addEventListener("keydown", (e) => {
-		if (e.key === "Enter") end(true);
-		if (e.key === "Escape") end(false);
+		if (e.key !== "Enter" && e.key !== "Escape") return;
+		e.preventDefault(); // the key would go on to the button that has the focus next
+		end(e.key === "Enter");
 	});
 	input.addEventListener("blur", () => end(true));
 }
