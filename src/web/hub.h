@@ -30,11 +30,13 @@ struct hub_view {
 	struct hub_view *next;
 	char name[LIMIT_NAME + 1];
 	/* under the hub's lock */
-	uint64_t changed;       /* the number of its last change */
-	unsigned followers;     /* those who want its text */
-	struct hub_text *text;  /* NULL: not read yet */
-	uint64_t text_number;   /* the number of the change that it was read after */
-	bool is_broken;         /* `text` says why */
+	uint64_t changed;      /* the number of its last change */
+	unsigned followers;    /* those who want its text */
+	struct hub_text *text; /* NULL: not read yet */
+	uint64_t text_number;  /* the number of the change that made it */
+	uint64_t
+	    read_number; /* the number of the change that it was last read after: it may have made no other */
+	bool is_broken;  /* `text` says why */
 	uint64_t not_before_ms; /* a large state is not read all the time */
 };
 

@@ -245,6 +245,13 @@ static struct hub_text *why_broken(struct hub *h, const char *name, int error)
 				     : text_of(error == ENOENT ? "there is no such view" : strerror(error));
 }
 
+/* With the lock held. Long texts that are the same cost less than sending them to everybody. */
+static bool is_same(const struct hub_view *v, const struct hub_text *text, bool is_broken)
+{
+	return v->text && text && v->is_broken == is_broken && v->text->len == text->len &&
+	       memcmp(v->text->data, text->data, text->len) == 0;
+}
+
 static void read_view(struct hub *h, const char *name, struct hub_view *v, uint64_t number)
 {
 	char path[LIMIT_NAME + 16];
@@ -260,13 +267,17 @@ static void read_view(struct hub *h, const char *name, struct hub_view *v, uint6
 		text = why_broken(h, name, error);
 	now = clock_ms();
 	pthread_mutex_lock(&h->lock);
-	old = v->followers ? v->text : text;
-	if (v->followers)
+	v->read_number = number;
+	if (!v->followers || is_same(v, text, error != 0)) {
+		old = text;
+	} else {
+		old = v->text;
 		v->text = text;
-	v->text_number = number;
-	v->is_broken = error != 0;
+		v->text_number = number;
+		v->is_broken = error != 0;
+		hub_announce(h);
+	}
 	v->not_before_ms = now + REST * (now - begin_ms);
-	hub_announce(h);
 	pthread_mutex_unlock(&h->lock);
 	hub_text_unref(old);
 }
@@ -280,7 +291,7 @@ static struct hub_view *next_view(struct hub *h, uint64_t *number, uint64_t *wai
 
 	pthread_mutex_lock(&h->lock);
 	for (struct hub_view *v = h->views; v && !found; v = v->next) {
-		if (!v->followers || v->text_number == v->changed)
+		if (!v->followers || v->read_number == v->changed)
 			continue;
 		if (v->not_before_ms > now) {
 			*wait_ms = min(*wait_ms, v->not_before_ms - now);

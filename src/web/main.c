@@ -94,11 +94,14 @@ static int run(struct web *w, const struct options *o, struct listener *l, struc
 
 static int prepare_and_run(const struct options *o, struct diag *diag)
 {
-	auto_close int page = open_dir(o->page, diag), app = -1;
+	auto_close int page = open_dir(o->page ? o->page : WEB_PAGE, diag), app = -1;
 	struct listener l = {.fd = -1};
 	struct web w = {.options = o};
-	int r = page;
+	int r = 0;
 
+	/* The files are served all the same where only the page is not installed. */
+	if (page < 0 && o->page)
+		r = page;
 	if (r >= 0 && o->app)
 		r = app = open_dir(o->app, diag);
 	if (r >= 0)

@@ -3,8 +3,6 @@
 #include <errno.h>
 #include <getopt.h>
 
-#include "web/paths.h"
-
 const char options_usage[] =
     "usage: eventfold-web [OPTION…] MNT\n"
     "\n"
@@ -80,7 +78,7 @@ int options_parse(struct options *ret, int argc, char **argv, struct diag *diag)
 {
 	int c, r;
 
-	*ret = (struct options){.listen = "127.0.0.1:8089", .page = WEB_PAGE};
+	*ret = (struct options){.listen = "127.0.0.1:8089"};
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, "hV", longs, NULL)) != -1) {
 		r = take(ret, c, argv, diag);

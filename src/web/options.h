@@ -11,7 +11,7 @@ struct options {
 	const char *mnt;
 	const char *listen; /* ADDRESS:PORT, [ADDRESS]:PORT or unix:PATH */
 	const char *app;    /* a directory, or NULL */
-	const char *page;   /* the directory of the page itself */
+	const char *page;   /* the directory of the page itself, or NULL: where it is installed */
 	const char *token_file;
 	const char *hosts[WEB_HOSTS]; /* names that the server may be called by */
 	unsigned n_hosts;

@@ -7,15 +7,16 @@ export class List {
 	 * @param box the element that scrolls
 	 * @param rowHeight in pixels
 	 * @param draw draw(element, i): fills a row's element, which may have been another row's
+	 * @param isLog who is at its end stays at its end
 	 */
-	constructor(box, rowHeight, draw) {
-		Object.assign(this, { box, rowHeight, draw, count: 0, top: 0, drawn: [] });
+	constructor(box, rowHeight, draw, isLog = false) {
+		Object.assign(this, { box, rowHeight, draw, isLog, count: 0, top: 0, follows: isLog, drawn: [] });
 		this.inner = box.appendChild(document.createElement("div"));
 		this.inner.className = "inner";
 		this.inner.setAttribute("role", "none");
 		box.addEventListener("scroll", () => this.onScroll(), { passive: true });
 		box.addEventListener("wheel", (e) => this.onWheel(e), { passive: false });
-		new ResizeObserver(() => this.update()).observe(box);
+		new ResizeObserver(() => this.onResize()).observe(box);
 	}
 
 	get seen() {
@@ -24,10 +25,6 @@ export class List {
 
 	get last() {
 		return Math.max(0, this.count - this.seen);
-	}
-
-	get isAtEnd() {
-		return this.top >= this.last - 0.5;
 	}
 
 	/** Where all rows together would be too tall, a pixel of the bar stands for more than a pixel of rows. */
@@ -40,10 +37,9 @@ export class List {
 	}
 
 	setCount(count) {
-		const follow = this.isAtEnd;
 		this.count = count;
 		this.inner.style.height = `${this.height}px`;
-		if (follow) this.scrollTo(this.last);
+		if (this.follows) this.scrollTo(this.last);
 		else if (this.top > this.last) this.scrollTo(this.last);
 		this.update();
 	}
@@ -54,7 +50,13 @@ export class List {
 		const range = this.height - this.box.clientHeight;
 		this.own = Math.round(this.isScaled ? (range * this.top) / this.last : this.top * this.rowHeight);
 		this.box.scrollTop = this.own;
+		this.follows = this.isLog && this.top >= this.last - 0.5;
 		this.update();
+	}
+
+	/** What was the end is the end still. */
+	onResize() {
+		this.scrollTo(this.follows ? this.last : this.top);
 	}
 
 	/** Scrolls as little as needed to see row i. */
@@ -69,6 +71,7 @@ export class List {
 		this.own = at;
 		const range = this.height - this.box.clientHeight;
 		this.top = this.isScaled ? (at / range) * this.last : at / this.rowHeight;
+		this.follows = this.isLog && this.top >= this.last - 0.5;
 		this.update();
 	}
 

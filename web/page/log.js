@@ -30,7 +30,7 @@ export class Log {
 		Object.assign(this, { box, onChoose, place: null, newest: 0, newestAt: 0 });
 		box.tabIndex = 0;
 		box.setAttribute("aria-label", "Events");
-		this.list = new List(box, ROW, (row, i) => this.draw(row, i));
+		this.list = new List(box, ROW, (row, i) => this.draw(row, i), true);
 		this.events = new Events(() => {
 			this.list.update();
 			this.onLoad?.();
