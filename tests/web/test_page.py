@@ -63,6 +63,12 @@ def test_what_has_changed_is_marked(m, web, browse):
     w.wait(lambda: any("created" in t for t in w.run("return [...marked]")))
     marked = " ".join(w.run("return [...marked]"))
     assert "completed" not in marked and "deleted" not in marked  # they are what they were
+    # The same row, again and again.
+    fading = "return [...document.querySelectorAll('.view .row')].filter((e) => e.getAnimations().length).map((e) => e.innerText.split('\\n')[0])"
+    for i in range(3):
+        w.wait(lambda: w.run(fading) == [])
+        m.append(event(5 + 3 * i))
+        w.wait(lambda: any("created" in t or "todo_added" in t for t in w.run(fading)))
 
 
 def test_a_refusal_is_shown_beside(m, web, browse):

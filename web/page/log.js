@@ -2,6 +2,7 @@
 
 import { Events } from "./events.js";
 import { List } from "./list.js";
+import { mark, MARK_MS } from "./mark.js";
 
 const ROW = 30;
 
@@ -63,10 +64,10 @@ export class Log {
 
 	draw(el, i) {
 		const event = this.events.get(i);
-		const isNew = i >= this.newest && performance.now() - this.newestAt < 2600 && this.newestAt > 0;
+		const isNew = i >= this.newest && this.newestAt > 0 && performance.now() - this.newestAt < MARK_MS;
 		const isPlace = i + 1 === this.place;
-		el.className = `row ${isPlace ? "is-active" : ""} ${isNew ? "is-new" : ""}`;
-		el.style.animationDelay = isNew ? `${this.newestAt - performance.now()}ms` : "";
+		el.className = isPlace ? "row is-active" : "row";
+		mark(el, isNew ? `${this.newestAt} ${i}` : null, this.newestAt);
 		el.id = `event-${i + 1}`;
 		el.dataset.i = i;
 		el.setAttribute("role", "option");

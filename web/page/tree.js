@@ -2,9 +2,9 @@
 
 import { Digits } from "./files.js";
 import { List } from "./list.js";
+import { mark, MARK_MS } from "./mark.js";
 
 const ROW = 24;
-const MARK_MS = 2600;
 const FEW = 16; // rows that open by themselves
 const LOOK = 20000; // values that are compared to find out whether a closed branch has changed
 
@@ -154,9 +154,8 @@ export class Tree {
 		const row = this.row(i);
 		const branch = isBranch(row.value) && keys(row.value).length > 0;
 		const isOpen = branch && row.branch.open.has(String(row.key));
-		const marked = this.isMarked(row.path, row.value);
-		el.className = `row ${i === this.active ? "is-active" : ""} ${marked ? "is-new" : ""}`;
-		el.style.animationDelay = marked ? `${this.since - performance.now()}ms` : "";
+		el.className = i === this.active ? "row is-active" : "row";
+		mark(el, this.isMarked(row.path, row.value) ? `${this.since} ${row.path.join("\n")}` : null, this.since);
 		el.id = `${this.id}-${i}`;
 		el.dataset.i = i;
 		el.setAttribute("role", "treeitem");
