@@ -26,8 +26,8 @@ def test_a_million_events_and_a_state_of_ten_megabytes(new_mount, serve, browse)
     (m.data / "reducers/big.jq").write_text(
         'if $event.type == "big" then . + $event.data elif $event.type == "e" then .last = $event.data.n else . end'
     )
-    for part in range(3):
-        m.append({"type": "big", "ts": 1, "data": dict(list(big.items())[part * 30_000 : (part + 1) * 30_000])})
+    for part in range(300):
+        m.append({"type": "big", "ts": 1, "data": dict(list(big.items())[part * 300 : (part + 1) * 300])})
     assert len(m.raw_view("big")) > 9_000_000
     web = serve(m)
     w = browse(None)
@@ -39,7 +39,7 @@ def test_a_million_events_and_a_state_of_ten_megabytes(new_mount, serve, browse)
     # The first look into the middle folds as far; the neighbours are what one drags through.
     place = "const s = document.getElementById('slider'); s.value = arguments[0]; s.dispatchEvent(new Event('input'))"
     steps = []
-    end = MILLION + 3
+    end = MILLION + 300
     w.run(place, end - 1)
     w.wait(lambda: state(w, "count") == [f"count: {end - 1}"])
     for n in range(end - 2, end - 22, -1):
