@@ -167,10 +167,12 @@ def test_many_streams(new_mount, serve):
     web = serve(m)
     many, seconds = (1000, 60) if LONG else (scaled(200, 40), 2)
     request = b"GET /files/tail/app@0 HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    sockets = [web.connect() for _ in range(many)]
-    for s in sockets:
-        s.sendall(request)
-    idle, busy = sockets[: many // 20], sockets[many // 20 :]
+    sockets = []
+    for _ in range(many):
+        sockets.append(web.connect())
+        sockets[-1].sendall(request)
+        assert sockets[-1].recv(12) == b"HTTP/1.1 200"  # let in: a stranger would make way for the next ones
+    busy = sockets[many // 20 :]
     got = {s: bytearray() for s in busy}
     stop = threading.Event()
 
