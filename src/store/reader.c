@@ -283,7 +283,8 @@ static int base_find(struct reader *r, uint64_t off, uint64_t seq, struct mark *
 	for (size_t low = 0, high = r->n_marks; low < high;) {
 		size_t mid = low + (high - low) / 2;
 		const struct mark *m = &r->marks[mid];
-		if (m->off <= off && m->seq <= seq) {
+		/* One behind just so many events may lie inside of the next one: their end is before it. */
+		if (m->off <= off && m->seq < seq) {
 			if (m->off > ret->off)
 				*ret = *m;
 			low = mid + 1;

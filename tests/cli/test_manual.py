@@ -13,7 +13,7 @@ import pytest
 
 PROGRAM = os.environ["EVENTFOLD"]
 MAN = pathlib.Path(__file__).resolve().parents[2] / "man"
-PAGES = ["eventfold.1", "mount.eventfold.8"]
+PAGES = ["eventfold.1", "mount.eventfold.8", "eventfold-web.1"]
 COMMANDS = ["mount", "fold", "log", "verify"]
 
 
@@ -52,6 +52,15 @@ def test_every_option(command):
     lines = re.findall(r"^(?:usage:|  -).*", help_of(command), re.M)
     options = {option for line in lines for option in re.findall(r"[\[ ]-(-?[a-z]+)", line)}
     assert options <= words("SYNOPSIS") and options <= words("DESCRIPTION")
+
+
+def test_every_web_option():
+    program = pathlib.Path(os.environ["EVENTFOLD_BUILD"]) / "src/web/eventfold-web"
+    if not program.exists():
+        pytest.skip("eventfold-web was not built")
+    options = set(re.findall(r" (--[a-z-]+)", run(str(program), "--help").stdout))
+    text = (MAN / "eventfold-web.1").read_text().replace("\\-", "-")
+    assert options and {o for o in options if f"Fl {o[1:]}" not in text and f"| {o[1:]}" not in text} == set()
 
 
 def test_every_mount_option():

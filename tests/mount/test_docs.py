@@ -60,7 +60,7 @@ def test_links(page):
 
 
 def test_every_page_is_linked():
-    linked = re.findall(r"\]\((docs/[^)#]+)\)", text_of("README.md"))
+    linked = re.findall(r"\]\((docs/[^)#]+\.md)\)", text_of("README.md"))
     assert sorted(set(linked)) == PAGES[1:]
 
 

@@ -235,3 +235,12 @@ def test_the_cache_is_bounded(m):
         assert len(json.loads(at(m, n, "todos.json"))["items"]) == n
     if not SLOW:
         assert resident() < 128 << 20
+
+
+def test_long_events_a_second_time(new_mount):
+    """What the first look into them has noted lies inside of them."""
+    m = new_mount(reducers=["count"], options="sync=none")
+    m.append(*[{"type": "e", "ts": 1, "data": "x" * size} for size in (0, 0, 0, 3_000_000, 3_000_000, 3_000_000)])
+    for _ in range(2):
+        for n in range(7):
+            assert json.loads((m.mnt / f"at/{n}/count.json").read_bytes()) == {"count": n}

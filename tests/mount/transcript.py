@@ -69,7 +69,7 @@ def environment(directory):
     )
     return dict(
         os.environ,
-        PATH=f"{Path(eventfold()).parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        PATH=f"{Path(eventfold()).parent}:{directory}/build/src/web:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         PKG_CONFIG_PATH=str(directory / ".pc"),
         LC_ALL="C.UTF-8",
     )

@@ -1,0 +1,203 @@
+#include "web/append.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "base/limits.h"
+#include "web/answer.h"
+#include "web/mountpoint.h"
+
+/* events/app, or events/app@OFFSET:HASH for an If-Match. -EINVAL: it is none that the log could have. */
+static int log_name(char *out, size_t size, const char *match)
+{
+	size_t len = match ? strlen(match) : 0;
+
+	if (!match || strcmp(match, "*") == 0) {
+		snprintf(out, size, "events/app");
+		return 0;
+	}
+	if (len >= 2 && match[0] == '"' && match[len - 1] == '"') {
+		match++;
+		len -= 2;
+	}
+	if (len == 0 || len > 40 || strspn(match, "0123456789abcdef:") < len)
+		return -EINVAL;
+	snprintf(out, size, "events/app@%.*s", (int)len, match);
+	return 0;
+}
+
+/* Lines that are not blank. */
+static size_t events_in(const char *text, size_t len)
+{
+	bool is_blank = true;
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] == '\n') {
+			n += !is_blank;
+			is_blank = true;
+		} else if (text[i] != ' ' && text[i] != '\t' && text[i] != '\r') {
+			is_blank = false;
+		}
+	}
+	return n;
+}
+
+/* The raw value behind "key": in the object; its length is 0 where it is not there. Inside of strings quotes are escaped, so what is found
+ * is a member. */
+static struct slice member(struct slice object, const char *key)
+{
+	char text[32];
+	int len = snprintf(text, sizeof(text), "\"%s\":", key);
+	const char *at = memmem(object.data, object.len, text, (size_t)len), *p,
+		   *end = object.data + object.len;
+
+	if (!at)
+		return (struct slice){0};
+	at = p = at + len;
+	if (*p != '"') {
+		while (p < end && *p >= '0' && *p <= '9')
+			p++;
+		return (struct slice){at, (size_t)(p - at)};
+	}
+	for (p++; p < end && *p != '"'; p++)
+		if (*p == '\\')
+			p++;
+	return p < end ? (struct slice){at, (size_t)(p + 1 - at)} : (struct slice){0};
+}
+
+/* The last of the refused lines that this thread has written; it knows each writer by its thread's id. */
+static struct slice our_refusal(struct slice refused)
+{
+	char pid[48];
+	int len = snprintf(pid, sizeof(pid), ",\"pid\":%d,", (int)gettid());
+
+	while (refused.len > 0) {
+		const char *begin = memrchr(refused.data, '\n', refused.len - 1);
+		struct slice line;
+
+		begin = begin ? begin + 1 : refused.data;
+		line = (struct slice){begin, refused.len - (size_t)(begin - refused.data)};
+		if (memmem(line.data, line.len, pid, (size_t)len))
+			return line;
+		refused.len = (size_t)(begin - refused.data);
+	}
+	return refused;
+}
+
+static void add_member(struct buf *b, const char *key, struct slice raw)
+{
+	if (raw.len > 0)
+		buf_printf(b, ",\"%s\":%.*s", key, (int)raw.len, raw.data);
+}
+
+static enum MHD_Result refuse_line(struct web *w, struct MHD_Connection *connection, unsigned status,
+				   const char *title, const char *errno_name, size_t appended)
+{
+	size_t room = (size_t)LIMIT_REJECTED * (LIMIT_REJECTED_LINE + 512);
+	auto_free char *text = malloc(room);
+	ssize_t n = text ? mountpoint_read(w->options->mnt, "rejected.jsonl", text, room) : 0;
+	struct slice ours = our_refusal((struct slice){text, n > 0 ? (size_t)n : 0}), why;
+	auto_buf struct buf b = {0};
+
+	buf_printf(&b, "{\"type\":\"about:blank\",\"status\":%u,\"title\":", status);
+	buf_add_json(&b, slice_of(title));
+	why = member(ours, "reason");
+	add_member(&b, "detail", why.len > 0 ? why : SLICE("\"the mount has refused it\""));
+	add_member(&b, "column", member(ours, "column"));
+	buf_printf(&b, ",\"errno\":\"%s\",\"appended\":%zu}\n", errno_name, appended);
+	if (buf_error(&b) < 0)
+		return MHD_NO;
+	return answer_text(connection, status, "application/problem+json", buf_slice(&b));
+}
+
+static enum MHD_Result stale(struct web *w, struct MHD_Connection *connection, size_t appended)
+{
+	char head[64] = "", more[160] = "";
+	ssize_t n = mountpoint_read(w->options->mnt, "head/app", head, sizeof(head));
+
+	if (n > 0 && head[n - 1] == '\n')
+		snprintf(more, sizeof(more), ",\"errno\":\"ESTALE\",\"appended\":%zu,\"head\":\"%.*s\"",
+			 appended, (int)n - 1, head);
+	return answer_problem(connection, MHD_HTTP_PRECONDITION_FAILED, "The log has moved on",
+			      SLICE("its head is not the one that If-Match names"), more);
+}
+
+static enum MHD_Result refuse(struct web *w, struct MHD_Connection *connection, int error, size_t appended)
+{
+	char more[48];
+
+	snprintf(more, sizeof(more), ",\"appended\":%zu", appended);
+	switch (-error) {
+	case EINVAL:
+		return refuse_line(w, connection, MHD_HTTP_UNPROCESSABLE_CONTENT, "Not an event", "EINVAL",
+				   appended);
+	case EMSGSIZE:
+		return refuse_line(w, connection, MHD_HTTP_CONTENT_TOO_LARGE, "The line is too long",
+				   "EMSGSIZE", appended);
+	case ESTALE:
+		return stale(w, connection, appended);
+	case ENOSPC:
+	case EDQUOT:
+		return answer_problem(connection, MHD_HTTP_INSUFFICIENT_STORAGE, "No room",
+				      SLICE("the disk is full: this line is not in the log"), more);
+	case EROFS:
+		return answer_problem(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "The log is read-only",
+				      SLICE("status.json says why"), more);
+	case EIO:
+		return answer_problem(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, "The disk has failed",
+				      SLICE("the log is read-only from now on"), more);
+	default:
+		return answer_error(connection, error, "events/app", w->options->mnt);
+	}
+}
+
+/* Writes all of it; 0 or a negative errno, with what was taken. */
+static int write_all(int fd, const struct buf *b, size_t *ret_taken)
+{
+	size_t taken = 0;
+
+	while (taken < b->len) {
+		ssize_t n = write(fd, b->data + taken, b->len - taken);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		*ret_taken = taken;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		taken += (size_t)n;
+	}
+	*ret_taken = taken;
+	return 0;
+}
+
+enum MHD_Result append_post(struct request *r, struct MHD_Connection *connection)
+{
+	const char *match = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "If-Match");
+	struct web *w = r->web;
+	size_t taken = 0, appended;
+	char name[64], text[64];
+	int fd, result;
+
+	if (log_name(name, sizeof(name), match) < 0)
+		return stale(w, connection, 0);
+	if (r->body.len > 0 && r->body.data[r->body.len - 1] != '\n')
+		buf_add_char(&r->body, '\n');
+	if (buf_error(&r->body) < 0)
+		return MHD_NO;
+	fd = mountpoint_open(w->options->mnt, name, O_WRONLY | O_APPEND);
+	if (fd == -ENOENT && match)
+		return stale(w, connection, 0);
+	if (fd < 0)
+		return answer_error(connection, fd, name, w->options->mnt);
+	result = write_all(fd, &r->body, &taken);
+	appended = events_in(r->body.data, taken);
+	/* With sync=close it is the close that says whether the lines are on the disk. */
+	if (close(fd) < 0 && result == 0)
+		result = -errno;
+	if (result < 0)
+		return refuse(w, connection, result, appended);
+	snprintf(text, sizeof(text), "{\"appended\":%zu}\n", appended);
+	return answer_text(connection, MHD_HTTP_OK, "application/json", slice_of(text));
+}

@@ -1,0 +1,136 @@
+"""The to-do application: a reducer and a page, and nothing else."""
+
+import json
+import time
+
+import pytest
+from browser import Keys, names
+from harness import bound
+from server import TODO
+from test_page import CONTRAST, axe
+
+pytestmark = [pytest.mark.browser, pytest.mark.limit(4)]
+
+
+@pytest.fixture
+def app(new_mount, serve):
+    m = new_mount(reducers=[])
+    m.enable(TODO / "todo.jq")
+    server = serve(m, "--app", TODO)
+    server.m = m
+    return server
+
+
+def things(w):
+    script = "return [...document.querySelectorAll('li')].map((e) => [e.querySelector('label').textContent, e.querySelector('input').checked])"
+    return w.run(script)
+
+
+def add(w, *texts):
+    for text in texts:
+        before = len(things(w))
+        w.one("#text").send_keys(text, Keys.ENTER)
+        w.wait(lambda: len(things(w)) == before + 1)
+
+
+def test_two_browsers(app, browse):
+    one, other = browse(app.url), browse(app.url)
+    for w in (one, other):
+        w.wait(lambda: "Nothing to do" in w.text("#empty"))
+    begin = time.monotonic()
+    add(one, "milk")
+    other.wait(lambda: things(other) == [["milk", False]])
+    took = time.monotonic() - begin
+    assert took < bound(2)
+    other.one("li input").click()
+    one.wait(lambda: things(one) == [["milk", True]])
+    assert other.text("#left") == "0 things left"
+    one.one("li .remove").click()
+    other.wait(lambda: things(other) == [])
+    assert app.m.view("todo") == {"items": {}}
+
+
+def test_by_keyboard_alone(app, browse):
+    w = browse(app.url)
+    w.wait(lambda: "Nothing to do" in w.text("#empty"))
+    w.keys("milk", Keys.ENTER)  # the field has the focus
+    w.wait(lambda: things(w) == [["milk", False]])
+    w.keys("bread", Keys.ENTER)
+    w.wait(lambda: len(things(w)) == 2)
+    w.keys(Keys.TAB, Keys.TAB, Keys.SPACE)
+    w.wait(lambda: things(w) == [["milk", True], ["bread", False]])
+    w.keys(Keys.TAB, Keys.ENTER)  # the text, to change it
+    w.keys(Keys.END, " of oats", Keys.ENTER)
+    w.wait(lambda: things(w)[0][0] == "milk of oats")
+    w.keys(Keys.TAB, Keys.ENTER)  # remove it
+    w.wait(lambda: things(w) == [["bread", False]])
+    assert w.run("return document.activeElement.className") == "remove"  # not lost
+
+
+def test_filters(app, browse):
+    w = browse(app.url)
+    add(w, "a", "b", "c")
+    w.all("li input")[1].click()
+    w.wait(lambda: things(w)[1][1])
+    for name, seen in (("Open", ["a", "c"]), ("Done", ["b"]), ("All", ["a", "b", "c"])):
+        button = next(b for b in w.all("[data-filter]") if b.text == name)
+        button.click()
+        assert [t for t, _ in things(w)] == seen
+        assert button.get_attribute("aria-pressed") == "true"
+
+
+def test_undo_goes_back_step_by_step(app, browse):
+    w = browse(app.url)
+    add(w, "a", "b")
+    states = [things(w)]
+    w.all("li input")[0].click()
+    w.wait(lambda: things(w) == [["a", True], ["b", False]])
+    states.append(things(w))
+    w.all("li .remove")[1].click()
+    w.wait(lambda: things(w) == [["a", True]])
+    for state in [*reversed(states), [["a", False]], []]:
+        w.wait(lambda: w.one("#undo").is_enabled())
+        w.one("#undo").click()
+        w.wait(lambda: things(w) == state)
+    w.wait(lambda: w.one("#undo").is_enabled())
+    w.one("#undo").click()
+    w.wait(lambda: "nothing left to undo" in w.text("#problem"))
+    assert len(app.m.events()) == 8  # all of it is in the log
+
+
+def test_what_others_call_by_the_same_names(app, browse):
+    """A log is for all: the reducer takes what is meant for it."""
+    app.m.append(
+        '{"type":"todo_added","data":{"text":"no id"}}',
+        '{"type":"todo_added","data":{"id":7,"text":"a number"}}',
+        '{"type":"todo_added","data":{"id":"x"}}',
+        '{"type":"todo_added","data":null}',
+        '{"type":"todo_ticked","data":{"id":"none","done":true}}',
+        '{"type":"todo_removed","data":"none"}',
+        '{"type":"todo_restored","data":{}}',
+        json.dumps({"type": "todo_added", "data": {"id": "ours", "text": "<img src=x onerror=alert(1)>"}}),
+    )
+    w = browse(app.url)
+    w.wait(lambda: things(w) == [["<img src=x onerror=alert(1)>", False]])
+
+
+def test_without_its_reducer(m, serve, browse):
+    w = browse(serve(m, "--app", TODO).url)
+    w.expected = ("404",)
+    w.wait(lambda: "There is no view todo" in w.text("#problem"))
+    m.enable(TODO / "todo.jq")
+    w.wait(lambda: "Nothing to do" in w.text("#empty") and not w.one("#problem").is_displayed())
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_looks(app, browse, dark):
+    w = browse(app.url, dark=dark)
+    add(w, "milk", "x" * 400, "a long text of many words " * 15)
+    w.all("li input")[0].click()
+    w.wait(lambda: things(w)[0][1])
+    for width in (375, 1280):
+        w.look(width, 812, dark)
+        assert w.overflow() == 0
+        assert [n for n in names(w) if not n[1]] == []
+        assert w.run(CONTRAST) == []
+        axe(w)

@@ -1,0 +1,201 @@
+// The whole application. State comes from the mount's view `todo`, which the reducer todo.jq keeps; each change is an event that is
+// appended to the log. There is nothing in between.
+
+const byId = (id) => document.getElementById(id);
+const list = byId("items");
+const files = "/files/";
+let items = {}; // as the view has them
+let filter = location.hash.slice(1) || "all";
+
+// --- the mount ---
+
+async function append(type, data, head) {
+	const headers = head ? { "If-Match": `"${head}"` } : {};
+	const response = await fetch(`${files}events/app`, { method: "POST", headers, body: `${JSON.stringify({ type, data })}\n` });
+	if (response.ok) return say("");
+	const problem = await response.json().catch(() => ({ detail: response.statusText }));
+	throw Object.assign(new Error(problem.detail), { status: response.status });
+}
+
+async function get(name, headers) {
+	const response = await fetch(files + name, { headers, cache: "no-store" });
+	if (!response.ok) throw new Error((await response.json().catch(() => ({}))).detail ?? response.statusText);
+	return response.text();
+}
+
+/** The state, now and whenever it has changed, whoever changed it. */
+function follow() {
+	const source = new EventSource(`${files}tail/todo.json`);
+	source.addEventListener("message", (e) => {
+		items = JSON.parse(e.data)?.items ?? {};
+		say("");
+		draw();
+	});
+	source.addEventListener("broken", (e) => say(`The view todo is broken: ${e.data}`));
+	source.addEventListener("error", async () => {
+		if (source.readyState !== EventSource.CLOSED) return say("The server does not answer; this page goes on when it does.");
+		// A refusal is final for the browser, not for us.
+		const there = await get("views/todo.offset").then(() => true, () => false);
+		if (!there) say("There is no view todo. Enable it: cp web/todo/todo.jq MNT/reducers/");
+		setTimeout(follow, 1500);
+	});
+}
+
+const change = (type, data) => append(type, data).catch((error) => say(error.message));
+
+// --- undo: what an event did is the difference between the past before it and the past behind it ---
+
+const BACK = 64 << 10; // bytes of the log that are searched
+
+/** The number of the last event that changed something here and is not undone yet; with the log's head. */
+async function lastChange() {
+	const { log } = JSON.parse(await get("status.json"));
+	if (!log.offset) return null;
+	const from = Math.max(0, log.offset - BACK);
+	const lines = (await get("events/app", { Range: `bytes=${from}-${log.offset - 1}` })).split("\n").slice(from ? 1 : 0, -1);
+	const undone = new Set();
+	for (let i = lines.length - 1, n = log.events; i >= 0; i--, n--) {
+		const { type, data } = JSON.parse(lines[i]);
+		if (!type.startsWith("todo_")) continue;
+		if (type === "todo_restored") undone.add(data.undoes);
+		else if (!undone.has(n)) return { n, head: `${log.offset}:${log.hash}` };
+	}
+	return null;
+}
+
+async function itemsAt(n) {
+	return JSON.parse(await get(`at/${n}/todo.json`))?.items ?? {};
+}
+
+async function undo() {
+	const last = await lastChange();
+	if (!last) return say("There is nothing left to undo.");
+	const [before, behind] = await Promise.all([itemsAt(last.n - 1), itemsAt(last.n)]);
+	const changed = Object.keys({ ...before, ...behind }).filter((id) => JSON.stringify(before[id]) !== JSON.stringify(behind[id]));
+	const old = Object.fromEntries(changed.map((id) => [id, before[id] ?? null]));
+	// Only if nobody has done anything meanwhile: then it has to be looked at once more.
+	await append("todo_restored", { items: old, undoes: last.n }, last.head);
+}
+
+async function undoUntilDone() {
+	byId("undo").disabled = true;
+	try {
+		for (let tries = 0; ; tries++) {
+			try {
+				await undo();
+				break;
+			} catch (error) {
+				if (error.status !== 412 || tries === 10) throw error;
+			}
+		}
+	} catch (error) {
+		say(error.message);
+	}
+	byId("undo").disabled = false;
+}
+
+// --- the page ---
+
+function say(text) {
+	byId("problem").textContent = text;
+	byId("problem").hidden = !text;
+}
+
+function button(name, label, text) {
+	return Object.assign(document.createElement("button"), { type: "button", className: name, ariaLabel: label, title: label, textContent: text });
+}
+
+function makeRow(id) {
+	const li = document.createElement("li");
+	li.dataset.id = id;
+	const tick = Object.assign(document.createElement("input"), { type: "checkbox", id: `tick-${id}` });
+	const text = document.createElement("label");
+	text.htmlFor = tick.id;
+	const rename = button("rename", "", "✎");
+	const remove = button("remove", "", "×");
+	li.append(tick, text, rename, remove);
+	tick.addEventListener("change", () => change("todo_ticked", { id, done: tick.checked }));
+	rename.addEventListener("click", () => edit(li, id));
+	text.addEventListener("dblclick", () => edit(li, id));
+	remove.addEventListener("click", () => {
+		(li.nextElementSibling ?? li.previousElementSibling)?.querySelector(".remove").focus();
+		change("todo_removed", { id });
+	});
+	return li;
+}
+
+function edit(li, id) {
+	const before = items[id].text;
+	const input = Object.assign(document.createElement("input"), { className: "edit", value: before, maxLength: 500, ariaLabel: "New text" });
+	li.classList.add("is-edited");
+	li.append(input);
+	input.focus();
+	let isOver = false; // what is removed loses the focus, too
+	const end = (keep) => {
+		if (isOver) return;
+		isOver = true;
+		const text = input.value.trim();
+		input.remove();
+		li.classList.remove("is-edited");
+		li.querySelector(".rename").focus();
+		if (keep && text && text !== before) change("todo_renamed", { id, text });
+	};
+	input.addEventListener("keydown", (e) => {
+		if (e.key !== "Enter" && e.key !== "Escape") return;
+		e.preventDefault(); // the key would go on to the button that has the focus next
+		end(e.key === "Enter");
+	});
+	input.addEventListener("blur", () => end(true));
+}
+
+function drawRow(li, item) {
+	const [tick, text, rename, remove] = li.children;
+	tick.checked = item.done;
+	text.textContent = item.text;
+	li.classList.toggle("is-done", item.done);
+	rename.ariaLabel = rename.title = `Change “${item.text}”`;
+	remove.ariaLabel = remove.title = `Remove “${item.text}”`;
+}
+
+/** Rows stay the same elements, so that who is in one by keyboard stays there. */
+function draw() {
+	const all = Object.entries(items).sort(([a, x], [b, y]) => x.at - y.at || (a < b ? -1 : 1));
+	const shown = all.filter(([, item]) => filter === "all" || item.done === (filter === "done"));
+	const rows = new Map([...list.children].map((li) => [li.dataset.id, li]));
+	for (const [id, li] of rows) if (!shown.some(([other]) => other === id)) li.remove();
+	shown.forEach(([id, item], i) => {
+		const li = rows.get(id) ?? makeRow(id);
+		drawRow(li, item);
+		if (list.children[i] !== li) list.insertBefore(li, list.children[i] ?? null);
+	});
+	const left = all.filter(([, item]) => !item.done).length;
+	byId("left").textContent = left === 1 ? "1 thing left" : `${left} things left`;
+	byId("empty").hidden = shown.length > 0;
+	byId("empty").textContent = all.length ? "Nothing of this kind." : "Nothing to do. Add something.";
+	byId("undo").disabled = false;
+	for (const b of document.querySelectorAll("[data-filter]")) b.setAttribute("aria-pressed", b.dataset.filter === filter);
+}
+
+/** In the order of their making, and never the same twice. */
+const newId = () => `${Date.now()}-${crypto.getRandomValues(new Uint32Array(1))[0].toString(36)}`;
+
+byId("add").addEventListener("submit", (e) => {
+	e.preventDefault();
+	const field = byId("text");
+	const text = field.value.trim();
+	if (!text) return;
+	field.value = "";
+	append("todo_added", { id: newId(), text }).catch((error) => {
+		field.value ||= text;
+		say(error.message);
+	});
+});
+byId("undo").addEventListener("click", undoUntilDone);
+for (const b of document.querySelectorAll("[data-filter]")) {
+	b.addEventListener("click", () => {
+		filter = b.dataset.filter;
+		history.replaceState(null, "", `#${filter}`);
+		draw();
+	});
+}
+follow();
