@@ -123,7 +123,7 @@ static int add_fcntls(scmp_filter_ctx ctx)
 	int r = 0;
 
 	for (size_t i = 0; i < countof(fcntls) && r == 0; i++) {
-		struct scmp_arg_cmp command = SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)fcntls[i]);
+		struct scmp_arg_cmp command = SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)fcntls[i], 0);
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, command);
 		if (r == 0)
 			r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl64), 1, command);
@@ -134,7 +134,7 @@ static int add_fcntls(scmp_filter_ctx ctx)
 /* The worker's own calls. */
 static int add_own(scmp_filter_ctx ctx, unsigned long pass)
 {
-	const struct scmp_arg_cmp passes = SCMP_CMP(PASS_ARG, SCMP_CMP_EQ, pass);
+	const struct scmp_arg_cmp passes = SCMP_CMP(PASS_ARG, SCMP_CMP_EQ, pass, 0);
 
 	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 2,
 				 SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_REFUSED, 0), passes);

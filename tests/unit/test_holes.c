@@ -92,8 +92,8 @@ static void test_nonsense(void)
 	    "{}",
 	    "null",
 	    "{\"count\":1,\"missing\":1,\"holes\":[]}",
-	    "{\"count\":2,\"missing\":1,\"holes\":[{\"from\":1,\"to\":2,\"after\":0,\"events\":1,\"why\":"
-	    "\"\"}]}",
+	    ("{\"count\":2,\"missing\":1,\"holes\":[{\"from\":1,\"to\":2,\"after\":0,\"events\":1,\"why\":"
+	     "\"\"}]}"),
 	    "{\"count\":1,\"missing\":1,\"holes\":[{\"from\":1,\"to\":2,\"after\":0,\"events\":1}]}",
 	    "{\"count\":1,\"holes\":[{\"from\":1,\"to\":2,\"after\":0,\"events\":1,\"why\":\"\"}]}",
 	    "{\"count\":1,\"missing\":1,\"holes\":[1]}",
