@@ -67,7 +67,10 @@ static bool is_filled(struct worker *w, const struct hole *hole)
 	struct slice block;
 
 	cursor_init(&c, w->reader, &pos);
-	int r = cursor_fill(&c, min(hole->end, (uint64_t)atomic_load(&w->orders->head)), &block, &damage);
+	uint64_t end = min(hole->end, (uint64_t)atomic_load(&w->orders->head));
+	int r = 1;
+	while (r == 1 && c.pos.off < end) /* piece by piece: the first may still be damaged */
+		r = cursor_fill(&c, end, &block, &damage);
 	bool filled = r <= 0; /* what can't be read just now is looked at when it is folded */
 	if (r == 0 && block.len > 0) {
 		size_t len = (size_t)((const char *)memchr(block.data, '\n', block.len) - block.data);

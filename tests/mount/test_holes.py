@@ -57,10 +57,10 @@ def archived(new_mount):
     return m
 
 
-def damage(m):
-    begin, end, _ = m.frames[1]
+def damage(m, which=(1,)):
     spoiled = bytearray(m.whole)
-    spoiled[(begin + end) // 2] ^= 0x10
+    for begin, end, _ in (m.frames[i] for i in which):
+        spoiled[(begin + end) // 2] ^= 0x10
     (m.data / ARCHIVE).write_bytes(spoiled)
 
 
@@ -155,6 +155,21 @@ def test_restored_while_it_was_not_mounted(archived):
     assert verify(m).returncode == 0
     m.start()
     check_well(m)
+    assert "can be read now" in m.stderr()
+
+
+def test_a_part_of_a_hole_was_restored(archived):
+    """Two frames side by side are one hole; the second one can be read again."""
+    m = archived
+    damage(m, (1, 2))
+    forget(m)
+    m.start()
+    assert m.view("count") == {"count": m.first - 1}
+    assert len(m.status()["views"]["count"]["holes"]) == 1
+    m.unmount()
+    damage(m)
+    m.start()
+    check_told(m)
     assert "can be read now" in m.stderr()
 
 
