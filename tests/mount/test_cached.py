@@ -197,7 +197,7 @@ def cached_reader(tmp_path_factory):
 def test_the_log_beside_writers(m, cached_reader, how):
     """No SIGBUS, and never less than fstat has told."""
     at_work = writers(m, how, 2)
-    rounds = 3000 if FULL else scaled(200)
+    rounds = 600 if FULL else scaled(200)
     readers = [subprocess.Popen([cached_reader, m.app, str(rounds)], stderr=subprocess.PIPE) for _ in range(2)]
     for r in readers:
         _, error = r.communicate(timeout=4 * LIMIT)
