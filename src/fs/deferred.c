@@ -170,36 +170,6 @@ bool deferred_until_known(struct mount *m, const struct deferred_call *call, con
 	return true;
 }
 
-bool deferred_until_dropped(struct mount *m, const struct deferred_call *call, const struct node *node)
-{
-	struct deferred_item *item = NULL;
-
-	pthread_mutex_lock(&m->lock);
-	/* Only once: others may leave more all the time. */
-	if (node->left && !call->dropped && notice_may_drop(m))
-		item = new_item(m, call);
-	if (item) {
-		item->call.dropped = true;
-		item->next = m->deferred.dropping;
-		m->deferred.dropping = item;
-	}
-	pthread_mutex_unlock(&m->lock);
-	return item;
-}
-
-void deferred_dropped(struct mount *m)
-{
-	pthread_mutex_lock(&m->lock);
-	bool any = m->deferred.dropping;
-	for (struct deferred_item *item; (item = m->deferred.dropping);) {
-		m->deferred.dropping = item->next;
-		add_due(m, item);
-	}
-	pthread_mutex_unlock(&m->lock);
-	if (any)
-		wake(m);
-}
-
 void deferred_run(struct mount *m)
 {
 	struct deferred_item *item;

@@ -5,9 +5,7 @@
  * through the commit thread. With sync=write nothing ever waits for that.
  *
  * For the reducers, until it is known what lies in DATA/reducers now. Where that is at hand, as it nearly always is, nothing waits;
- * else the request waits for the catalog, which never takes long (model/catalog.h), and can be interrupted.
- *
- * For the kernel's page cache, until it has dropped what closed files have left there: a size before that would be an old one (held.h). */
+ * else the request waits for the catalog, which never takes long (model/catalog.h), and can be interrupted. */
 #pragma once
 
 #define FUSE_USE_VERSION 314
@@ -17,7 +15,6 @@
 #include "base/defs.h"
 
 struct mount;
-struct node;
 
 /* All that an operation is called with. */
 struct deferred_call {
@@ -28,7 +25,6 @@ struct deferred_call {
 	off_t off;
 	const char *name; /* is copied */
 	bool looked;      /* it has waited for the reducers already */
-	bool dropped;     /* and for the page cache */
 	void (*run)(const struct deferred_call *call);
 };
 
@@ -39,7 +35,6 @@ struct deferred {
 	struct deferred_item *items,
 	    **last; /* in the order of their coming; under the mount's lock, like the next */
 	struct deferred_item *looking;
-	struct deferred_item *dropping; /* for the page cache; likewise */
 };
 
 int must_check deferred_init(struct mount *m);
@@ -50,8 +45,5 @@ void deferred_deinit(struct mount *m);
 bool deferred_until_committed(struct mount *m, const struct deferred_call *call);
 /* The view's reducer, or (NULL) just which there are. */
 bool deferred_until_known(struct mount *m, const struct deferred_call *call, const char *view);
-bool deferred_until_dropped(struct mount *m, const struct deferred_call *call, const struct node *node);
-/* On the raise thread, no lock held: something has been dropped, or nothing will be any more. */
-void deferred_dropped(struct mount *m);
 /* Runs what is due. On the fuse thread. */
 void deferred_run(struct mount *m);

@@ -125,7 +125,6 @@ void held_drop(struct mount *m)
 	if (!node->left_listed)
 		node->left = 0;
 	pthread_mutex_unlock(&m->lock);
-	deferred_dropped(m);
 	nodes_unref(&m->nodes, node);
 	pthread_mutex_lock(&m->lock);
 }

@@ -94,7 +94,7 @@ static void run_getattr(const struct deferred_call *c)
 
 	if (!node)
 		return reply_error(req, -ESTALE);
-	if (waits_for_view(c, node) || deferred_until_dropped(m, c, node))
+	if (waits_for_view(c, node))
 		return;
 	switch (node->kind) {
 	case NODE_EVENTS_APP:
