@@ -11,7 +11,7 @@ import time
 import pytest
 from harness import FULL, LIMIT, SLOW, line_of
 
-SECONDS = 60 if FULL else 4
+SECONDS = 20 if FULL else 4
 CLIENTS = 4
 PER_SECOND = 300
 
@@ -94,7 +94,7 @@ NAMES = ["views/copies.json", "views/copies.snapshot.json", "views/shrinks.json"
 LINE = line_of('{"type":"a","data":null,"ts":1700000000}')
 
 
-@pytest.mark.limit(8 if FULL else 4)
+@pytest.mark.limit(4)
 def test_every_body_is_one_state(m, server):
     m.append(LINE)
     assert m.view("copies")["n"] == 1
