@@ -2,7 +2,6 @@
 
 import errno
 import os
-import re
 import resource
 import signal
 import threading
@@ -117,8 +116,9 @@ def test_a_culprit_is_found(new_mount, compile_reducer):
             assert Later(m.view, "count").get() == {"count": n + 1}
             Later(m.view, "descriptors").get()
     assert caught.value.errno == errno.EIO
-    # Whichever is seen first of a worker that finds its socket closed.
-    assert re.search("closed|exited with status 0", (m.mnt / "views/descriptors.error").read_text())
+    why = (m.mnt / "views/descriptors.error").read_text()
+    # A sanitizer's own end may come first: it has nothing left to write to.
+    assert "closed" in why or (SLOW and why == "exited with status 0\n")
     # The others come together again.
     until = time.monotonic() + LIMIT
     while any(v["alone"] for v in m.status()["views"].values()):
