@@ -6,8 +6,9 @@ import subprocess
 import time
 
 from benchmarks.events import todos
-from benchmarks.rows import Result, median_us, row
+from benchmarks.rows import Result, median_us, p99_us, row
 from benchmarks.setting import Mounted, shipped
+from benchmarks.storage import write_until
 
 
 @row("append: one writer, one event a write, sync=write")
@@ -26,12 +27,72 @@ def latency_of_read(bench, n):
     return Result(median_us(got["mount"]), "us", median_us(got["raw"]), "raw", limit=100, of="difference")
 
 
-@row("append: 32 processes open, append, close, sync=close")
-def closing(bench, n):
-    with Mounted(bench, options="sync=close", log=bench.events(n)) as m:
-        got = bench.sample("closing", bench.raw(), m.app, 32, 5 if bench.quick else 60, bench.turns(5))
+@row("append in a row: four views that nobody reads", sizes=[10_000])
+def unread(bench, n):
+    """In blocks of one writer, in turns with those into a mount without views."""
+    views = shipped("count", "types", "todos", "stats")
+    with Mounted(bench) as none, Mounted(bench, views) as four:
+        took = {none: [], four: []}
+        for _ in range(bench.turns(5)):
+            for m, ns in took.items():
+                ns += write_until(m.app, bench.few(n // 5))
+    yield Result(median_us(took[four]), "us", median_us(took[none]), "no view", limit=1.1)
+    yield Result(p99_us(took[four]), "us", p99_us(took[none]), "no view", over="append in a row: four views that nobody reads, p99")
+
+
+@row("append, then read todos.json whole: 100,000 items", sizes=[100_000])
+def large_view(bench, n):
+    """Beside the reading of as many bytes that are there already."""
+    took, again = [], []
+    with Mounted(bench, shipped("todos"), log=bench.lines(f"todos-{n}", todos(n), n)) as m:
+        view = m.mnt / "views/todos.json"
+        view.read_bytes()
+        m.settle()
+        for _ in range(bench.few(100)):
+            begin = time.perf_counter_ns()
+            with open(m.app, "ab", buffering=0) as app:
+                app.write(b'{"type":"todo_added","data":{"text":"one more"}}\n')
+            view.read_bytes()
+            took.append(time.perf_counter_ns() - begin)
+            begin = time.perf_counter_ns()
+            view.read_bytes()
+            again.append(time.perf_counter_ns() - begin)
+    return Result(median_us(took), "us", median_us(again), "read once more", limit=20_000, of="value")
+
+
+WRITERS, VIEWS = 32, ("todos", "count", "types", "stats")
+
+
+def many(bench, n, how, sync, views=(), **target):
+    """32 processes, beside one loop on a plain file: events a second, lines a sync, and what an event takes of the processors, the writers'
+    and the workers' part included."""
+    each, turns = 5 if bench.quick else 200, bench.turns(5)
+    with Mounted(bench, shipped(*views), options=f"sync={sync}", log=bench.events(n)) as m:
+        m.settle()
+        before, daemon, workers = m.status()["log"], m.daemon_ns(), m.workers_ns()
+        got = bench.sample(how, bench.raw(), m.app, WRITERS, each, turns)
+        spent, after = m.daemon_ns() - daemon + m.workers_ns_since(workers), m.status()["log"]
+    events = after["events"] - before["events"]
+    lines, spent = events / (after["commits"] - before["commits"]), spent / events + got["spent"][0]
     rate = [1e9 / statistics.median(got[name]) for name in ("mount", "raw")]
-    return Result(rate[0], "events/s", rate[1], "raw", least=2)
+    yield Result(rate[0], "events/s", rate[1], "raw", least=target["rate"])
+    yield Result(lines, "lines", 1, "one at a time", least=target.get("lines"), of="value", over=f"lines a sync: {how}, sync={sync}")
+    yield Result(spent / 1000, "us", statistics.median(got["raw"]) / 1000, "raw, in all", limit=target.get("cpu"), of="value", over=f"processor time an append: {how}, sync={sync}")
+
+
+@row("append: 32 processes that hold it open, four views, sync=write")
+def held(bench, n):
+    return many(bench, n, "held", "write", VIEWS, rate=4, lines=16, cpu=120)
+
+
+@row("append: 32 processes open, append, close, four views, sync=write")
+def closing(bench, n):
+    return many(bench, n, "closing", "write", VIEWS, rate=3, lines=8, cpu=250)
+
+
+@row("append: 32 processes open, append, close, four views, sync=close")
+def closing_queued(bench, n):
+    return many(bench, n, "closing", "close", VIEWS, rate=3)
 
 
 @row("cat FILE > events/app, durable")

@@ -30,6 +30,15 @@ def mixed():
         i += 1
 
 
+def named():
+    """Each with an id that has nothing in common with the others'."""
+    rng = random.Random(20260108)
+    i = 0
+    while True:
+        yield f'{{"type":"order_placed","id":"{rng.getrandbits(64):016x}","data":{{"order":{i},"by":"somebody"}},"ts":1700000000,"actor":"somebody"}}\n'
+        i += 1
+
+
 def line(rng, kind, data):
     head = f'{{"type":"{kind}","data":{{{data}}},"ts":1700000000,"meta":{{"trace":"'
     pad = 176 - len(head)
@@ -79,3 +88,37 @@ def keys(entries):
         key = i if i < entries else rng.randrange(entries)
         yield line(rng, "measured", f'"key":"key-{key:08}","n":{i}')
         i += 1
+
+
+def scattered(entries):
+    """The same with keys as of a hash, which have nothing in common."""
+    rng = random.Random(20260105)
+    i = 0
+    while True:
+        key = random.Random(i if i < entries else rng.randrange(entries)).getrandbits(128)
+        yield line(rng, "measured", f'"key":"{key:032x}","n":{i}')
+        i += 1
+
+
+def mostly_old(entries):
+    """So many keys get a value, then each hundredth event is about a new one."""
+    rng = random.Random(20260106)
+    i, there = 0, entries
+    while True:
+        key = i if i < entries else rng.randrange(there)
+        if i >= entries and i % 100 == 0:
+            key = there
+            there += 1
+        yield line(rng, "measured", f'"key":"key-{key:08}","n":{i}')
+        i += 1
+
+
+def additions(entries):
+    """So many numbers are added, then always a thousand more, which are cut off again."""
+    rng = random.Random(20260107)
+    for i in range(entries):
+        yield line(rng, "added", f'"n":{i}')
+    while True:
+        for i in range(1000):
+            yield line(rng, "added", f'"n":{i}')
+        yield line(rng, "cut", f'"n":{entries}')

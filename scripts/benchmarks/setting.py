@@ -144,6 +144,11 @@ class Mounted:
         now = self.workers_ns()
         return sum(now[pid] - before.get(pid, 0) for pid in now)
 
+    def workers_memory(self):
+        """What they have that is theirs alone, in MiB: not what they share with the daemon."""
+        return sum(int(line.split()[1]) for pid in self.workers() for line in Path(f"/proc/{pid}/status").open()
+                   if line.startswith("RssAnon")) / 1024  # fmt: skip
+
     def daemon_ns(self):
         return sum(spent_ns(task) for task in Path(f"/proc/{self.pid}/task").iterdir())
 

@@ -6,7 +6,7 @@ import threading
 import time
 from statistics import median
 
-from benchmarks.rows import Result, p99_us, row
+from benchmarks.rows import Result, median_us, p99_us, row
 from benchmarks.setting import Mounted, shipped
 
 PIECE = 1_000_000  # events between two rotations
@@ -104,6 +104,18 @@ def mount_seconds(m, cold=False):
     return time.perf_counter() - begin
 
 
+def heads_after_appends(m, times):
+    """What a read of each of the two takes after an append, in turns."""
+    took = {"head/app": [], "head/app.sha256": []}
+    for _ in range(times):
+        for name, ns in took.items():
+            write_until(m.app, 1)
+            begin = time.perf_counter_ns()
+            (m.mnt / name).read_bytes()
+            ns.append(time.perf_counter_ns() - begin)
+    return took
+
+
 @row("a long history: mount, with snapshots", sizes=[30_000_000])
 def long_history(bench, n):
     """5 GiB, of many rotations, with a view that was saved at the end."""
@@ -129,10 +141,15 @@ def long_history(bench, n):
         memory = m.peak_memory()
         plain = timed(f"zstd -dcq {m.data}/archive.jsonl.zst > /dev/null")
         assert m.view("count")["count"] == n
+        first = timed(f"cat {m.mnt}/head/app.sha256 > /dev/null")
+        heads = heads_after_appends(m, bench.few(500))
     yield Result(median(mounts) * 1000, "ms", median(plains) * 1000, "an empty log", limit=1000, of="value")
     yield Result(median(colds) * 1000, "ms", median(plains) * 1000, "an empty log", limit=1000, of="value",
                  over="a long history: mount, with nothing in the cache")  # fmt: skip
     yield Result(median(tails) * 1000, "ms", median(plain_tails) * 1000, "a plain file", limit=50, of="value",
                  over="a long history: tail -n 1")  # fmt: skip
     yield Result(memory, "MiB", idle, "before", limit=128, of="value", over="a long history: resident memory while it is read")
+    yield Result(median_us(heads["head/app.sha256"]), "us", median_us(heads["head/app"]), "head/app", limit=1000, of="difference",
+                 over="a long history: append one, then read head/app.sha256")  # fmt: skip
+    yield Result(first * 1000, "ms", median(plain_tails) * 1000, "tail -n 1 of a plain file", over="a long history: the first read of head/app.sha256")
     yield Result(size / whole / 1e6, "MB/s", size / plain / 1e6, "zstd -dc", over="a long history: cat")

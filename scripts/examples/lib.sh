@@ -1,5 +1,5 @@
 # lib.sh: what the shell examples share. It is sourced, and the rest of the example is then run in a directory of its
-# own, with an empty `data` and `mnt` in it, as if it were typed: each command is shown before its output. However the
+# own, with an empty `data` and `mnt` in it (or other data, mounted beside it), as if it were typed: each command is shown before its output. However the
 # example ends, nothing is left mounted, running or lying about.
 set -euo pipefail
 export LC_ALL=C
@@ -19,12 +19,14 @@ done
 
 clean_up() {
 	kill $(jobs -p) 2>/dev/null || true
-	if mountpoint -q "$dir/mnt"; then
+	for mnt in "$dir"/*; do
 		# -z: also where something still has a file open in there.
-		fusermount3 -u -z "$dir/mnt"
-		# The last that the daemon does is to let go of the log's lock.
-		flock -w 60 "$dir/data/app.jsonl" true
-	fi
+		! mountpoint -q "$mnt" || fusermount3 -u -z "$mnt"
+	done
+	# The last that a daemon does is to let go of the log's lock.
+	for log in "$dir"/*/app.jsonl; do
+		[ ! -e "$log" ] || flock -w 60 "$log" true
+	done
 	wait 2>/dev/null
 	rm -rf "$dir"
 }

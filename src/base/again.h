@@ -1,5 +1,5 @@
-/* What did not work for want of something that passes (descriptors, memory, an answer), and is tried again: after a short pause at first,
- * and after twice as long each time. {0}: nothing is to be tried. */
+/* What did not work for want of something that passes (descriptors, memory, an answer), and is tried
+ * again: after a short pause at first, and after twice as long each time. {0}: nothing is to be tried. */
 #pragma once
 
 #include <errno.h>
@@ -34,6 +34,13 @@ static inline bool again_is_due(const struct again *a)
 static inline bool again_waits(const struct again *a)
 {
 	return a->at_ms && clock_ms() < a->at_ms;
+}
+
+/* The earlier of the two. */
+static inline void again_first(const struct again *a, uint64_t *time_ms)
+{
+	if (a->at_ms)
+		*time_ms = min(*time_ms, a->at_ms);
 }
 
 /* A want of descriptors, memory or processes, which passes. */

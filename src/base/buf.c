@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/json_special.h"
 #include "base/utf8.h"
 
 _Static_assert(ENOMEM == 12, "buf_error() spells it out to keep errno.h out of the header");
@@ -14,16 +15,14 @@ void buf_deinit(struct buf *b)
 	*b = (struct buf){0};
 }
 
-int buf_reserve(struct buf *b, size_t more)
+int buf_grow(struct buf *b, size_t more)
 {
 	if (b->failed)
 		return -ENOMEM;
-	if (more <= b->cap - b->len)
-		return 0;
 	size_t need = b->len + more;
 	size_t cap = max(need, b->cap + b->cap / 2);
 	cap = max(cap, (size_t)64);
-	char *data = need < more ? NULL : realloc(b->data, cap);
+	char *data = need < more ? NULL : b->grow ? b->grow(b, need, &cap) : realloc(b->data, cap);
 	if (!data) {
 		b->failed = true;
 		return -ENOMEM;
@@ -56,14 +55,22 @@ void buf_add_char(struct buf *b, char c)
 	buf_add(b, &c, 1);
 }
 
+/* Two digits at a time: most of a large state is numbers and short strings. */
 void buf_add_u64(struct buf *b, uint64_t value)
 {
+	static const char pairs[] =
+	    "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+	    "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+	    "8081828384858687888990919293949596979899";
 	char digits[20];
 	size_t at = sizeof(digits);
 
-	do
-		digits[--at] = (char)('0' + value % 10);
-	while (value /= 10);
+	for (; value >= 100; value /= 100)
+		memcpy(digits + (at -= 2), pairs + 2 * (value % 100), 2);
+	if (value >= 10)
+		memcpy(digits + (at -= 2), pairs + 2 * value, 2);
+	else
+		digits[--at] = (char)('0' + value);
 	buf_add(b, digits + at, sizeof(digits) - at);
 }
 
@@ -98,51 +105,40 @@ void buf_printf(struct buf *b, const char *fmt, ...)
 	va_end(args);
 }
 
+static void add_escaped(struct buf *b, unsigned char c)
+{
+	static const char shorts[] = "\bb\ff\nn\rr\tt\"\"\\\\";
+
+	for (const char *s = shorts; *s; s += 2) {
+		if ((unsigned char)s[0] != c)
+			continue;
+		buf_add_char(b, '\\');
+		return buf_add_char(b, s[1]);
+	}
+	if (c < 0x20)
+		buf_printf(b, "\\u%04x", c);
+	else
+		buf_add_str(b, "\xef\xbf\xbd");
+}
+
 void buf_add_json(struct buf *b, struct slice s)
 {
-	size_t from = 0;
+	const char *at = s.data, *end = slice_end(s), *from = at;
+	size_t n;
 
 	buf_add_char(b, '"');
-	for (size_t i = 0; i < s.len;) {
-		unsigned char c = (unsigned char)s.data[i];
-		size_t n =
-		    c >= 0x80 ? utf8_length(s.data + i, s.len - i) : c >= 0x20 && c != '"' && c != '\\';
-		if (n) {
-			i += n;
+	while ((at = json_special(at, end)) < end) {
+		/* Where a text isn't ASCII, one such character comes after the other. */
+		while (at < end && (unsigned char)*at >= 0x80 &&
+		       (n = utf8_length(at, (size_t)(end - at))) > 0)
+			at += n;
+		if (at == end || ((unsigned char)*at < 0x80 && json_special(at, at + 1) > at))
 			continue;
-		}
-		buf_add(b, s.data + from, i - from);
-		from = ++i;
-		switch (c) {
-		case '"':
-			buf_add_str(b, "\\\"");
-			break;
-		case '\\':
-			buf_add_str(b, "\\\\");
-			break;
-		case '\b':
-			buf_add_str(b, "\\b");
-			break;
-		case '\f':
-			buf_add_str(b, "\\f");
-			break;
-		case '\n':
-			buf_add_str(b, "\\n");
-			break;
-		case '\r':
-			buf_add_str(b, "\\r");
-			break;
-		case '\t':
-			buf_add_str(b, "\\t");
-			break;
-		default:
-			if (c < 0x20)
-				buf_printf(b, "\\u%04x", c);
-			else
-				buf_add_str(b, "\xef\xbf\xbd");
-		}
+		buf_add(b, from, (size_t)(at - from));
+		add_escaped(b, (unsigned char)*at);
+		from = ++at;
 	}
-	buf_add_slice(b, slice_skip(s, from));
+	buf_add(b, from, (size_t)(end - from));
 	buf_add_char(b, '"');
 }
 

@@ -11,6 +11,9 @@ struct buf {
 	char *data;
 	size_t len, cap;
 	bool failed;
+	/* Where the memory is not malloc()'s: gives more of it, *cap bytes, or any number from `need` on;
+	 * NULL: there is none. It is whoever set this that frees it. */
+	char *(*grow)(struct buf *b, size_t need, size_t *cap);
 };
 
 void buf_deinit(struct buf *b);
@@ -22,8 +25,13 @@ static inline void buf_clear(struct buf *b)
 	b->failed = false;
 }
 
+int buf_grow(struct buf *b, size_t more);
+
 /* Room for `more` bytes behind len: 0 or -ENOMEM. */
-int buf_reserve(struct buf *b, size_t more);
+static inline int buf_reserve(struct buf *b, size_t more)
+{
+	return likely(more <= b->cap - b->len && !b->failed) ? 0 : buf_grow(b, more);
+}
 
 void buf_add(struct buf *b, const void *data, size_t len);
 void buf_add_slice(struct buf *b, struct slice s);

@@ -4,6 +4,8 @@
  * on), or a positive value that the function documents (a result: handle it, never pass it on). */
 #pragma once
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -45,6 +47,19 @@ static inline int take_fd(int *fd)
 	*fd = -1;
 	return taken;
 }
+
+/* Room for one more in a list on the heap that has `n` and room for `cap`: that is doubled, and begins with
+ * `least`. False: no memory, and all is as it was. */
+#define list_room(list, n, cap, least)                                                                       \
+	({                                                                                                   \
+		size_t cap_ = (n) < (cap) ? 0 : (cap) ? 2 * (size_t)(cap) : (least);                         \
+		void *list_ = cap_ ? reallocarray((list), cap_, sizeof(*(list))) : (list);                   \
+		if (cap_ && list_) {                                                                         \
+			(list) = list_;                                                                      \
+			(cap) = cap_;                                                                        \
+		}                                                                                            \
+		list_ != NULL;                                                                               \
+	})
 
 /* clang-format off */
 #define min(a, b) ({ __typeof__(a) a_ = (a); __typeof__(b) b_ = (b); a_ < b_ ? a_ : b_; })

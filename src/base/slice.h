@@ -17,8 +17,8 @@ static inline struct slice slice_of(const char *str)
 	return (struct slice){str, strlen(str)};
 }
 
-/* A slice without bytes may have no address either, and to none nothing may be added, not even 0. So a slice's end, and what is left behind
- * its first n bytes, are asked for here where it may be empty. */
+/* A slice without bytes may have no address either, and to none nothing may be added, not even 0. So a
+ * slice's end, and what is left behind its first n bytes, are asked for here where it may be empty. */
 static inline const char *slice_end(struct slice s)
 {
 	return s.len > 0 ? s.data + s.len : s.data;

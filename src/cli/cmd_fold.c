@@ -4,17 +4,25 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/when.h"
+#include "cli/at.h"
 #include "cli/commands.h"
 #include "cli/confined.h"
 #include "cli/mount_args.h"
-#include "model/fold.h"
-#include "model/proto.h"
+#include "cli/fold_rules.h"
+#include "cli/usage.h"
+#include "cli/whole_lines.h"
+#include "model/engine/fold.h"
+#include "model/event/event_time.h"
+#include "model/host/zone.h"
+#include "model/link/proto.h"
 
-#define BLOCK (1u << 20)
-#define FIRST_FREE 10
+#define BLOCK (1u << 16)
 
 static const char usage[] =
-    "usage: eventfold fold [--each] [--at N] [--strict] [--memory SIZE] REDUCER [FILE…]\n"
+    "usage: eventfold fold [--each] [--at N|TIME] [--strict] [--tz ZONE] [--memory SIZE]\n"
+    "                      REDUCER [FILE…]\n"
+    "       eventfold fold --rules DIR [--reducers DIR] [--tz ZONE] [--memory SIZE] [FILE…]\n"
     "       eventfold fold --explain REDUCER.jq\n"
     "\n"
     "Folds events, one a line, with the reducer in the file REDUCER (.jq or .so) and prints the\n"
@@ -22,9 +30,20 @@ static const char usage[] =
     "\n"
     "  --each          print the state after every event, a line each\n"
     "  --at N          stop after N events\n"
+    "  --at TIME       stop before the first event that came later than TIME\n"
     "  --strict        stop at the first line that is no event; otherwise it is reported and skipped\n"
+    "  --tz ZONE       local time of the reducer and of TIME, such as Europe/Berlin; otherwise it is UTC\n"
+    "                  for the reducer\n"
     "  --memory SIZE   memory of the process that runs the reducer, 2G by default, 0 for no limit\n"
-    "  --explain       say how a jq program is run: compiled, with which parts left to libjq, or by libjq\n";
+    "  --rules DIR     show the events to the rules in DIR, and print those lines that are refused, with\n"
+    "                  the reason; exit 1 where there are any. What is let in is folded with the reducers\n"
+    "                  of the rules' names, from the directory reducers beside DIR\n"
+    "  --reducers DIR  or from this one\n"
+    "  --explain       say how a jq program is run: compiled, with which parts left to libjq, or by libjq\n"
+    "\n"
+    "SIZE is in bytes, or with K, M or G behind it in units of 1024. TIME is one of\n"
+    "" WHEN_FORMS ";\n"
+    "without a zone it is local time.\n";
 
 static const char *const standard_input[] = {"-", NULL};
 
@@ -33,7 +52,7 @@ struct folding {
 	struct view view;
 	struct fold fold;
 	bool each, strict;
-	uint64_t at; /* stop behind this many events */
+	struct at at; /* where to stop: events are counted */
 	struct buf state;
 	const char *file; /* being read */
 	uint64_t first;   /* lines before it */
@@ -93,45 +112,33 @@ static void fold_lines(struct folding *f, struct slice lines)
  * is no event makes no state and does not count. */
 static void fold_some(struct folding *f, struct slice lines)
 {
-	if (!f->each && !f->strict && f->at == UINT64_MAX)
+	uint64_t most = f->at.by_time ? UINT64_MAX : f->at.n, time;
+
+	if (!f->each && !f->strict && !f->at.by_time && most == UINT64_MAX)
 		return fold_lines(f, lines);
 	while (lines.len > 0 && !f->stop) {
 		const char *newline = memchr(lines.data, '\n', lines.len);
 		size_t len = (size_t)(newline - lines.data) + 1;
+		if (f->at.by_time && event_time((struct slice){lines.data, len - 1}, f->at.after, &time)) {
+			f->stop = true;
+			return;
+		}
 		uint64_t events = f->fold.events;
 		fold_lines(f, (struct slice){lines.data, len});
 		lines = (struct slice){lines.data + len, lines.len - len};
 		if (f->each && !f->stop && f->fold.events > events)
 			print_state(f);
-		if (f->fold.events >= f->at)
+		if (f->fold.events >= most)
 			f->stop = true;
 	}
 }
 
-/* Reads to the end; a last line without its newline counts. */
-static int fold_fd(struct folding *f, int fd)
+static bool take_lines(void *arg, struct slice lines)
 {
-	auto_buf struct buf block = {0};
-	ssize_t n;
+	struct folding *f = arg;
 
-	do {
-		if (buf_reserve(&block, BLOCK) < 0)
-			return -ENOMEM;
-		n = read(fd, block.data + block.len, BLOCK);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		size_t seen = block.len; /* no newline in there */
-		block.len += (size_t)n;
-		if (n == 0 && block.len > 0)
-			buf_add_char(&block, '\n');
-		const char *last = memrchr(block.data + seen, '\n', block.len - seen);
-		size_t whole = last ? (size_t)(last - block.data) + 1 : 0;
-		fold_some(f, (struct slice){block.data, whole});
-		buf_drop(&block, whole);
-	} while (n != 0 && !f->stop);
-	return 0;
+	fold_some(f, lines);
+	return !f->stop;
 }
 
 static void fold_file(struct folding *f, uint32_t i)
@@ -141,31 +148,12 @@ static void fold_file(struct folding *f, uint32_t i)
 	f->confined.place->file = i + 1;
 	f->confined.place->first = f->first;
 	auto_close int fd = confined_open(&f->confined, i);
-	int r = fd < 0 ? fd : fold_fd(f, fd);
+	int r = fd < 0 ? fd : whole_lines(fd, take_lines, f);
 	if (r < 0) {
 		fprintf(stderr, "eventfold: cannot read %s: %s\n", f->file, strerror(-r));
 		f->status = 1;
 		f->stop = true;
 	}
-}
-
-/* The content where nobody can change it, nor anybody's rights matter; not as one of the first descriptors, see confined.h. */
-static int copy_of(const char *path)
-{
-	auto_close int from = open(path, O_RDONLY | O_CLOEXEC), to = proto_memfd("reducer");
-	char block[1 << 16];
-	ssize_t n;
-
-	if (from < 0 || to < 0)
-		return from < 0 ? -errno : to;
-	while ((n = read(from, block, sizeof(block))) != 0)
-		if (n < 0 || write(to, block, (size_t)n) != n)
-			return errno ? -errno : -EIO;
-	int r = proto_seal(to);
-	if (r < 0)
-		return r;
-	r = fcntl(to, F_DUPFD_CLOEXEC, FIRST_FREE);
-	return r < 0 ? -errno : r;
 }
 
 static int fold_all(struct folding *f, enum reducer_kind kind, int fd)
@@ -185,7 +173,7 @@ static int fold_all(struct folding *f, enum reducer_kind kind, int fd)
 	fold_init(&f->fold, &place->mark);
 	f->fold.damaged = damaged;
 	f->fold.arg = f;
-	f->stop = f->at == 0;
+	f->stop = !f->at.by_time && f->at.n == 0;
 	for (uint32_t i = 0; f->confined.files[i] && !f->stop; i++)
 		fold_file(f, i);
 	if (!f->each && f->status == 0)
@@ -211,7 +199,7 @@ static int run(struct folding *f, char *reducer, char **files)
 		fprintf(stderr, "eventfold: %s: a reducer's file ends in .jq or .so\n", reducer);
 		return 2;
 	}
-	auto_close int fd = copy_of(reducer);
+	auto_close int fd = confined_copy(reducer);
 	if (fd < 0) {
 		fprintf(stderr, "eventfold: cannot open %s: %s\n", reducer, strerror(-fd));
 		return 1;
@@ -254,62 +242,91 @@ static int explain(const char *path)
 	return 0;
 }
 
-static int usage_error(const char *what)
+static bool use_zone(const char *name)
 {
-	fprintf(stderr, "eventfold: %s\nTry: eventfold fold --help\n", what);
-	return 2;
+	struct zone zone;
+	struct diag diag = {0};
+
+	int r = zone_load(&zone, name, &diag);
+	if (r < 0) {
+		usage_error("fold", "--tz: %s", diag.text);
+		return false;
+	}
+	r = zone_use(zone.fd);
+	zone_deinit(&zone);
+	if (r < 0)
+		fprintf(stderr, "eventfold: --tz: cannot read /proc: %s\n", strerror(-r));
+	return r == 0;
 }
 
 int cmd_fold(int argc, char **argv)
 {
 	static const struct option longs[] = {
-	    {"each", no_argument, NULL, 'e'},
-	    {"at", required_argument, NULL, 'n'},
-	    {"strict", no_argument, NULL, 's'},
-	    {"memory", required_argument, NULL, 'm'},
-	    {"explain", no_argument, NULL, 'x'},
-	    {"help", no_argument, NULL, 'h'},
-	    {0},
+	    {"each", no_argument, NULL, 'e'},         {"at", required_argument, NULL, 'n'},
+	    {"strict", no_argument, NULL, 's'},       {"tz", required_argument, NULL, 'z'},
+	    {"memory", required_argument, NULL, 'm'}, {"explain", no_argument, NULL, 'x'},
+	    {"rules", required_argument, NULL, 'r'},  {"reducers", required_argument, NULL, 'R'},
+	    {"help", no_argument, NULL, 'h'},         {0},
 	};
-	struct folding f = {.at = UINT64_MAX, .confined.memory = 2ull << 30};
+	struct folding f = {.at = AT_END, .confined.memory = 2ull << 30};
+	const char *at = NULL, *tz = NULL, *rules = NULL, *reducers = NULL;
 	bool only_explain = false;
-	char *end;
 	int c;
 
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, ":h", longs, NULL)) != -1) {
 		switch (c) {
 		case 'e':
 			f.each = true;
 			break;
 		case 'n':
-			f.at = strtoull(optarg, &end, 10);
-			if (*optarg < '0' || *optarg > '9' || *end)
-				return usage_error("--at wants a number of events");
+			at = optarg;
 			break;
 		case 's':
 			f.strict = true;
 			break;
+		case 'z':
+			tz = optarg;
+			break;
 		case 'x':
 			only_explain = true;
 			break;
+		case 'r':
+			rules = optarg;
+			break;
+		case 'R':
+			reducers = optarg;
+			break;
 		case 'm':
 			if (!parse_size(optarg, &f.confined.memory))
-				return usage_error("--memory wants a size");
+				return usage_error("fold", "--memory wants a size");
 			break;
 		case 'h':
 			fputs(usage, stdout);
 			return 0;
 		default:
-			return usage_error("no such option, or its argument is missing");
+			return usage_bad_option("fold", c, argv, longs);
 		}
 	}
-	if (optind == argc)
-		return usage_error("a reducer is wanted");
+	if (tz && !use_zone(tz))
+		return 2;
+	if (at && !at_parse(at, &f.at))
+		return usage_error("fold", "--at wants a number of events, or a time: " WHEN_FORMS);
+	if (rules && (at || f.each || f.strict || only_explain))
+		return usage_error("fold", "--rules goes with --reducers, --tz and --memory only");
+	if (reducers && !rules)
+		return usage_error("fold", "--reducers goes with --rules");
+	if (optind == argc && !rules)
+		return usage_error("fold", "a reducer is wanted");
 	if (only_explain)
 		return explain(argv[optind]);
-	/* A reducer gives the same in every time zone. */
-	setenv("TZ", "UTC", 1);
+	/* A reducer gives the same wherever it runs. */
+	if (!tz)
+		zone_use_utc();
+	if (rules) {
+		f.confined.files = optind < argc ? (const char *const *)argv + optind : standard_input;
+		return fold_rules(&f.confined, rules, reducers);
+	}
 	/* Whoever reads each state reads them as they come. */
 	if (f.each)
 		setvbuf(stdout, NULL, _IOLBF, 0);

@@ -7,25 +7,40 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/limits.h"
 #include "cli/commands.h"
 #include "cli/mount_args.h"
+#include "cli/noted.h"
 #include "cli/offline.h"
 #include "cli/progress.h"
 #include "cli/verify_view.h"
-#include "base/limits.h"
-#include "model/event.h"
-#include "model/snapshot.h"
+#include "cli/usage.h"
+#include "model/engine/snapshot.h"
+#include "model/event/event.h"
 #include "store/cursor.h"
 
 static const char usage[] =
-    "usage: eventfold verify [OPTIONS] DATA\n"
+    "usage: eventfold verify [--repair] [OPTIONS] DATA\n"
+    "       eventfold verify [--repair] [--head OFFSET:SHA256]… [--heads FILE] DATA\n"
     "\n"
     "Checks every line and every archive frame of the log in DATA, and every snapshot of a view, which it\n"
     "compares with a fold from scratch. Prints what is wrong and where. Changes nothing. The exit status\n"
     "is 0 where all is well, 1 for damage, and where a reducer fails.\n"
     "\n"
+    "  --repair        first put back what only the journal has, and mend what a power cut has left, as a "
+    "mount does\n"
     "  --memory SIZE   of the process that runs a reducer: 2G by default, 0 for no limit\n"
-    "  --timeout TIME  processor's time a reducer may take for one event: 10s by default, 0 for no limit\n";
+    "  --tz ZONE       local time of the reducers, as in -o tz=; UTC by default\n"
+    "  --timeout TIME  processor's time a reducer may take for one event: 10s by default, 0 for no limit\n"
+    "\n"
+    "With --head or --heads it checks only whether the log is still the one whose heads were noted: every\n"
+    "byte before them, from the first one on. If not, it says between which of them it differs, and exits\n"
+    "with 1.\n"
+    "\n"
+    "  --head HEAD     a head as OFFSET:SHA256; may be given more than once\n"
+    "  --heads FILE    a file of them, a line each, also as tail/head and head/app.sha256 say them\n"
+    "\n"
+    "SIZE is in bytes, or with K, M or G behind it in units of 1024; TIME in seconds, or as 500ms.\n";
 
 struct verify {
 	const char *data;
@@ -36,30 +51,34 @@ struct verify {
 	uint64_t snapshots;
 };
 
+static void print(struct verify *v, const char *fmt, va_list args) printf_like(2, 0);
+static void print(struct verify *v, const char *fmt, va_list args)
+{
+	progress_clear(&v->progress);
+	vprintf(fmt, args);
+	putchar('\n');
+}
+
 /* Something that is not as it should be. */
 static void finding(struct verify *v, const char *fmt, ...) printf_like(2, 3);
 static void finding(struct verify *v, const char *fmt, ...)
 {
 	va_list args;
 
-	progress_clear(&v->progress);
 	va_start(args, fmt);
-	vprintf(fmt, args);
+	print(v, fmt, args);
 	va_end(args);
-	putchar('\n');
 	v->damaged++;
 }
 
-static void note(struct verify *v, const char *fmt, ...) printf_like(2, 3);
-static void note(struct verify *v, const char *fmt, ...)
+static void remark(struct verify *v, const char *fmt, ...) printf_like(2, 3);
+static void remark(struct verify *v, const char *fmt, ...)
 {
 	va_list args;
 
-	progress_clear(&v->progress);
 	va_start(args, fmt);
-	vprintf(fmt, args);
+	print(v, fmt, args);
 	va_end(args);
-	putchar('\n');
 }
 
 static void reported(void *arg, const char *text)
@@ -82,7 +101,7 @@ static void check_block(struct verify *v, struct cursor *c, struct event *ev, st
 				error.at + 1, error.why);
 		cursor_advance(c, line.len);
 	}
-	cursor_settle(c, line);
+	cursor_hash(c, line);
 	progress_add(&v->progress, block.len);
 }
 
@@ -110,7 +129,8 @@ static int check_lines(struct verify *v)
 	return r;
 }
 
-/* What stood behind the part of a file that counts. Where a daemon has the log, that is what it was writing at that moment. */
+/* What stood behind the part of a file that counts. Where a daemon has the log, that is what it was writing
+ * at that moment. */
 static void check_ends(struct verify *v)
 {
 	struct eventlog_stats stats;
@@ -120,35 +140,29 @@ static void check_ends(struct verify *v)
 	if (stats.active_rest > 0 && !held)
 		finding(v, "app.jsonl: the last line, at offset %llu, has no newline: %llu bytes",
 			(unsigned long long)v->log.head.off, (unsigned long long)stats.active_rest);
+	if (stats.group_rest > 0 && !held)
+		finding(v, "app.jsonl: a group that is not whole, and what is behind it: %llu bytes",
+			(unsigned long long)stats.group_rest);
 	if (stats.archive_rest > 0 && stats.rotating)
-		note(v, "archive.jsonl.zst: %llu bytes of a rotation that the next mount finishes",
-		     (unsigned long long)stats.archive_rest);
+		remark(v, "archive.jsonl.zst: %llu bytes of a rotation that the next mount finishes",
+		       (unsigned long long)stats.archive_rest);
 	else if (stats.archive_rest > 0 && !held)
 		finding(v, "archive.jsonl.zst: the last %llu bytes are no whole frame",
 			(unsigned long long)stats.archive_rest);
+	if (stats.journal_rest > 0)
+		remark(v, "app.jsonl.journal: %llu bytes that the next mount puts back into app.jsonl",
+		       (unsigned long long)stats.journal_rest);
 	if (stats.rotating)
-		note(v, "app.jsonl.sealed: a rotation is under way, or the next mount finishes it");
+		remark(v, "app.jsonl.sealed: a rotation is under way, or the next mount finishes it");
 }
 
 /* Snapshots */
 
 static int read_file(int dirfd, const char *name, struct buf *ret)
 {
-	/* A pipe under that name must not hold it up. */
-	auto_close int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	ssize_t n;
+	auto_close int fd = disk_posix.open(&disk_posix, dirfd, name, O_RDONLY, 0);
 
-	if (fd < 0)
-		return -errno;
-	do {
-		if (buf_reserve(ret, 1 << 16) < 0)
-			return -ENOMEM;
-		n = read(fd, ret->data + ret->len, 1 << 16);
-		if (n < 0)
-			return -errno;
-		ret->len += (size_t)n;
-	} while (n > 0);
-	return 0;
+	return fd < 0 ? fd : disk_slurp(&disk_posix, fd, DISK_ANY_SIZE, ret);
 }
 
 static void check_state(struct verify *v, const char *name, const char *view, const struct snapshot *s)
@@ -160,13 +174,13 @@ static void check_state(struct verify *v, const char *name, const char *view, co
 	case VERIFY_SAME:
 		if (s->holes.n > 0) {
 			holes_explain(&s->holes, &missing);
-			note(v, "views/%s: %.*s", name, (int)missing.len, missing.data ? missing.data : "");
+			remark(v, "views/%s: %.*s", name, (int)missing.len, missing.data ? missing.data : "");
 		}
 		break;
 	case VERIFY_DIFFERS:
 		if (s->holes.n > 0)
-			note(v, "views/%s: made while the log was damaged; the next mount folds it anew",
-			     name);
+			remark(v, "views/%s: made while the log was damaged; the next mount folds it anew",
+			       name);
 		else
 			finding(v, "views/%s: its state is not what a fold from scratch gives", name);
 		break;
@@ -174,7 +188,7 @@ static void check_state(struct verify *v, const char *name, const char *view, co
 		finding(v, "views/%s: not compared: %s", name, diag.text);
 		break;
 	case VERIFY_OTHER:
-		note(v, "views/%s: not compared: %s", name, diag.text);
+		remark(v, "views/%s: not compared: %s", name, diag.text);
 	}
 }
 
@@ -224,7 +238,7 @@ static void check_snapshot(struct verify *v, int views_fd, const char *name, siz
 			return;
 	}
 	if (r > 0 && !memmem(text.data, text.len, "\"eventfold\":{", 13)) {
-		note(v, "views/%s: written by another program; a mount folds the view anew", name);
+		remark(v, "views/%s: written by another program; a mount folds the view anew", name);
 		return;
 	}
 	if (r != 0) {
@@ -250,7 +264,7 @@ static void check_snapshots(struct verify *v)
 		    entry->d_name[0] != '.')
 			check_snapshot(v, fd, entry->d_name, len - end);
 		else
-			note(v, "views/%s: a leftover", entry->d_name);
+			remark(v, "views/%s: a leftover", entry->d_name);
 	}
 	if (dir)
 		closedir(dir);
@@ -265,8 +279,23 @@ static void check_leftovers(struct verify *v)
 
 	for (size_t i = 0; i < countof(torn); i++)
 		if (fstatat(v->log.data_fd, torn[i], &st, 0) == 0)
-			note(v, "%s: %llu bytes that an earlier mount could not use", torn[i],
-			     (unsigned long long)st.st_size);
+			remark(v, "%s: %llu bytes that an earlier mount could not use", torn[i],
+			       (unsigned long long)st.st_size);
+}
+
+static void say(void *arg, const char *text)
+{
+	fprintf(stderr, "eventfold: %s\n", text);
+}
+
+/* As a mount does. */
+static bool repair(const char *data)
+{
+	int fd auto_close = -1;
+	struct eventlog *log = offline_write(data, false, &fd);
+
+	eventlog_close(log);
+	return log;
 }
 
 static int verify(const char *data, const struct verify_limits *limits)
@@ -294,42 +323,78 @@ static int verify(const char *data, const struct verify_limits *limits)
 	return v.damaged > 0;
 }
 
-static int usage_error(const char *what)
+static int verify_heads(const char *data, struct notes *notes)
 {
-	fprintf(stderr, "eventfold: %s\nTry: eventfold verify --help\n", what);
-	return 2;
+	struct progress progress;
+	struct offline log;
+
+	if (!offline_open(&log, data, say, NULL))
+		return 1;
+	progress_begin(&progress, "verify", log.head.off);
+	bool good = notes_check(notes, &log, &progress);
+	offline_close(&log);
+	return !good;
 }
 
 int cmd_verify(int argc, char **argv)
 {
 	static const struct option longs[] = {
-	    {"memory", required_argument, NULL, 'm'},
-	    {"timeout", required_argument, NULL, 't'},
-	    {"help", no_argument, NULL, 'h'},
-	    {0},
+	    {"repair", no_argument, NULL, 'r'},        {"memory", required_argument, NULL, 'm'},
+	    {"timeout", required_argument, NULL, 't'}, {"tz", required_argument, NULL, 'z'},
+	    {"head", required_argument, NULL, 'd'},    {"heads", required_argument, NULL, 'f'},
+	    {"help", no_argument, NULL, 'h'},          {0},
 	};
 	struct verify_limits limits = {.memory = 2ull << 30, .timeout_ms = 10000};
+	struct zone zone cleanup(zone_deinit) = {.fd = -1};
+	struct diag diag = {0};
+	struct notes notes cleanup(notes_deinit) = {0};
+	bool repairs = false, heads = false;
 	int c;
 
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, ":h", longs, NULL)) != -1) {
 		switch (c) {
+		case 'r':
+			repairs = true;
+			break;
 		case 'm':
 			if (!parse_size(optarg, &limits.memory))
-				return usage_error("--memory wants a size");
+				return usage_error("verify", "--memory wants a size");
 			break;
 		case 't':
 			if (!parse_duration(optarg, &limits.timeout_ms))
-				return usage_error("--timeout wants a time, such as 500ms or 10s");
+				return usage_error("verify", "--timeout wants a time, such as 500ms or 10s");
+			break;
+		case 'z':
+			zone_deinit(&zone);
+			if (zone_load(&zone, optarg, &diag) < 0)
+				return usage_error("verify", "--tz: %s", diag.text);
+			limits.zone = &zone;
+			break;
+		case 'd':
+			heads = true;
+			if (notes_add(&notes, slice_of(optarg)) != 0)
+				return usage_error("verify", "--head wants OFFSET:SHA256");
+			break;
+		case 'f':
+			heads = true;
+			if (!notes_read(&notes, optarg))
+				return 1;
 			break;
 		case 'h':
 			fputs(usage, stdout);
 			return 0;
 		default:
-			return usage_error("no such option, or its argument is missing");
+			return usage_bad_option("verify", c, argv, longs);
 		}
 	}
 	if (argc - optind != 1)
-		return usage_error("one directory is wanted: DATA");
-	return verify(argv[optind], &limits);
+		return usage_error("verify", "one directory is wanted: DATA");
+	if (heads && notes.n == 0) {
+		fputs("eventfold: no head is noted there\n", stderr);
+		return 1;
+	}
+	if (repairs && !repair(argv[optind]))
+		return 1;
+	return heads ? verify_heads(argv[optind], &notes) : verify(argv[optind], &limits);
 }

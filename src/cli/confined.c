@@ -14,11 +14,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "model/proto.h"
-#include "model/sandbox.h"
+#include "model/link/proto.h"
+#include "model/worker/sandbox.h"
+#include "store/memfd.h"
 
 /* Where the sandbox expects a worker's socket, and lets nobody close it. */
 #define SOCKET 3
+#define FIRST_FREE 10
 
 const char *confined_file_name(const char *file)
 {
@@ -39,7 +41,8 @@ static bool receive(int socket, struct buf *buffer, struct packet *p)
 	return r == 0;
 }
 
-/* Address space, not files: standard output may be one. A sanitizer has taken more than any limit before it begins. */
+/* Address space, not files: standard output may be one. A sanitizer has taken more than any limit before it
+ * begins. */
 int confined_limit_memory(uint64_t memory)
 {
 	struct rlimit limit = {memory, memory};
@@ -55,6 +58,24 @@ int confined_limit_memory(uint64_t memory)
 		return 0;
 	limit.rlim_cur = limit.rlim_max = min(memory, RLIM_INFINITY - used) + used;
 	return setrlimit(RLIMIT_AS, &limit) < 0 ? -errno : 0;
+}
+
+int confined_copy(const char *path)
+{
+	auto_close int from = open(path, O_RDONLY | O_CLOEXEC), to = memfd_new("reducer");
+	char block[1 << 16];
+	ssize_t n;
+
+	if (from < 0 || to < 0)
+		return from < 0 ? -errno : to;
+	while ((n = read(from, block, sizeof(block))) != 0)
+		if (n < 0 || write(to, block, (size_t)n) != n)
+			return errno ? -errno : -EIO;
+	int r = memfd_seal(to);
+	if (r < 0)
+		return r;
+	r = fcntl(to, F_DUPFD_CLOEXEC, FIRST_FREE);
+	return r < 0 ? -errno : r;
 }
 
 static bool become_child(struct confined *c, pid_t parent, int *ret_status)

@@ -2,8 +2,12 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "cli/usage.h"
 
 /* What fstab may carry that is not for us, or what mount(8) deals with itself. */
 static const char *const ignored[] = {
@@ -58,84 +62,159 @@ bool parse_duration(const char *text, unsigned *ret_ms)
 	return true;
 }
 
-/* "027": the permissions that files are created without. Their user's own stay. */
-static bool parse_umask(const char *text, mode_t *ret)
+static bool parse_octal(const char *text, mode_t max, mode_t *ret)
 {
 	char *end;
 	unsigned long value = strtoul(text, &end, 8);
 
-	if (*text < '0' || *text > '7' || *end || value > 077)
+	if (*text < '0' || *text > '7' || *end || value > max)
 		return false;
 	*ret = (mode_t)value;
 	return true;
 }
 
-static bool parse_sync(const char *text, enum sync_mode *ret)
+/* "027": the permissions that files are created without. Their user's own stay. */
+static bool parse_data_umask(struct mount_options *o, const char *text)
+{
+	return parse_octal(text, 077, &o->data_umask);
+}
+
+static bool parse_umask(struct mount_options *o, const char *text)
+{
+	o->access.has_umask = true;
+	return parse_octal(text, 0777, &o->access.umask);
+}
+
+/* -1 is no id: the kernel means something else by it. */
+static bool parse_id(const char *text, unsigned *ret)
+{
+	uint64_t value;
+
+	if (!usage_number(text, &value) || value >= UINT32_MAX)
+		return false;
+	*ret = (unsigned)value;
+	return true;
+}
+
+static bool parse_uid(struct mount_options *o, const char *text)
+{
+	const struct passwd *user = parse_id(text, &o->access.uid) ? NULL : getpwnam(text);
+
+	if (user)
+		o->access.uid = user->pw_uid;
+	o->access.has_uid = user || parse_id(text, &o->access.uid);
+	return o->access.has_uid;
+}
+
+static bool parse_gid(struct mount_options *o, const char *text)
+{
+	const struct group *group = parse_id(text, &o->access.gid) ? NULL : getgrnam(text);
+
+	if (group)
+		o->access.gid = group->gr_gid;
+	o->access.has_gid = group || parse_id(text, &o->access.gid);
+	return o->access.has_gid;
+}
+
+static bool parse_sync(struct mount_options *o, const char *text)
 {
 	static const char *const names[] = {"write", "close", "none"};
 
 	for (size_t i = 0; i < countof(names); i++) {
 		if (strcmp(text, names[i]) == 0) {
-			*ret = (enum sync_mode)i;
+			o->sync = (enum sync_mode)i;
 			return true;
 		}
 	}
 	return false;
 }
 
-/* One of our own "key=value" options: 1, 0 where it is none, or -EINVAL. */
+static bool parse_journal(struct mount_options *o, const char *text)
+{
+	static const char *const names[] = {"off", "auto", "on"}; /* as in the enum */
+
+	for (size_t i = 0; i < countof(names); i++) {
+		if (strcmp(text, names[i]) == 0) {
+			o->journal = (enum journal_mode)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool parse_max_line(struct mount_options *o, const char *text)
+{
+	return parse_size(text, &o->max_line) && o->max_line >= 64 && o->max_line <= 1u << 30;
+}
+
+static bool parse_rotate(struct mount_options *o, const char *text)
+{
+	o->rotate = 0;
+	return strcmp(text, "off") == 0 || (parse_size(text, &o->rotate) && o->rotate >= 4096);
+}
+
+static bool parse_ts(struct mount_options *o, const char *text)
+{
+	o->strict_ts = strcmp(text, "strict") == 0;
+	return o->strict_ts || strcmp(text, "any") == 0;
+}
+
+static bool parse_timeout(struct mount_options *o, const char *text)
+{
+	return parse_duration(text, &o->reduce_timeout_ms);
+}
+
+static bool parse_memory(struct mount_options *o, const char *text)
+{
+	return parse_size(text, &o->reduce_memory) &&
+	       (o->reduce_memory == 0 || o->reduce_memory >= 32u << 20);
+}
+
+static bool parse_rules_timeout(struct mount_options *o, const char *text)
+{
+	return parse_duration(text, &o->rules_timeout_ms);
+}
+
+/* Whether there is such a zone is seen when it is loaded. */
+static bool parse_tz(struct mount_options *o, const char *text)
+{
+	o->tz = text;
+	return *text;
+}
+
+/* Our own, "key=value". */
+static const struct {
+	const char *key;
+	bool (*parse)(struct mount_options *o, const char *value);
+	const char *wanted;
+} own[] = {
+    {"sync", parse_sync, "it is write, close or none"},
+    {"journal", parse_journal, "it is auto, on or off"},
+    {"max_line", parse_max_line, "a size from 64 to 1G is wanted, such as 16M"},
+    {"rotate", parse_rotate, "off or a size from 4K on is wanted, such as 64M"},
+    {"ts", parse_ts, "it is any or strict"},
+    {"tz", parse_tz, "a time zone is wanted, such as Europe/Berlin"},
+    {"reduce_timeout", parse_timeout, "a time is wanted, such as 500ms or 1s (0: none)"},
+    {"reduce_memory", parse_memory, "a size from 32M on is wanted (0: no limit)"},
+    {"rules_timeout", parse_rules_timeout, "a time is wanted, such as 500ms or 30s"},
+    {"uid", parse_uid, "a user's name or number is wanted"},
+    {"gid", parse_gid, "a group's name or number is wanted"},
+    {"umask", parse_umask, "an octal number from 0 to 0777 is wanted, such as 002"},
+    {"data_umask", parse_data_umask, "an octal number from 0 to 077 is wanted, such as 027"},
+};
+
+/* 1: it is one of them, 0 where it is none, or -EINVAL. */
 static int parse_own(struct mount_options *o, const char *word, struct diag *diag)
 {
-	static const char *const keys[] = {
-	    "sync=", "max_line=", "rotate=", "reduce_timeout=", "reduce_memory=", "data_umask="};
-	size_t key = 0;
-	bool good = false;
-
-	while (key < countof(keys) && strncmp(word, keys[key], strlen(keys[key])) != 0)
-		key++;
-	if (key == countof(keys))
-		return 0;
-	const char *value = word + strlen(keys[key]);
-	switch (key) {
-	case 0:
-		good = parse_sync(value, &o->sync);
-		if (!good)
-			return diag_set(diag, -EINVAL, "sync=%s: it is write, close or none", value);
-		break;
-	case 1:
-		good = parse_size(value, &o->max_line) && o->max_line >= 64 && o->max_line <= 1u << 30;
-		if (!good)
-			return diag_set(diag, -EINVAL,
-					"max_line=%s: a size from 64 to 1G is wanted, such as 16M", value);
-		break;
-	case 2:
-		o->rotate = 0;
-		good = strcmp(value, "off") == 0 || (parse_size(value, &o->rotate) && o->rotate >= 4096);
-		if (!good)
-			return diag_set(diag, -EINVAL,
-					"rotate=%s: off or a size from 4K on is wanted, such as 64M", value);
-		break;
-	case 3:
-		if (!parse_duration(value, &o->reduce_timeout_ms))
-			return diag_set(diag, -EINVAL,
-					"reduce_timeout=%s: a time is wanted, such as 500ms or 1s (0: none)",
-					value);
-		break;
-	case 5:
-		if (!parse_umask(value, &o->data_umask))
-			return diag_set(diag, -EINVAL,
-					"data_umask=%s: an octal number from 0 to 077 is wanted, such as 027",
-					value);
-		break;
-	default:
-		good = parse_size(value, &o->reduce_memory) &&
-		       (o->reduce_memory == 0 || o->reduce_memory >= 32u << 20);
-		if (!good)
-			return diag_set(diag, -EINVAL,
-					"reduce_memory=%s: a size from 32M on is wanted (0: no limit)",
-					value);
+	for (size_t i = 0; i < countof(own); i++) {
+		size_t len = strlen(own[i].key);
+		if (strncmp(word, own[i].key, len) != 0 || word[len] != '=')
+			continue;
+		if (own[i].parse(o, word + len + 1))
+			return 1;
+		return diag_set(diag, -EINVAL, "%s: %s", word, own[i].wanted);
 	}
-	return 1;
+	return 0;
 }
 
 static int add_fuse_option(struct mount_args *args, const char *word)
@@ -150,6 +229,27 @@ static int add_fuse_option(struct mount_args *args, const char *word)
 	return 0;
 }
 
+static int no_option(const char *word, struct diag *diag)
+{
+	const char *names[countof(own) + countof(passed)];
+	char key[32];
+	size_t n = 0;
+
+	for (; n < countof(own); n++)
+		names[n] = own[n].key;
+	for (size_t i = 0; i < countof(passed); i++)
+		names[n++] = passed[i];
+	for (size_t i = 0; i < countof(own); i++)
+		if (strcmp(word, own[i].key) == 0)
+			return diag_set(diag, -EINVAL, "-o %s needs a value, as in %s=…: %s", word, word,
+					own[i].wanted);
+	snprintf(key, sizeof(key), "%.*s", (int)strcspn(word, "="), word);
+	const char *meant = usage_suggest(key, names, n);
+	if (meant)
+		return diag_set(diag, -EINVAL, "there is no option '%s'; perhaps %s is meant", word, meant);
+	return diag_set(diag, -EINVAL, "there is no option '%s'", word);
+}
+
 static int parse_options(struct mount_args *args, char *text, struct diag *diag)
 {
 	char *save;
@@ -161,8 +261,12 @@ static int parse_options(struct mount_args *args, char *text, struct diag *diag)
 		if (r > 0 || listed(word, ignored, countof(ignored)) || strncmp(word, "x-", 2) == 0 ||
 		    strncmp(word, "comment=", 8) == 0)
 			continue;
+		if (strcmp(word, "remount") == 0)
+			return diag_set(
+			    diag, -EINVAL,
+			    "remount: a mounted log keeps its options; unmount it and mount it anew");
 		if (!listed(word, passed, countof(passed)))
-			return diag_set(diag, -EINVAL, "there is no option '%s'", word);
+			return no_option(word, diag);
 		r = add_fuse_option(args, word);
 		if (r < 0)
 			return r;
@@ -179,10 +283,12 @@ int mount_args_parse(struct mount_args *ret, int argc, char **argv, bool helper,
 	    .options =
 		{
 		    .sync = SYNC_WRITE,
+		    .journal = JOURNAL_AUTO,
 		    .max_line = LIMIT_LINE,
 		    .rotate = LIMIT_ROTATE,
 		    .reduce_timeout_ms = 1000,
 		    .reduce_memory = 2ull << 30,
+		    .rules_timeout_ms = 30000,
 		    .data_umask = 077,
 		},
 	};

@@ -13,8 +13,8 @@ struct mount_args {
 	char *fuse_options; /* what goes to the kernel and libfuse: "allow_other,ro" */
 };
 
-/* As for `eventfold mount`, or, with `helper`, as mount(8) calls mount.eventfold. 0, or -EINVAL with what is wrong in the
- * diag. */
+/* As for `eventfold mount`, or, with `helper`, as mount(8) calls mount.eventfold. 0, or -EINVAL with what is
+ * wrong in the diag. */
 int must_check mount_args_parse(struct mount_args *ret, int argc, char **argv, bool helper,
 				struct diag *diag);
 void mount_args_deinit(struct mount_args *args);

@@ -13,13 +13,14 @@
 #include "cli/confined.h"
 #include "cli/progress.h"
 #include "cli/watched.h"
-#include "model/definition.h"
-#include "model/fold.h"
-#include "model/sandbox.h"
+#include "model/catalog/definition.h"
+#include "model/engine/fold.h"
+#include "model/worker/sandbox.h"
 #include "store/cursor.h"
 #include "store/eventlog.h"
 
-/* Exit statuses of the folding process: none that a reducer which ends it, or runs another program in it, would have by chance. */
+/* Exit statuses of the folding process: none that a reducer which ends it, or runs another program in it,
+ * would have by chance. */
 enum { SAME = 101, DIFFERS, BROKEN, UNREADABLE, DAMAGED, UNCONFINED };
 
 /* In memory that both processes have. */
@@ -65,14 +66,17 @@ static int fold_up_to(struct view *view, struct fold_mark *mark, struct reader *
 	return r;
 }
 
-/* From here on it is the reducer's process. What needs the rights comes before: nobody could tell a terminal afterwards. */
+/* From here on it is the reducer's process. What needs the rights comes before: nobody could tell a terminal
+ * afterwards. */
 static int give_up_rights(const struct verify_limits *limits)
 {
 	struct sandbox sandbox;
 
-	/* As the one that made the snapshot had it: a reducer gives the same in every time zone. */
-	setenv("TZ", "UTC", 1);
-	int r = confined_limit_memory(limits->memory);
+	/* As the one that made the snapshot had it. */
+	zone_use_utc();
+	int r = limits->zone ? zone_use(limits->zone->fd) : 0;
+	if (r == 0)
+		r = confined_limit_memory(limits->memory);
 	return r < 0 ? r : sandbox_enter(&sandbox, 0, NULL);
 }
 
@@ -116,7 +120,8 @@ static int compare(const struct comparison *c, struct reader *reader)
 	return fold_and_compare(c, reader, reducer, &progress);
 }
 
-/* In the folding process, which is nobody's without its parent. The log is opened anew, since places in open files are shared. */
+/* In the folding process, which is nobody's without its parent. The log is opened anew, since places in open
+ * files are shared. */
 static int run(const struct comparison *c, pid_t parent)
 {
 	struct eventlog_options options = {.read_only = true};
@@ -203,14 +208,17 @@ enum verify_result verify_view(int data_fd, const char *view, const struct snaps
 	struct comparison c = {.data_fd = data_fd, .view = view, .snapshot = s, .limits = limits};
 	enum verify_result result = VERIFY_OTHER;
 
-	if (reducers_fd < 0 || definition_look(&reach, reducers_fd, view, NULL, &c.def) < 0 || !c.def) {
+	if (reducers_fd < 0 ||
+	    definition_look(&reach, DEFINES_VIEWS, zone_hash(limits->zone), reducers_fd, view, NULL, &c.def) <
+		0 ||
+	    !c.def) {
 		diag_set(diag, 0, "it has no reducer");
 		return VERIFY_OTHER;
 	}
 	if (c.def->why.text[0])
 		*diag = c.def->why;
 	else if (c.def->identity != s->reducer)
-		diag_set(diag, 0, "its reducer has changed since");
+		diag_set(diag, 0, "its reducer has changed since, or its time zone is another one (--tz)");
 	else
 		result = run_apart(&c, diag);
 	definition_unref(c.def);

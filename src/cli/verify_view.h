@@ -2,7 +2,8 @@
 #pragma once
 
 #include "base/diag.h"
-#include "model/snapshot.h"
+#include "model/engine/snapshot.h"
+#include "model/host/zone.h"
 
 enum verify_result {
 	VERIFY_SAME,
@@ -12,8 +13,9 @@ enum verify_result {
 };
 
 struct verify_limits {
-	uint64_t memory;     /* bytes that a reducer may use; 0: no limit */
-	unsigned timeout_ms; /* of the processor's time, for one event; 0: none */
+	uint64_t memory;         /* bytes that a reducer may use; 0: no limit */
+	unsigned timeout_ms;     /* of the processor's time, for one event; 0: none */
+	const struct zone *zone; /* NULL: UTC */
 };
 
 /* Folds in a process of its own, since it runs the view's reducer. */

@@ -1,18 +1,15 @@
 #include "cli/watched.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "model/patience.h"
+#include "base/process.h"
+#include "model/link/patience.h"
 
 #define TICK_MS 100
 
@@ -34,33 +31,19 @@ const char *watched_place(const struct fold_mark *mark, char text[80])
 	return text;
 }
 
-static uint64_t cpu_of(const struct watched *w)
-{
-	struct timespec time;
-
-	if (clock_gettime(w->clock, &time) < 0)
-		return w->cpu_ns; /* it has ended */
-	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
-}
-
-/* "PID (NAME) STATE …", and the name is this program's. */
 static char state_of(const struct watched *w)
 {
-	char path[32], text[512];
+	auto_close int fd = process_open(w->pid, "stat");
+	struct process_stat stat;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)w->pid);
-	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
-	text[max(n, (ssize_t)0)] = '\0';
-	const char *end = strrchr(text, ')');
-	return end && end[1] == ' ' ? end[2] : 0;
+	return process_stat(fd, &stat) ? stat.state : 0;
 }
 
 static enum patience_verdict look(struct watched *w, unsigned timeout_ms, unsigned *ret_ms)
 {
 	const struct patience_limits limits = {.event_ms = timeout_ms};
 	uint32_t phase = w->mark->phase;
-	uint64_t seq = w->mark->seq, now = clock_ns(), cpu = cpu_of(w);
+	uint64_t seq = w->mark->seq, now = clock_ns(), cpu = process_cpu_ns(w->clock, w->cpu_ns);
 	struct patience_look look = {
 	    .phase = phase,
 	    .same = phase == w->phase && seq == w->seq,

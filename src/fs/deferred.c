@@ -20,20 +20,23 @@ int deferred_init(struct mount *m)
 {
 	m->deferred = (struct deferred){.last = &m->deferred.items};
 	m->deferred.ready_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	return m->deferred.ready_fd < 0 ? -errno : 0;
+	if (m->deferred.ready_fd < 0)
+		return -errno;
+	pthread_mutex_init(&m->deferred.lock, NULL);
+	return 0;
 }
 
 static struct deferred_item *take(struct mount *m)
 {
 	struct deferred *d = &m->deferred;
 
-	pthread_mutex_lock(&m->lock);
+	pthread_mutex_lock(&m->deferred.lock);
 	struct deferred_item *item = d->items;
 	if (item)
 		d->items = item->next;
 	if (!d->items)
 		d->last = &d->items;
-	pthread_mutex_unlock(&m->lock);
+	pthread_mutex_unlock(&m->deferred.lock);
 	return item;
 }
 
@@ -55,11 +58,14 @@ void deferred_deinit(struct mount *m)
 {
 	struct deferred_item *item;
 
+	if (m->deferred.ready_fd < 0)
+		return;
 	while ((item = take(m))) {
 		reply_error(item->call.req, -ENOTCONN);
 		free(item);
 	}
-	closep(&m->deferred.ready_fd);
+	close(m->deferred.ready_fd);
+	pthread_mutex_destroy(&m->deferred.lock);
 }
 
 /* On the commit thread. What became of the lines before is for those who wrote them. */
@@ -68,9 +74,9 @@ static void committed(struct commit *commit, int error, size_t stored, const str
 	struct deferred_item *item = container_of(commit, struct deferred_item, commit);
 	struct mount *m = item->mount;
 
-	pthread_mutex_lock(&m->lock);
+	pthread_mutex_lock(&m->deferred.lock);
 	add_due(m, item);
-	pthread_mutex_unlock(&m->lock);
+	pthread_mutex_unlock(&m->deferred.lock);
 	wake(m);
 }
 
@@ -119,10 +125,10 @@ static void looked(struct catalog_wait *wait)
 	struct deferred_item *item = container_of(wait, struct deferred_item, look);
 	struct mount *m = item->mount;
 
-	pthread_mutex_lock(&m->lock);
+	pthread_mutex_lock(&m->deferred.lock);
 	stop_looking(m, item->call.req);
 	add_due(m, item);
-	pthread_mutex_unlock(&m->lock);
+	pthread_mutex_unlock(&m->deferred.lock);
 	wake(m);
 }
 
@@ -130,15 +136,16 @@ static void interrupted(fuse_req_t req, void *arg)
 {
 	struct mount *m = arg;
 
-	pthread_mutex_lock(&m->lock);
+	pthread_mutex_lock(&m->deferred.lock);
 	struct deferred_item *item = stop_looking(m, req);
-	/* The catalog calls back without a lock of its own. One that it is about to call back for stays its. */
+	/* The catalog calls back without a lock of its own. One that it is about to call back for stays
+	 * its. */
 	if (item && !views_look_cancel(m->views, &item->look)) {
 		item->next = m->deferred.looking;
 		m->deferred.looking = item;
 		item = NULL;
 	}
-	pthread_mutex_unlock(&m->lock);
+	pthread_mutex_unlock(&m->deferred.lock);
 	if (!item)
 		return;
 	free(item);
@@ -162,10 +169,10 @@ bool deferred_until_known(struct mount *m, const struct deferred_call *call, con
 		reply_error(call->req, -EINTR);
 		return true;
 	}
-	pthread_mutex_lock(&m->lock);
+	pthread_mutex_lock(&m->deferred.lock);
 	item->next = m->deferred.looking;
 	m->deferred.looking = item;
-	pthread_mutex_unlock(&m->lock);
+	pthread_mutex_unlock(&m->deferred.lock);
 	views_look(m->views, &item->look);
 	return true;
 }

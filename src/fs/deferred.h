@@ -1,15 +1,19 @@
-/* Requests that wait for what came before them, and are then run as if they came in now: on the fuse thread, like every other.
+/* Requests that wait for what came before them, and are then run as if they came in now: on the fuse
+ * thread, like every other.
  *
- * For the log, until what was acknowledged is in it. With sync=close and sync=none a write is answered when its lines are queued; a look
- * at the log or at a view that begins after that has to see them all the same. While lines are queued, such a request goes behind them
- * through the commit thread. With sync=write nothing ever waits for that.
+ * For the log, until what was acknowledged is in it. With sync=close and sync=none a write is answered
+ * when its lines are queued; a look at the log or at a view that begins after that has to see them all the
+ * same. While lines are queued, such a request goes behind them through the commit thread. With sync=write
+ * nothing ever waits for that.
  *
- * For the reducers, until it is known what lies in DATA/reducers now. Where that is at hand, as it nearly always is, nothing waits;
- * else the request waits for the catalog, which never takes long (model/catalog.h), and can be interrupted. */
+ * For the reducers, until it is known what lies in DATA/reducers now. Where that is at hand, as it nearly
+ * always is, nothing waits; else the request waits for the catalog, which never takes long
+ * (model/catalog/catalog.h), and can be interrupted. */
 #pragma once
 
 #define FUSE_USE_VERSION 314
 #include <fuse_lowlevel.h>
+#include <pthread.h>
 #include <stdbool.h>
 
 #include "base/defs.h"
@@ -32,13 +36,15 @@ struct deferred_call {
 struct deferred {
 	_Atomic bool due; /* there may be some */
 	int ready_fd;     /* an eventfd, for whoever sleeps */
-	struct deferred_item *items,
-	    **last; /* in the order of their coming; under the mount's lock, like the next */
+
+	pthread_mutex_t lock;
+	struct deferred_item *items, **last; /* in the order of their coming */
 	struct deferred_item *looking;
 };
 
 int must_check deferred_init(struct mount *m);
-/* Answers what is left with ENOTCONN. Nobody defers, commits or looks any more. */
+/* Answers what is left with ENOTCONN. Nobody defers, commits or looks any more. Nothing where ready_fd is
+ * -1. */
 void deferred_deinit(struct mount *m);
 
 /* False: there is nothing to wait for, or no memory to do it: go on. */

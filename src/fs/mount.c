@@ -7,7 +7,8 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "fs/file.h"
+#include "fs/node/file.h"
+#include "model/event/event_time.h"
 #include "store/cursor.h"
 
 /* New log after which a view's snapshot is saved, in bytes. */
@@ -33,13 +34,27 @@ static void head_moved(void *arg)
 {
 	struct mount *m = arg;
 
-	views_head_moved(m->views);
-	follow_log_changed(m);
+	settler_moved(m->settler);
+	ids_head_moved(m->ids);
+	prover_head_moved(m->prover);
+	views_head_moved(m->views, follow_log_changed(m));
 }
 
 static void view_changed(void *arg, const char *name)
 {
 	follow_view_changed(arg, name);
+}
+
+static void judge_changed(void *arg)
+{
+	follow_status_changed(arg);
+}
+
+static void rules_changed(void *arg)
+{
+	struct mount *m = arg;
+
+	commit_nudge(m->committer);
 }
 
 static void retire_snapshots(void *arg, uint64_t active_begin)
@@ -61,15 +76,22 @@ static void log_sealed(void *arg)
 	archiver_kick(m->archiver);
 }
 
+static void sha_noted(void *arg)
+{
+	struct mount *m = arg;
+
+	archiver_kick(m->archiver);
+}
+
 static void log_archived(void *arg)
 {
 	struct mount *m = arg;
 
-	views_head_moved(m->views);
+	views_head_moved(m->views, false);
 }
 
-/* DATA may be new, made here or by one who has died since. Its parent may also be of another filesystem, out of reach, or one that has
- * no such sync: then nothing was made there. */
+/* DATA may be new, made here or by one who has died since. Its parent may also be of another filesystem,
+ * out of reach, or one that has no such sync: then nothing was made there. */
 static int sync_parent(struct mount *m)
 {
 	struct disk *d = &disk_posix;
@@ -99,10 +121,12 @@ static int open_data(struct mount *m, struct diag *diag)
 	r = d->mkdir(d, m->data_fd, "views", 0777);
 	if (r == 0)
 		r = d->mkdir(d, m->data_fd, "reducers", 0777);
+	if (r == 0)
+		r = d->mkdir(d, m->data_fd, "rules", 0777);
 	if (r < 0)
 		return diag_set(diag, r, "cannot write to %s: %s", data, strerror(-r));
 	struct eventlog_options options = {
-	    .is_event = is_event, .report = report, .retire = retire_snapshots, .arg = m};
+	    .is_event = is_event, .time_of = event_time, .report = report, .arg = m};
 	return eventlog_open(&m->log, d, m->data_fd, &options, diag);
 }
 
@@ -148,12 +172,13 @@ static int read_beginning(struct mount *m)
 	return 0;
 }
 
-static int start_threads(struct mount *m, struct diag *diag)
+static int start_views(struct mount *m, struct diag *diag)
 {
 	struct views_options views = {
 	    .worker_path = m->options.worker_path,
 	    .reduce_memory = m->options.reduce_memory,
 	    .reduce_timeout_ms = m->options.reduce_timeout_ms,
+	    .zone = m->options.zone,
 	    .quiet = m->options.quiet,
 	    .log_changed = clock_to_ns(mtime_log(m)),
 	    .snapshot_bytes = SNAPSHOT_BYTES,
@@ -162,53 +187,116 @@ static int start_threads(struct mount *m, struct diag *diag)
 	    .cancelled = is_interrupted,
 	    .arg = m,
 	};
+
+	int r = views_start(&m->views, m->log, &disk_posix, m->data_fd, &views, diag);
+	if (r < 0)
+		return r;
+	r = past_start(&m->past, m->views, m->log, &disk_posix, m->data_fd, &views);
+	return r < 0 ? diag_set(diag, r, "cannot start a thread: %s", strerror(-r)) : 0;
+}
+
+static int start_rules(struct mount *m, struct diag *diag)
+{
+	const struct mount_options *o = &m->options;
+	const struct rules_options rules = {
+	    .worker_path = o->worker_path, .quiet = o->quiet, .zone = o->zone, .report = report, .arg = m};
+
+	int r = rules_start(&m->rules, m->data_fd, &rules, diag);
+	if (r < 0)
+		return r;
+	const struct judge_options judge = {
+	    .rules = m->rules,
+	    .views = m->views,
+	    .log = m->log,
+	    .data_fd = m->data_fd,
+	    .worker_path = o->worker_path,
+	    .memory = o->reduce_memory,
+	    .timeout_ms = o->reduce_timeout_ms,
+	    .zone = o->zone,
+	    .quiet = o->quiet,
+	    .report = report,
+	    .changed = judge_changed,
+	    .arg = m,
+	};
+	r = judge_new(&m->judge, &judge);
+	return r < 0 ? diag_set(diag, r, "cannot open the directory views: %s", strerror(-r)) : 0;
+}
+
+static int start_threads(struct mount *m, struct diag *diag)
+{
 	struct committer_options committer = {
 	    .sync = m->options.sync,
 	    .rotate = m->options.rotate,
 	    .moved = head_moved,
 	    .sealed = log_sealed,
+	    .judge_wait_ms = m->options.rules_timeout_ms,
 	    .report = report,
 	    .arg = m,
 	};
-	struct archiver_options archiver = {.report = report, .done = log_archived, .arg = m};
+	struct archiver_options archiver = {
+	    .report = report, .retire = retire_snapshots, .done = log_archived, .arg = m};
 
-	int r = follow_init(m, m->options.mnt);
-	if (r == 0)
-		r = deferred_init(m);
+	/* Where nobody waits for the disk there is nothing to be won. */
+	struct settler_options settler = {
+	    .mode = m->options.sync == SYNC_WRITE ? m->options.journal : JOURNAL_OFF,
+	    .data_fd = m->data_fd,
+	    .report = report,
+	    .arg = m,
+	};
+
+	int r = deferred_init(m);
 	if (r < 0)
 		return diag_set(diag, r, "cannot make an eventfd: %s", strerror(-r));
-	r = views_start(&m->views, m->log, &disk_posix, m->data_fd, &views, diag);
+	r = start_views(m, diag);
+	if (r == 0)
+		r = start_rules(m, diag);
 	if (r < 0)
 		return r;
-	r = past_start(&m->past, m->views, m->log, &disk_posix, m->data_fd, &views);
+	committer.judge = m->judge;
+	r = history_start(&m->history, m->log, &disk_posix);
 	if (r == 0)
-		r = history_start(&m->history, m->log, &disk_posix);
+		r = ids_start(&m->ids, m->log, &disk_posix, m->data_fd,
+			      &(struct ids_options){.report = report, .arg = m});
 	if (r == 0)
 		r = archiver_start(&m->archiver, m->log, &archiver);
+	if (r == 0)
+		r = prover_start(&m->prover, m->log, &disk_posix,
+				 &(struct prover_options){.noted = sha_noted, .arg = m});
+	if (r == 0)
+		r = settler_start(&m->settler, m->log, &settler);
+	committer.ids = m->ids;
 	if (r == 0)
 		r = committer_start(&m->committer, m->log, &committer);
 	if (r == 0)
 		r = follow_start(m);
 	if (r < 0)
 		return diag_set(diag, r, "cannot start a thread: %s", strerror(-r));
+	rules_listen(m->rules, rules_changed, m);
 	/* A crash may have left a rotation half done. */
 	archiver_kick(m->archiver);
 	return 0;
 }
 
+static char *path_in_data(const struct mount *m, const char *name)
+{
+	char *path = NULL;
+
+	return asprintf(&path, "%s/%s", m->options.data, name) < 0 ? NULL : path;
+}
+
 static int open_all(struct mount *m, struct diag *diag)
 {
-	if (asprintf(&m->reducers, "%s/reducers", m->options.data) < 0) {
-		m->reducers = NULL;
+	m->reducers = path_in_data(m, "reducers");
+	m->rules_path = path_in_data(m, "rules");
+	if (!m->reducers || !m->rules_path)
 		return diag_set(diag, -ENOMEM, "out of memory");
-	}
 	m->writers = nodes_another(&m->nodes, &m->nodes.fixed[NODE_EVENTS_APP]);
 	if (!m->writers)
 		return diag_set(diag, -ENOMEM, "out of memory");
 	int r = open_data(m, diag);
 	if (r != 0)
 		return r;
-	mtime_init(m);
+	mtime_begin(m);
 	r = read_beginning(m);
 	if (r < 0)
 		return diag_set(diag, r, "cannot read the log: %s", strerror(-r));
@@ -225,13 +313,18 @@ int mount_open(struct mount **ret, const struct mount_options *options, struct d
 	m->options = *options;
 	m->data_fd = m->deferred.ready_fd = -1;
 	m->since = clock_unix();
-	m->uid = geteuid();
-	m->gid = getegid();
+	m->daemon_uid = geteuid();
+	m->uid = options->access.has_uid ? options->access.uid : m->daemon_uid;
+	m->gid = options->access.has_gid ? options->access.gid : getegid();
 	nodes_init(&m->nodes);
 	m->threads_hidden = threads_are_hidden();
 	reservations_init(&m->reservations, &m->nodes);
+	posix_locks_init(&m->posix_locks);
 	rejected_init(&m->rejected);
 	pthread_mutex_init(&m->lock, NULL);
+	follow_init(m, m->options.mnt);
+	ctl_init(&m->ctl);
+	mtime_init(m);
 
 	/* Signals are for whoever runs the session. */
 	sigfillset(&all);
@@ -255,35 +348,60 @@ static void free_files(struct node *node)
 	}
 }
 
+/* Where the log can't be made durable in itself the journal stays, for the next mount. */
+static void finish_log(struct mount *m)
+{
+	char text[160];
+
+	if (!m->log)
+		return;
+	int r = eventlog_finish(m->log);
+	snprintf(text, sizeof(text), "app.jsonl.journal stays for the next mount: %s", strerrordesc_np(-r));
+	if (r < 0 && r != -EROFS)
+		report(m, text);
+	eventlog_close(m->log);
+}
+
 void mount_close(struct mount *m)
 {
 	if (!m)
 		return;
-	pthread_mutex_lock(&m->lock);
-	m->closing = true;
-	pthread_mutex_unlock(&m->lock);
-	/* Those who feed others first: rotations and tails are answered by the threads that are still there. */
+	ctl_end(&m->ctl);
+	if (m->rules)
+		rules_listen(m->rules, NULL, NULL);
+	/* Those who feed others first: rotations and tails are answered by the threads that are still
+	 * there. */
+	ids_end(m->ids); /* who has waited for it goes on to the committer, or is answered */
 	committer_stop(m->committer);
-	archiver_stop(m->archiver);
+	judge_free(m->judge);
+	rules_stop(m->rules);
+	ids_free(m->ids);
+	settler_stop(m->settler);
 	follow_join(m);
 	history_stop(m->history);
+	prover_stop(m->prover);
+	archiver_stop(m->archiver);
 	past_stop(m->past);
 	if (m->views)
 		views_stop(m->views);
-	follow_free(m);
 	deferred_deinit(m);
 	flocks_end(m);
-	if (m->log)
-		eventlog_close(m->log);
+	posix_locks_end(m);
+	finish_log(m);
 	if (m->data_fd >= 0)
 		disk_posix.close(&disk_posix, m->data_fd);
 	nodes_end(&m->nodes);
 	nodes_each(&m->nodes, free_files);
+	posix_locks_deinit(&m->posix_locks);
 	reservations_deinit(&m->reservations);
 	nodes_deinit(&m->nodes);
 	event_deinit(&m->scanner);
 	rejected_deinit(&m->rejected);
+	mtime_deinit(m);
+	ctl_deinit(&m->ctl);
+	follow_deinit(m);
 	pthread_mutex_destroy(&m->lock);
 	free(m->reducers);
+	free(m->rules_path);
 	free(m);
 }

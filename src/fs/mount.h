@@ -1,38 +1,51 @@
-/* A mounted log: the log, its views, and what the kernel's requests are answered from. It does not know how the requests
- * come in (a real mount or a socketpair): that is session.h.
+/* A mounted log: the log, its views, and what the kernel's requests are answered from. It does not know
+ * how the requests come in (a real mount or a socketpair): that is session.h.
  *
- * Threads: the fuse thread runs the operations, one after the other; those that have to wait are answered by the thread whose
- * work they wait for (commit, archiver, history, views, past, notify). Answering is the last thing that is done with a
- * request. */
+ * Threads: the fuse thread runs the operations, one after the other; those that have to wait are answered
+ * by the thread whose work they wait for (commit, archiver, history, prover, views, past, notify). Answering
+ * is the last thing that is done with a request. */
 #pragma once
 
 #define FUSE_USE_VERSION 314
 #include <fuse_lowlevel.h>
 #include <pthread.h>
 
-#include "fs/archiver.h"
-#include "fs/commit.h"
+#include "fs/access.h"
+#include "fs/log/archiver.h"
+#include "fs/log/commit.h"
+#include "fs/files/ctl_file.h"
 #include "fs/deferred.h"
-#include "fs/flock.h"
-#include "fs/follow.h"
-#include "fs/history.h"
+#include "fs/node/flock.h"
+#include "fs/following/follow.h"
+#include "fs/log/history.h"
 #include "fs/mtime.h"
-#include "fs/node.h"
-#include "fs/rejected.h"
-#include "fs/reservation.h"
-#include "fs/status_clock.h"
-#include "fs/writer.h"
-#include "model/past.h"
-#include "model/views.h"
+#include "fs/node/node.h"
+#include "fs/node/posix_lock.h"
+#include "fs/log/prover.h"
+#include "fs/log/rejected.h"
+#include "fs/log/settler.h"
+#include "fs/node/reservation.h"
+#include "fs/following/status_clock.h"
+#include "fs/log/writer.h"
+#include "model/ids/ids.h"
+#include "model/judge/judge.h"
+#include "model/views/past.h"
+#include "model/views/views.h"
 
 struct mount_options {
 	const char *data; /* DATA's absolute path */
 	const char *mnt;  /* MNT's, for inotify; NULL: there is none */
 	enum sync_mode sync;
+	enum journal_mode journal;
 	uint64_t max_line;          /* bytes */
 	uint64_t rotate;            /* bytes; 0: never */
+	bool strict_ts;             /* see writer_rules */
 	unsigned reduce_timeout_ms; /* 0: none */
 	uint64_t reduce_memory;     /* bytes; 0: no limit */
+	unsigned rules_timeout_ms;  /* for so long an append waits for rules that can't be asked yet */
+	const char *tz;             /* the reducers' zone by its name; NULL: UTC */
+	const struct zone *zone;    /* and as it was loaded; borrowed */
+	struct access_rules access;
 	mode_t data_umask;       /* the process's, which files are created with; to be told in status.json */
 	const char *worker_path; /* see views_options */
 	bool quiet;              /* in the background: standard output and error are let go of */
@@ -43,26 +56,26 @@ struct mount_options {
 	void *arg;
 };
 
-/* Who has used events/app lately. µs of CLOCK_MONOTONIC. */
-struct log_use {
-	pid_t last;      /* thread */
-	uint64_t others; /* when another than the one before did */
-};
-
 struct mount {
 	struct mount_options options;
 	int data_fd;
 	struct eventlog *log;
 	struct views *views;
 	struct past *past;
+	struct rules *rules;
+	struct judge *judge;
 	struct committer *committer;
 	struct archiver *archiver;
+	struct settler *settler;
 	struct history *history;
+	struct prover *prover;
+	struct ids *ids;
 	struct rejected rejected;
 	uint64_t since; /* seconds since 1970 */
-	uid_t uid;
+	uid_t uid;      /* whom the files belong to */
 	gid_t gid;
-	char *reducers; /* where the symbolic link points */
+	uid_t daemon_uid;
+	char *reducers, *rules_path; /* where the symbolic links point */
 
 	bool threads_hidden; /* of others, in /proc */
 	struct reservations reservations;
@@ -72,28 +85,33 @@ struct mount {
 	struct nodes nodes; /* references are taken on any thread */
 	struct looked_up looked_up;
 	struct flocks flocks;
-	struct log_use log_use;
+	struct uses uses;
+	struct joiners joiners;
 	struct event scanner;
 
 	/* The commit thread adds to it. */
 	struct guard_log beginning;
 
-	/* Under the lock: the open files of each node, what a file holds (file.h), the nodes' times, the waits for rotations, and whether the end
-	 * has begun. */
-	pthread_mutex_t lock;
-	uint64_t open_files;
-	struct rotation *rotations; /* that somebody waits for */
-	bool closing;               /* nothing may be given to the committer any more */
+	/* Each with a lock of its own; the notices are under that of following. */
 	struct follow follow;
 	struct notice notice;
+	struct ctl ctl;
 	struct status_clock status;
 	struct mtimes mtimes;
 	struct deferred deferred;
+	struct posix_locks posix_locks;
+
+	_Atomic uint64_t odd_ts; /* events appended whose time is beyond LIMIT_TS */
+
+	/* Under the lock: the open files of each node, what a file holds (file.h), and the nodes' times.
+	 * The lock of following may be taken while it is held, not the other way round. */
+	pthread_mutex_t lock;
+	uint64_t open_files;
 	struct node *left; /* whose page cache is to be dropped (held.h); with references */
 };
 
-/* Opens DATA, mends it where needed and starts the threads; signals are blocked in them. 1: another process holds the
- * data, see the diag. */
+/* Opens DATA, mends it where needed and starts the threads; signals are blocked in them. 1: another
+ * process holds the data, see the diag. */
 int must_check mount_open(struct mount **ret, const struct mount_options *options, struct diag *diag);
 /* Writes and saves everything, answers all that wait, ends the threads. No request may come in any more. */
 void mount_close(struct mount *m);

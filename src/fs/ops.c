@@ -1,14 +1,14 @@
-/* The operations as the kernel asks for them: decoded here, then called by kind of node. What would change history is
- * refused with EPERM, all in one place. */
+/* The operations as the kernel asks for them: decoded here, then the node's class is called. What would
+ * change history is refused with EPERM, all in one place. */
 #include <errno.h>
+#include <limits.h>
 #include <sys/statvfs.h>
 
-#include "fs/ctl_file.h"
-#include "fs/held.h"
-#include "fs/node_ops.h"
-#include "fs/past_file.h"
+#include "base/clock.h"
+#include "fs/files/dir.h"
+#include "fs/node/held.h"
+#include "fs/node/node_class.h"
 #include "fs/reply.h"
-#include "fs/tail_file.h"
 
 static struct mount *mount_of(fuse_req_t req)
 {
@@ -26,7 +26,8 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	struct mount *m = userdata;
 
 	conn->max_write = LIMIT_WRITE;
-	/* With it the kernel would take an open with O_TRUNC for done, and cut what others have mapped. Without, it asks: op_setattr(). */
+	/* With it the kernel would take an open with O_TRUNC for done, and cut what others have mapped.
+	 * Without, it asks: op_setattr(). */
 	conn->want &= ~(unsigned)FUSE_CAP_ATOMIC_O_TRUNC;
 	conn->want &= ~(unsigned)(FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_SPLICE_READ |
 				  FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
@@ -45,18 +46,10 @@ static void run_lookup(const struct deferred_call *c)
 		dir_lookup(m, c->req, dir, c->name);
 }
 
-/* The view that a file tells of; NULL: none. */
-static const char *view_of(const struct node *node)
-{
-	if (node->kind == NODE_AT_VIEW)
-		return strchr(node->name, '/') + 1;
-	return node_is_view(node->kind) ? node->name : NULL;
-}
-
 /* Does it wait for what is known of the node's view? */
 static bool waits_for_view(const struct deferred_call *c, const struct node *node)
 {
-	const char *view = view_of(node);
+	const char *view = class_of(node)->view ? class_of(node)->view(node) : NULL;
 
 	return view && deferred_until_known(mount_of(c->req), c, view);
 }
@@ -69,7 +62,7 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	if (!dir)
 		return reply_error(req, -ESTALE);
 	/* Whether there is an at/N depends on the head. */
-	if (dir->kind != NODE_AT || !deferred_until_committed(mount_of(req), &call))
+	if (!class_of(dir)->lookup_tells_head || !deferred_until_committed(mount_of(req), &call))
 		run_lookup(&call);
 }
 
@@ -96,27 +89,14 @@ static void run_getattr(const struct deferred_call *c)
 		return reply_error(req, -ESTALE);
 	if (waits_for_view(c, node))
 		return;
-	switch (node->kind) {
-	case NODE_EVENTS_APP:
-	case NODE_EVENTS_APP_AT:
-		return log_file_getattr(m, req, node);
-	case NODE_AT_APP:
-	case NODE_AT_VIEW:
-		return past_file_getattr(m, req, node);
-	case NODE_REDUCERS:
-		return reply_attr(req, m, node, strlen(m->reducers), NULL);
-	case NODE_HEAD_APP:
-	case NODE_STATUS:
-	case NODE_REJECTED:
-		return text_file_getattr(m, req, node);
-	default:
-		if (node_is_view(node->kind))
-			return text_file_getattr(m, req, node);
+	if (class_of(node)->getattr)
+		class_of(node)->getattr(m, req, node);
+	else
 		reply_attr(req, m, node, 0, NULL);
-	}
 }
 
-/* Who has a text open wants to know how long that is: fstat(2) names no file, and is known by its thread; lseek(2) to the end does. */
+/* Who has a text open wants to know how long that is: fstat(2) names no file, and is known by its thread;
+ * lseek(2) to the end does. */
 static bool answer_held(fuse_req_t req, struct node *node, const struct fuse_file_info *fi)
 {
 	struct mount *m = mount_of(req);
@@ -136,35 +116,25 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 
 	if (!node)
 		return reply_error(req, -ESTALE);
+	if (!fi)
+		held_told(mount_of(req), node, fuse_req_ctx(req)->pid);
 	if (answer_held(req, node, fi))
 		return;
-	if (!node_tells_head(node->kind) || !deferred_until_committed(mount_of(req), &call))
+	if (!class_of(node)->attr_tells_head || !deferred_until_committed(mount_of(req), &call))
 		run_getattr(&call);
-}
-
-static bool is_owner(fuse_req_t req)
-{
-	uid_t uid = fuse_req_ctx(req)->uid;
-
-	return uid == 0 || uid == mount_of(req)->uid;
-}
-
-/* The kernel does not check for us. `mask` as of access(2). */
-static bool may_others(const struct node *node, int mask)
-{
-	return ((int)node_mode(node->kind) & mask) == mask;
 }
 
 static void refuse_setattr(fuse_req_t req, const struct node *node, int to_set,
 			   const struct fuse_file_info *fi)
 {
-	if (to_set & FUSE_SET_ATTR_SIZE && fi && node && node_is_log(node->kind))
-		return append_refuse_cut(req, file_of(fi));
-	reply_error(req, -EPERM);
+	if (to_set & FUSE_SET_ATTR_SIZE && fi && node && class_of(node)->refuse_cut)
+		class_of(node)->refuse_cut(req, file_of(fi));
+	else
+		reply_error(req, -EPERM);
 }
 
-/* An open with O_TRUNC comes in two steps: the open, and on the same thread, before anybody can have done anything with the new file, a cut
- * to 0 that names no file. truncate(2) looks the name up first. */
+/* An open with O_TRUNC comes in two steps: the open, and on the same thread, before anybody can have done
+ * anything with the new file, a cut to 0 that names no file. truncate(2) looks the name up first. */
 static bool is_truncating_open(fuse_req_t req, struct node *node, const struct stat *attr, int to_set,
 			       const struct fuse_file_info *fi)
 {
@@ -177,14 +147,15 @@ static bool is_truncating_open(fuse_req_t req, struct node *node, const struct s
 	bool looked_up = looked_up_is(&m->looked_up, tid, node->ino);
 	if (tid != 0 && looked_up)
 		return false;
-	/* In another namespace of processes all threads have the id 0: the look-up may be another's than the open. But files that are open
-	 * for long with nothing written are open to append, and hardly anybody opens one for that and truncates it. */
+	/* In another namespace of processes all threads have the id 0: the look-up may be another's than
+	 * the open. But files that are open for long with nothing written are open to append, and hardly
+	 * anybody opens one for that and truncates it. */
 	struct file *f = file_just_opened(m, node, tid, looked_up ? O_APPEND : 0);
 	if (!f)
 		return false;
 	f->just_opened = false;
-	if (node_is_log(node->kind))
-		log_file_truncated(f);
+	if (class_of(node)->truncated)
+		class_of(node)->truncated(f);
 	return true;
 }
 
@@ -198,7 +169,7 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to
 		return op_getattr(req, ino, NULL);
 	/* Times may be set, to no effect (touch, cp -p, and the daemon's own notices). */
 	if (to_set & (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID | FUSE_SET_ATTR_SIZE) ||
-	    !is_owner(req))
+	    !access_is_owner(req))
 		return refuse_setattr(req, node, to_set, fi);
 	/* A notice waits for no rendering: the kernel asks again before it tells anybody the size. */
 	if (node && notice_is_its(mount_of(req), fuse_req_ctx(req)->pid))
@@ -208,7 +179,24 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to
 
 static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 {
-	fuse_reply_readlink(req, mount_of(req)->reducers);
+	const struct node *node = node_of(req, ino);
+
+	if (!node || !class_of(node)->target)
+		return reply_error(req, node ? -EINVAL : -ESTALE);
+	fuse_reply_readlink(req, class_of(node)->target(mount_of(req), node));
+}
+
+/* What open(2) with these flags is for, as of access(2). */
+static int mask_of(int flags)
+{
+	switch (flags & O_ACCMODE) {
+	case O_RDONLY:
+		return R_OK;
+	case O_WRONLY:
+		return W_OK;
+	default:
+		return R_OK | W_OK;
+	}
 }
 
 static void run_open(const struct deferred_call *c)
@@ -222,16 +210,7 @@ static void run_open(const struct deferred_call *c)
 		return reply_error(req, -ESTALE);
 	if (!notice_is_its(m, fuse_req_ctx(req)->pid) && waits_for_view(c, node))
 		return;
-	if (node_is_log(node->kind))
-		log_file_open(m, req, node, fi);
-	else if (node_is_tail(node->kind))
-		tail_file_open(m, req, node, fi);
-	else if (node->kind == NODE_CTL)
-		ctl_file_open(m, req, node, fi);
-	else if (node->kind == NODE_AT_APP || node->kind == NODE_AT_VIEW)
-		past_file_open(m, req, node, fi);
-	else
-		text_file_open(m, req, node, fi);
+	class_of(node)->open(m, req, node, fi);
 }
 
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -243,11 +222,9 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	if (!node)
 		return reply_error(req, -ESTALE);
 	/* Whether a file is written to at all is its own affair. */
-	if (!is_owner(req) && ((fi->flags & O_ACCMODE) != O_RDONLY || !may_others(node, R_OK)))
+	if (!access_is_owner(req) && !access_may(req, node, mask_of(fi->flags)))
 		return reply_error(req, -EACCES);
-	/* What the log holds matters when it is read. */
-	bool waits = node_tells_head(node->kind) && !node_is_log(node->kind) &&
-		     !notice_is_its(m, fuse_req_ctx(req)->pid);
+	bool waits = class_of(node)->open_tells_head && !notice_is_its(m, fuse_req_ctx(req)->pid);
 	if (!waits || !deferred_until_committed(m, &call))
 		run_open(&call);
 }
@@ -255,36 +232,20 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 static void run_read(const struct deferred_call *c)
 {
 	struct file *f = file_of(&c->fi);
-	enum node_kind kind = f->node->kind;
-	size_t size = c->size;
-	off_t off = c->off;
-	fuse_req_t req = c->req;
-	bool fill = file_is_fill(&c->fi);
 
-	if (off == 0 && f->started && waits_for_view(c, f->node))
+	if (c->off == 0 && f->started && waits_for_view(c, f->node))
 		return;
-	if (node_is_log(kind))
-		log_file_read(req, f, off, size, fill);
-	else if (node_is_tail(kind))
-		tail_file_read(req, f, size, c->fi.flags & O_NONBLOCK);
-	else if (kind == NODE_AT_APP || kind == NODE_AT_VIEW)
-		past_file_read(req, f, off, size, fill);
-	else if (kind == NODE_CTL || f->notice)
-		reply_data(req, (struct slice){0});
-	else
-		text_file_read(req, f, off, size, fill);
+	class_of(f->node)->read(c->req, f, c->off, c->size, &c->fi);
 }
 
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
-	struct mount *m = mount_of(req);
-	struct node *node = file_of(fi)->node;
+	const struct file *f = file_of(fi);
+	const struct node_class *class = class_of(f->node);
 	struct deferred_call call = {.req = req, .fi = *fi, .size = size, .off = off, .run = run_read};
-	/* Of the log, only what is beyond the head as it is now; of texts, only the beginning is ever made anew. */
-	bool waits = node_is_log(node->kind) ? (uint64_t)off + size > eventlog_head(m->log).off
-					     : node_tells_head(node->kind) && off == 0 && !file_is_fill(fi);
+	bool waits = class->read_tells_head && class->read_tells_head(f, off, size, fi);
 
-	if (!waits || !deferred_until_committed(m, &call))
+	if (!waits || !deferred_until_committed(f->mount, &call))
 		run_read(&call);
 }
 
@@ -296,10 +257,8 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 
 	f->just_opened = false;
 	/* The offset is what the kernel believes: appending is all there is. */
-	if (node_is_log(f->node->kind))
-		append_write(req, f, slice, fi->lock_owner);
-	else if (f->node->kind == NODE_CTL)
-		ctl_file_write(req, f, slice);
+	if (class_of(f->node)->write)
+		class_of(f->node)->write(req, f, slice, fi);
 	else
 		reply_error(req, -EBADF);
 }
@@ -315,8 +274,7 @@ static void op_access(fuse_req_t req, fuse_ino_t ino, int mask)
 
 	if (!node)
 		return reply_error(req, -ESTALE);
-	bool may = is_owner(req) ? ((int)node_mode(node->kind) >> 6 & mask) == mask : may_others(node, mask);
-	reply_error(req, may ? 0 : -EACCES);
+	reply_error(req, access_may(req, node, mask) ? 0 : -EACCES);
 }
 
 static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -324,18 +282,20 @@ static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct file *f = file_of(fi);
 
 	f->just_opened = false;
-	if (node_is_log(f->node->kind))
-		append_flush(req, f, fi->lock_owner);
-	else
+	if (class_of(f->node)->flush)
+		class_of(f->node)->flush(req, f, fi->lock_owner);
+	else {
+		posix_locks_close(f, fi->lock_owner);
 		reply_error(req, 0);
+	}
 }
 
 static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
 	struct file *f = file_of(fi);
 
-	if (node_is_log(f->node->kind))
-		append_fsync(req, f);
+	if (class_of(f->node)->fsync)
+		class_of(f->node)->fsync(req, f);
 	else
 		reply_error(req, 0);
 }
@@ -344,9 +304,11 @@ static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 {
 	struct file *f = file_of(fi);
 
+	file_closed(f);
 	flock_release(f);
-	if (node_is_log(f->node->kind))
-		return append_release(req, f);
+	posix_locks_release(f);
+	if (class_of(f->node)->release)
+		return class_of(f->node)->release(req, f);
 	file_unref(f);
 	reply_error(req, 0);
 }
@@ -356,21 +318,33 @@ static void op_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, 
 	flock_request(req, file_of(fi), op);
 }
 
+static void op_getlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock)
+{
+	posix_lock_test(req, file_of(fi), fi->lock_owner, lock);
+}
+
+static void op_setlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock, int sleep)
+{
+	posix_lock_set(req, file_of(fi), fi->lock_owner, lock, sleep);
+}
+
 static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct node *node = node_of(req, ino);
 
 	if (!node)
 		return reply_error(req, -ESTALE);
+	if (!access_may(req, node, R_OK))
+		return reply_error(req, -EACCES);
 	dir_open(mount_of(req), req, node, fi);
 }
 
 static void run_readdir(const struct deferred_call *c)
 {
 	struct file *f = file_of(&c->fi);
-	bool views = f->node->kind == NODE_VIEWS || f->node->kind == NODE_AT_N;
+	const struct node_class *class = class_of(f->node);
 
-	if (!views || c->off > 0 || !deferred_until_known(f->mount, c, NULL))
+	if (!class->has_views || class->unlisted || c->off > 0 || !deferred_until_known(f->mount, c, NULL))
 		dir_read(c->req, f, c->off, c->size);
 }
 
@@ -392,7 +366,7 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 
 	if (fstatvfs(mount_of(req)->data_fd, &st) < 0)
 		return reply_error(req, -errno);
-	st.f_namemax = LIMIT_NAME + sizeof(".snapshot.json") - 1;
+	st.f_namemax = NAME_MAX; /* of ids/ID */
 	fuse_reply_statfs(req, &st);
 }
 
@@ -470,6 +444,8 @@ const struct fuse_lowlevel_ops mount_ops = {
     .fsync = op_fsync,
     .release = op_release,
     .flock = op_flock,
+    .getlk = op_getlk,
+    .setlk = op_setlk,
     .opendir = op_opendir,
     .readdir = op_readdir,
     .releasedir = op_releasedir,

@@ -3,13 +3,11 @@
 #include <assert.h>
 #include <errno.h>
 
-#include "fs/held.h"
+#include "fs/node/node_class.h"
 
 uint64_t reply_size_hint(struct mount *m, struct node *node)
 {
-	if (node_is_log(node->kind))
-		return eventlog_head(m->log).off;
-	return S_ISREG(node_mode(node->kind)) ? held_size_hint(m, node) : 0;
+	return class_of(node)->size_hint ? class_of(node)->size_hint(m, node) : 0;
 }
 
 void reply_error(fuse_req_t req, int error)
@@ -30,7 +28,7 @@ static struct stat stat_of(struct mount *m, struct node *node, uint64_t size, co
 	pthread_mutex_unlock(&m->lock);
 	return (struct stat){
 	    .st_ino = main->ino,
-	    .st_mode = node_mode(node->kind),
+	    .st_mode = access_mode(m, node->kind),
 	    .st_nlink = S_ISDIR(node_mode(node->kind)) ? 2 : 1,
 	    .st_uid = m->uid,
 	    .st_gid = m->gid,
@@ -69,8 +67,9 @@ void reply_open(fuse_req_t req, struct fuse_file_info *fi, struct file *f)
 {
 	fi->fh = (uintptr_t)f;
 	fi->direct_io = !S_ISDIR(node_mode(f->node->kind));
-	/* Only a writer of the log has something left to do at a close. */
-	fi->noflush = !node_is_log(f->node->kind) || (fi->flags & O_ACCMODE) == O_RDONLY || f->notice;
+	/* What can't be written to has nothing to do at a close: no line without its end, and no locks that
+	 * keep anybody out. */
+	fi->noflush = !class_of(f->node)->write || f->notice;
 	if (fuse_reply_open(req, fi) == -ENOENT)
 		file_unref(f);
 }

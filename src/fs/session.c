@@ -7,8 +7,8 @@
 
 #include "base/clock.h"
 
-/* Where many wait for the disk, each will be back with its next request a moment after its answer. To let them run until then costs
- * less than to fall asleep and be woken up by each. */
+/* Where many wait for the disk, each will be back with its next request a moment after its answer. To let
+ * them run until then costs less than to fall asleep and be woken up by each. */
 #define MANY 4
 #define AWAKE_US 100
 #define LOOK_EVERY 256 /* requests, however many there are: something else may have happened */

@@ -5,7 +5,7 @@
 
 #include "store/lines.h"
 
-int active_scan(struct disk *disk, int fd, struct active_scan *ret)
+int active_scan(struct disk *disk, int fd, uint64_t end, struct active_scan *ret)
 {
 	char *data auto_free = malloc(LINES_CHUNK);
 	off_t size = disk->size(disk, fd);
@@ -15,8 +15,9 @@ int active_scan(struct disk *disk, int fd, struct active_scan *ret)
 	if (size < 0)
 		return (int)size;
 	*ret = (struct active_scan){.size = (uint64_t)size};
-	for (uint64_t at = 0; at < ret->size;) {
-		size_t len = (size_t)min(ret->size - at, (uint64_t)LINES_CHUNK);
+	end = min(end, ret->size);
+	for (uint64_t at = 0; at < end;) {
+		size_t len = (size_t)min(end - at, (uint64_t)LINES_CHUNK);
 		int r = disk_pread_exact(disk, fd, data, len, (off_t)at);
 		if (r < 0)
 			return r;
@@ -33,35 +34,56 @@ int active_scan(struct disk *disk, int fd, struct active_scan *ret)
 	return r < 0 ? r : lines_hash(disk, fd, begin, ret->whole - 1, &ret->hash);
 }
 
-static int copy_range(struct disk *disk, int fd, uint64_t from, uint64_t to, int out_fd, uint64_t out)
+/* Opens a file to append to it; a new one is for those for whom `like` is. */
+static int open_end(struct disk *disk, int dirfd, const char *name, int like, off_t *ret_end)
 {
-	char data[8192];
-	size_t done;
+	int fd = disk->open(disk, dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 
-	while (from < to) {
-		size_t len = (size_t)min(to - from, (uint64_t)sizeof(data));
-		int r = disk_pread_exact(disk, fd, data, len, (off_t)from);
-		if (r < 0)
-			return r;
-		r = disk_pwrite_all(disk, out_fd, data, len, (off_t)out, &done);
-		if (r < 0)
-			return r;
-		from += len;
-		out += len;
-	}
-	return disk_pwrite_all(disk, out_fd, "\n", 1, (off_t)out, &done);
+	if (fd >= 0)
+		disk_resemble(fd, like);
+	else if (fd == -EEXIST)
+		fd = disk->open(disk, dirfd, name, O_RDWR | O_NOFOLLOW, 0);
+	if (fd < 0)
+		return fd;
+	*ret_end = disk->size(disk, fd);
+	if (*ret_end >= 0)
+		return fd;
+	disk->close(disk, fd);
+	return (int)*ret_end;
+}
+
+static int close_durably(struct disk *disk, int dirfd, int fd, int result)
+{
+	if (result == 0)
+		result = disk->sync(disk, fd);
+	disk->close(disk, fd);
+	return result < 0 ? result : disk->sync_dir(disk, dirfd);
 }
 
 int active_keep_torn(struct disk *disk, int dirfd, int fd, uint64_t from, uint64_t to, const char *name)
 {
-	int out_fd = disk->open(disk, dirfd, name, O_RDWR | O_CREAT | O_NOFOLLOW, 0644);
+	size_t done;
+	off_t end;
+	int out_fd = open_end(disk, dirfd, name, fd, &end);
 
 	if (out_fd < 0)
 		return out_fd;
-	off_t end = disk->size(disk, out_fd);
-	int r = end < 0 ? (int)end : copy_range(disk, fd, from, to, out_fd, (uint64_t)end);
+	int r = disk_copy(disk, fd, (off_t)from, to - from, disk, out_fd, end);
 	if (r == 0)
-		r = disk->sync(disk, out_fd);
-	disk->close(disk, out_fd);
-	return r < 0 ? r : disk->sync_dir(disk, dirfd);
+		r = disk_pwrite_all(disk, out_fd, "\n", 1, end + (off_t)(to - from), &done);
+	return close_durably(disk, dirfd, out_fd, r);
+}
+
+int active_keep_lines(struct disk *disk, int dirfd, int fd, struct slice lines, const char *name)
+{
+	size_t done;
+	off_t end;
+
+	if (lines.len == 0)
+		return 0;
+	int out_fd = open_end(disk, dirfd, name, fd, &end);
+	if (out_fd < 0)
+		return out_fd;
+	return close_durably(disk, dirfd, out_fd,
+			     disk_pwrite_all(disk, out_fd, lines.data, lines.len, end, &done));
 }

@@ -4,8 +4,11 @@
 #include <fcntl.h>
 #include <zstd.h>
 
+#include "base/buf.h"
+#include "base/limits.h"
 #include "store/lines.h"
 #include "store/record.h"
+#include "store/sha.h"
 
 #define LEVEL 1 /* faster than `zstd -3`, and within a few percent of its size */
 #define CHUNK_BYTES (128u << 10)
@@ -17,6 +20,10 @@ struct writer {
 	uint64_t begin; /* where the BEGIN stands */
 	struct archive_mark mark;
 	uint64_t synced; /* mark.size at the last sync */
+	line_time *time_of;
+	struct buf lines; /* of a frame, for their times */
+	struct sha256_ctx sha;
+	bool proves; /* that is known */
 	ZSTD_CCtx *ctx;
 	char *in, *out;
 };
@@ -26,6 +33,7 @@ static void writer_deinit(struct writer *w)
 	ZSTD_freeCCtx(w->ctx);
 	free(w->in);
 	free(w->out);
+	buf_deinit(&w->lines);
 }
 
 static int put(struct writer *w, const void *data, size_t len)
@@ -46,8 +54,9 @@ static int put_record(struct writer *w, struct record rec)
 	rec.pos = w->mark.pos;
 	rec.frames = w->mark.frames;
 	rec.begin = w->begin;
-	record_write(&rec, bytes);
-	return put(w, bytes, sizeof(bytes));
+	rec.latest = w->mark.latest;
+	rec.sha = w->mark.sha;
+	return put(w, bytes, record_write(&rec, bytes));
 }
 
 /* The end of the frame that begins at `from`: whole lines, about frame_bytes of them, but at least one. */
@@ -103,6 +112,8 @@ static int compress(struct writer *w, uint64_t from, uint64_t to, uint64_t *ret_
 		if (r < 0)
 			return r;
 		*ret_lines += lines_count(w->in, len);
+		if (w->proves)
+			sha256_update(&w->sha, len, (const uint8_t *)w->in);
 		from += len;
 		ZSTD_inBuffer in = {w->in, len, 0};
 		r = flush(w, &in, from == to);
@@ -124,6 +135,24 @@ static int hash_last(struct writer *w, uint64_t from, uint64_t to, uint64_t *has
 	return r < 0 ? r : lines_hash(w->disk, w->src_fd, begin, end - 1, hash);
 }
 
+/* Moves mark.latest on by the lines in from..to. A failure costs no more than knowing it. */
+static void raise_latest(struct writer *w, uint64_t from, uint64_t to)
+{
+	size_t len = (size_t)(to - from);
+
+	if (!w->mark.latest)
+		return;
+	buf_clear(&w->lines);
+	if (buf_reserve(&w->lines, len) < 0 ||
+	    disk_pread_exact(w->disk, w->src_fd, w->lines.data, len, (off_t)from) < 0)
+		w->mark.latest = 0;
+	else
+		latest_raise(w->time_of, (struct slice){w->lines.data, len}, &w->mark.latest);
+	/* One long line must not keep its memory for good. */
+	if (len > 4 * (size_t)LIMIT_FRAME)
+		buf_deinit(&w->lines);
+}
+
 static int put_frame(struct writer *w, uint64_t from, uint64_t to)
 {
 	struct record rec = {.kind = RECORD_FRAME, .frame_bytes = to - from};
@@ -138,6 +167,9 @@ static int put_frame(struct writer *w, uint64_t from, uint64_t to)
 	w->mark.pos.off += rec.frame_bytes;
 	w->mark.pos.seq += rec.frame_lines;
 	w->mark.frames++;
+	raise_latest(w, from, to);
+	if (w->proves)
+		sha_store(&w->sha, &w->mark.sha);
 	r = put_record(w, rec);
 	if (r == 0 && w->mark.size - w->synced >= SYNC_BYTES) {
 		r = w->disk->sync(w->disk, w->fd);
@@ -146,13 +178,16 @@ static int put_frame(struct writer *w, uint64_t from, uint64_t to)
 	return r;
 }
 
-static int put_rotation(struct writer *w, uint64_t src_size, size_t frame_bytes)
+static int put_rotation(struct writer *w, uint64_t src_size, const struct archive_manner *manner)
 {
 	uint64_t to;
 
 	int r = put_record(w, (struct record){.kind = RECORD_BEGIN});
+	w->mark.latest = manner->time_of ? manner->latest : 0;
+	w->mark.sha = (struct record_sha){0};
+	w->proves = sha_is_known(&manner->sha) && sha_resume(&w->sha, &manner->sha, w->mark.pos.off);
 	for (uint64_t from = 0; r == 0 && from < src_size; from = to) {
-		r = find_frame_end(w, from, src_size, frame_bytes, &to);
+		r = find_frame_end(w, from, src_size, manner->frame_bytes, &to);
 		if (r == 0)
 			r = put_frame(w, from, to);
 	}
@@ -160,7 +195,7 @@ static int put_rotation(struct writer *w, uint64_t src_size, size_t frame_bytes)
 }
 
 int archive_write(struct disk *disk, int fd, struct archive_mark *mark, int src_fd, uint64_t src_size,
-		  size_t frame_bytes)
+		  const struct archive_manner *manner)
 {
 	struct writer w cleanup(writer_deinit) = {
 	    .disk = disk,
@@ -169,6 +204,7 @@ int archive_write(struct disk *disk, int fd, struct archive_mark *mark, int src_
 	    .begin = mark->size,
 	    .mark = *mark,
 	    .synced = mark->size,
+	    .time_of = manner->time_of,
 	    .ctx = ZSTD_createCCtx(),
 	    .in = malloc(CHUNK_BYTES),
 	    .out = malloc(CHUNK_BYTES),
@@ -178,7 +214,7 @@ int archive_write(struct disk *disk, int fd, struct archive_mark *mark, int src_
 		return -ENOMEM;
 	ZSTD_CCtx_setParameter(w.ctx, ZSTD_c_compressionLevel, LEVEL);
 	ZSTD_CCtx_setParameter(w.ctx, ZSTD_c_checksumFlag, 1);
-	int r = put_rotation(&w, src_size, frame_bytes);
+	int r = put_rotation(&w, src_size, manner);
 	if (r == 0)
 		*mark = w.mark;
 	return r;

@@ -18,7 +18,7 @@ void cursor_deinit(struct cursor *c)
 }
 
 /* Makes the block begin at pos.off. */
-static void settle_block(struct cursor *c)
+static void align_block(struct cursor *c)
 {
 	uint64_t used = c->pos.off - c->block_off;
 
@@ -92,7 +92,7 @@ int cursor_fill(struct cursor *c, uint64_t limit, struct slice *ret_block, struc
 {
 	size_t seen = 0; /* of the block, known to hold no newline */
 
-	settle_block(c);
+	align_block(c);
 	*ret_block = (struct slice){c->block.data, 0};
 	for (;;) {
 		uint64_t skip;

@@ -29,15 +29,16 @@ struct log_damage {
 	const char *what; /* constant text */
 };
 
-/* Whole lines (each with its newline) from c->pos on, at most about 1 MiB or one longer line, none beyond `limit`;
- * empty at the limit. The block lives until the next call. 1: a damaged stretch begins at c->pos; it is in
- * *ret_damage, c->pos has been moved behind it (its lines counted where the index knows their number), go on. A negative errno: it could
- * not be read just now; c->pos is where it was, and nothing is lost. */
+/* Whole lines (each with its newline) from c->pos on, at most about 1 MiB or one longer line, none
+ * beyond `limit`; empty at the limit. The block lives until the next call. 1: a damaged stretch begins
+ * at c->pos; it is in *ret_damage, c->pos has been moved behind it (its lines counted where the index
+ * knows their number), go on. A negative errno: it could not be read just now; c->pos is where it was,
+ * and nothing is lost. */
 int must_check cursor_fill(struct cursor *c, uint64_t limit, struct slice *ret_block,
 			   struct log_damage *ret_damage);
 
-/* Moves on by one line (its length without the newline). Only moves: the hash is set by cursor_settle(), so that not each
- * line of a long fold has to be hashed. */
+/* Moves on by one line (its length without the newline). Only moves: the hash is set by cursor_hash(),
+ * so that not each line of a long fold has to be hashed. */
 static inline void cursor_advance(struct cursor *c, size_t line_len)
 {
 	c->pos.off += line_len + 1;
@@ -45,7 +46,7 @@ static inline void cursor_advance(struct cursor *c, size_t line_len)
 }
 
 /* Sets pos.hash to that of the last line before pos, which the caller still has. */
-static inline void cursor_settle(struct cursor *c, struct slice last_line)
+static inline void cursor_hash(struct cursor *c, struct slice last_line)
 {
 	c->pos.hash = log_hash(last_line);
 }

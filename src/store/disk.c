@@ -6,8 +6,12 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include "base/clock.h"
+
+#define SLURP_BYTES ((size_t)64 << 10)
+#define COPY_BYTES ((size_t)1 << 20)
 
 /* The value of a call, or the negative errno; again where a signal came between. */
 #define again(call)                                                                                          \
@@ -79,6 +83,15 @@ static int posix_lock(struct disk *d, int fd)
 	return r == -EWOULDBLOCK ? 1 : r;
 }
 
+static int posix_is_locked(struct disk *d, int fd)
+{
+	int r = again(flock(fd, LOCK_SH | LOCK_NB));
+
+	if (r == 0)
+		r = again(flock(fd, LOCK_UN));
+	return r == -EWOULDBLOCK ? 1 : r;
+}
+
 static off_t posix_size(struct disk *d, int fd)
 {
 	struct stat st;
@@ -116,6 +129,7 @@ struct disk disk_posix = {
     .unlink = posix_unlink,
     .mkdir = posix_mkdir,
     .lock = posix_lock,
+    .is_locked = posix_is_locked,
     .size = posix_size,
     .look = posix_look,
 };
@@ -155,6 +169,58 @@ int disk_pwrite_all(struct disk *d, int fd, const void *data, size_t len, off_t 
 	return 0;
 }
 
+int disk_slurp(struct disk *d, int fd, size_t most, struct buf *ret)
+{
+	off_t size = d->size(d, fd), at = 0;
+
+	if (size < 0)
+		return (int)size;
+	/* One more byte than there should be, to meet the end without asking for more memory. */
+	size_t room = min((size_t)size, most) + 1;
+	for (;;) {
+		if (buf_reserve(ret, room) < 0)
+			return -ENOMEM;
+		ssize_t n = d->pread(d, fd, ret->data + ret->len, room, at);
+		if (n <= 0)
+			return (int)n;
+		ret->len += (size_t)n;
+		at += n;
+		if ((uint64_t)at > most)
+			return -EFBIG;
+		room = room > (size_t)n ? room - (size_t)n : SLURP_BYTES;
+	}
+}
+
+int disk_read_from(struct disk *d, int fd, uint64_t off, uint64_t most, struct buf *ret)
+{
+	off_t size = d->size(d, fd);
+
+	if (size < 0 || (uint64_t)size <= off)
+		return (int)min(size, (off_t)0);
+	size_t len = (size_t)min((uint64_t)size - off, most);
+	int r = buf_reserve(ret, len);
+	if (r == 0)
+		r = disk_pread_exact(d, fd, ret->data + ret->len, len, (off_t)off);
+	if (r == 0)
+		ret->len += len;
+	return r;
+}
+
+int disk_copy(struct disk *d, int fd, off_t off, uint64_t len, struct disk *to_disk, int to_fd, off_t to_off)
+{
+	size_t room = (size_t)min(len, (uint64_t)COPY_BYTES), done;
+	char *data auto_free = malloc(max(room, (size_t)1));
+	int r = data ? 0 : -ENOMEM;
+
+	for (uint64_t at = 0; r == 0 && at < len; at += done) {
+		size_t n = (size_t)min(len - at, (uint64_t)room);
+		r = disk_pread_exact(d, fd, data, n, off + (off_t)at);
+		if (r == 0)
+			r = disk_pwrite_all(to_disk, to_fd, data, n, to_off + (off_t)at, &done);
+	}
+	return r;
+}
+
 int disk_cut(struct disk *d, int fd, off_t size)
 {
 	off_t now = d->size(d, fd);
@@ -190,6 +256,50 @@ int disk_replace(struct disk *d, int dirfd, const char *name, const void *data, 
 		return r;
 	}
 	return d->sync_dir(d, dirfd);
+}
+
+int disk_create(struct disk *d, int dirfd, const char *name, mode_t mode)
+{
+	int r = d->unlink(d, dirfd, name);
+
+	if (r < 0 && r != -ENOENT)
+		return r;
+	return d->open(d, dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+}
+
+/* False: the other one has a list, and it could not be copied. */
+static bool copy_access_list(int fd, int other)
+{
+	static const char name[] = "system.posix_acl_access";
+	char list[4096];
+	ssize_t len = fgetxattr(other, name, list, sizeof(list));
+
+	if (len < 0)
+		return errno == ENODATA || errno == EOPNOTSUPP;
+	return fsetxattr(fd, name, list, (size_t)len, 0) == 0;
+}
+
+void disk_resemble(int fd, int other)
+{
+	struct stat is, as;
+
+	if (fstat(fd, &is) < 0 || fstat(other, &as) < 0)
+		return;
+	mode_t mode = as.st_mode & 0777;
+	bool same = (is.st_uid == as.st_uid && is.st_gid == as.st_gid) ||
+		    fchown(fd, as.st_uid, as.st_gid) == 0 || is.st_gid == as.st_gid ||
+		    fchown(fd, (uid_t)-1, as.st_gid) == 0;
+	/* Where there is a list the group's bits are the most that it may give to anybody. */
+	if (!copy_access_list(fd, other) || !same)
+		mode &= 0707;
+	(void)!fchmod(fd, mode);
+}
+
+int disk_set_changed(int fd, uint64_t ns)
+{
+	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, clock_of_ns(ns)};
+
+	return futimens(fd, times) < 0 ? -errno : 0;
 }
 
 int disk_names(int fd)

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "base/defs.h"
+#include "base/buf.h"
 
 /* What a name stands for, links not followed. */
 struct disk_file {
@@ -31,7 +31,9 @@ struct disk {
 	int (*rename)(struct disk *d, int dirfd, const char *from, const char *to);
 	int (*unlink)(struct disk *d, int dirfd, const char *name);
 	int (*mkdir)(struct disk *d, int dirfd, const char *name, mode_t mode); /* 0 also where it exists */
-	int (*lock)(struct disk *d, int fd);   /* flock(LOCK_EX | LOCK_NB); 1: somebody else has it */
+	int (*lock)(struct disk *d, int fd); /* flock(LOCK_EX | LOCK_NB); 1: somebody else has it */
+	int (*is_locked)(struct disk *d,
+			 int fd); /* 1: somebody has it for writing. Holds LOCK_SH for an instant */
 	off_t (*size)(struct disk *d, int fd); /* size or negative errno; -EINVAL: no plain file */
 	int (*look)(struct disk *d, int dirfd, const char *name, struct disk_file *ret);
 };
@@ -47,6 +49,19 @@ int must_check disk_pwrite_all(struct disk *d, int fd, const void *data, size_t 
 /* Reads what is known to be there: -EIO where the file ends first, for somebody has cut it. */
 int must_check disk_pread_exact(struct disk *d, int fd, void *data, size_t len, off_t off);
 
+#define DISK_ANY_SIZE ((size_t)-2)
+/* Appends the whole file to `ret`, however long it has become meanwhile. -EFBIG where it has more than
+ * `most` bytes; after any failure `ret` holds some part of it. */
+int must_check disk_slurp(struct disk *d, int fd, size_t most, struct buf *ret);
+
+/* Appends to `ret` what the file has from `off` on, but no more than `most` bytes. */
+int must_check disk_read_from(struct disk *d, int fd, uint64_t off, uint64_t most, struct buf *ret);
+
+/* Copies `len` bytes to the place `to_off` of another file, maybe of another disk. -EIO where the first ends
+ * before. */
+int must_check disk_copy(struct disk *d, int fd, off_t off, uint64_t len, struct disk *to_disk, int to_fd,
+			 off_t to_off);
+
 /* Cuts the file back to `size`; never makes it longer. */
 int must_check disk_cut(struct disk *d, int fd, off_t size);
 
@@ -55,5 +70,14 @@ int must_check disk_cut(struct disk *d, int fd, off_t size);
 int must_check disk_replace(struct disk *d, int dirfd, const char *name, const void *data, size_t len,
 			    mode_t mode);
 
+/* Creates a file for reading and writing that is nobody else's: what has its name is removed first. */
+int must_check disk_create(struct disk *d, int dirfd, const char *name, mode_t mode);
+
+/* Gives a file the owner, the group, the mode and the access list of another, as far as this process may;
+ * nobody may more with it than with that one. */
+void disk_resemble(int fd, int other);
+
+/* Sets a file's mtime, in ns since 1970: 0 or a negative errno. */
+int disk_set_changed(int fd, uint64_t ns);
 /* How many names the file has; a negative errno. */
 int disk_names(int fd);

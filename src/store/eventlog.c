@@ -2,10 +2,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
+#include "base/clock.h"
+#include "store/durable.h"
+#include "store/groups.h"
 #include "store/identity.h"
 #include "store/lines.h"
+#include "store/sha.h"
 
 int layout_new(struct layout **ret, struct log_files *files)
 {
@@ -50,21 +55,38 @@ void eventlog_set_layout(struct eventlog *log, struct layout *layout, uint64_t f
 	layout_unref(old);
 }
 
+void eventlog_report(struct eventlog *log, const char *fmt, ...)
+{
+	char text[256];
+	va_list args;
+
+	if (!log->options.report)
+		return;
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	log->options.report(log->options.arg, text);
+}
+
+int eventlog_say(struct diag *diag, int error, const char *what)
+{
+	return diag_set(diag, error, "%s: %s", what, strerrordesc_np(-error));
+}
+
 int eventlog_fail(struct eventlog *log, int error, const char *what)
 {
-	char text[sizeof(log->why) + 64];
-
 	pthread_mutex_lock(&log->lock);
 	bool first = !log->failed;
 	if (first)
 		snprintf(log->why, sizeof(log->why), "%s%s%s", what, error ? ": " : "",
 			 error ? strerrordesc_np(-error) : "");
 	log->failed = true;
-	snprintf(text, sizeof(text), "the log is read-only from now on: %s", log->why);
 	pthread_mutex_unlock(&log->lock);
-	if (first && log->options.report)
-		log->options.report(log->options.arg, text);
-	/* Whatever the system called it: a sync can fail for want of room too, and must not pass for a full disk. */
+	/* Nobody changes `why` after the first. */
+	if (first)
+		eventlog_report(log, "the log is read-only from now on: %s", log->why);
+	/* Whatever the system called it: a sync can fail for want of room too, and must not pass for a
+	 * full disk. */
 	return -EIO;
 }
 
@@ -95,6 +117,7 @@ int eventlog_open(struct eventlog **ret, struct disk *disk, int dirfd, const str
 	log->dirfd = dirfd;
 	log->options = *options;
 	log->active_fd = log->sealed_fd = -1;
+	log->rotation = ROTATION_NONE;
 	pthread_mutex_init(&log->lock, NULL);
 	int r = recover(log, diag);
 	if (r) {
@@ -109,6 +132,8 @@ void eventlog_close(struct eventlog *log)
 {
 	if (!log)
 		return;
+	durable_end(log);
+	groups_free(log->groups);
 	if (log->active_fd >= 0)
 		log->disk->close(log->disk, log->active_fd);
 	if (log->sealed_fd >= 0)
@@ -126,8 +151,8 @@ struct log_pos eventlog_head(struct eventlog *log)
 	return head;
 }
 
-/* What a failed write has left behind its last good byte must not become part of the log. Nothing depends on this: it only
- * makes it likelier that the next open finds nothing to mend. */
+/* What a failed write has left behind its last good byte must not become part of the log. Nothing
+ * depends on this: it only makes it likelier that the next open finds nothing to mend. */
 static void cut_best_effort(struct eventlog *log)
 {
 	if (disk_cut(log->disk, log->active_fd, (off_t)log->active_size) == 0)
@@ -140,8 +165,10 @@ static int fail_append(struct eventlog *log, int error, const char *what)
 	return eventlog_fail(log, error, what);
 }
 
-/* The lines are in the file, and on disk if they are to be: moves the head. */
-static void commit(struct eventlog *log, struct slice lines)
+/* The lines are in the file, and on disk if they are to be: moves the head. `took`: how long that took in
+ * µs, 0: they are not synced; kept as an average over about the last eight. `grouped`: how much of the lines
+ * it is to behind the last group; 0: there is none. */
+static void commit(struct eventlog *log, struct slice lines, uint64_t took, size_t grouped)
 {
 	size_t last = lines_whole(lines.data, lines.len - 1);
 	uint64_t hash = log_hash((struct slice){lines.data + last, lines.len - 1 - last});
@@ -149,11 +176,15 @@ static void commit(struct eventlog *log, struct slice lines)
 
 	log->active_size += lines.len;
 	pthread_mutex_lock(&log->lock);
+	if (unlikely(grouped > 0))
+		atomic_store_explicit(&log->grouped, log->head.off + grouped, memory_order_relaxed);
 	log->head.off += lines.len;
 	log->head.seq += n;
 	log->head.hash = hash;
 	log->appended += n;
 	log->commits++;
+	if (took)
+		log->sync_us = log->sync_us ? (7 * log->sync_us + took) / 8 : took;
 	pthread_mutex_unlock(&log->lock);
 }
 
@@ -164,48 +195,125 @@ bool eventlog_is_full(int error)
 
 int eventlog_append(struct eventlog *log, struct slice lines, bool sync, size_t *ret_len)
 {
+	return eventlog_append_groups(log, lines, NULL, 0, sync, ret_len);
+}
+
+/* To behind the last group that is among the lines. */
+static size_t group_end(struct slice lines, const struct log_group *groups, size_t n)
+{
+	while (n > 0 && groups[n - 1].at >= lines.len)
+		n--;
+	return n > 0 ? groups[n - 1].at + groups[n - 1].len : 0;
+}
+
+/* How much of what went in is whole. */
+static size_t whole_of(struct slice lines, size_t done, const struct log_group *groups, size_t n)
+{
+	size_t whole = lines_whole(lines.data, done);
+
+	for (size_t i = 0; i < n; i++)
+		if (groups[i].at < whole && whole < groups[i].at + groups[i].len)
+			return groups[i].at;
+	return whole;
+}
+
+/* Notes the groups. Where there is no room for that, what stands before the first one may still find some:
+ * then the error is full, and *lines and *n are what is left. */
+static int note(struct eventlog *log, struct slice *lines, const struct log_group *groups, size_t *n)
+{
+	int r = groups_note(log, *lines, groups, *n);
+
+	if (r == 0 || r == -ENOMEM || r == -EMFILE || r == -ENFILE)
+		return r;
+	if (!eventlog_is_full(r))
+		return eventlog_fail(log, r, "noting groups in " GROUPS_NAME);
+	lines->len = groups[0].at;
+	*n = 0;
+	return r;
+}
+
+/* Writes what finds room, whole lines and whole groups of them. */
+static int write_lines(struct eventlog *log, struct slice *lines, const struct log_group *groups, size_t n)
+{
 	struct disk *disk = log->disk;
 	size_t done;
+
+	int result =
+	    disk_pwrite_all(disk, log->active_fd, lines->data, lines->len, (off_t)log->active_size, &done);
+	if (result == 0)
+		return 0;
+	if (!eventlog_is_full(result))
+		return fail_append(log, result, "writing to " ACTIVE_NAME);
+	/* The part of a line that has gone in must be off the disk before anybody is told that it did not
+	 * fit: a crash could make an event of it. So this is synced even where the caller does not ask for
+	 * it. */
+	lines->len = whole_of(*lines, done, groups, n);
+	int r = disk->truncate(disk, log->active_fd, (off_t)(log->active_size + lines->len));
+	return r < 0 ? fail_append(log, r, "cutting " ACTIVE_NAME " after a full disk") : result;
+}
+
+int eventlog_append_groups(struct eventlog *log, struct slice lines, const struct log_group *groups, size_t n,
+			   bool sync, size_t *ret_len)
+{
+	uint64_t took = 0;
+	int result;
 
 	*ret_len = 0;
 	if (log->failed || log->options.read_only)
 		return -EROFS;
 	if (lines.len == 0)
 		return 0;
-	int result = identity_check_active(log);
+	result = identity_check_active(log);
 	if (result < 0)
 		return result;
-	result = disk_pwrite_all(disk, log->active_fd, lines.data, lines.len, (off_t)log->active_size, &done);
-	if (result < 0 && !eventlog_is_full(result))
-		return fail_append(log, result, "writing to " ACTIVE_NAME);
-	if (result < 0) {
-		/* The part of a line that has gone in must be off the disk before anybody is told that it did not fit: a
-		 * crash could make an event of it. So this is synced even where the caller does not ask for it. */
-		lines.len = lines_whole(lines.data, done);
-		int r = disk->truncate(disk, log->active_fd, (off_t)(log->active_size + lines.len));
-		if (r < 0)
-			return fail_append(log, r, "cutting " ACTIVE_NAME " after a full disk");
-		sync = true;
+	size_t noted = n;
+	if (unlikely(n > 0)) {
+		result = note(log, &lines, groups, &noted);
+		if (result < 0 && (!eventlog_is_full(result) || lines.len == 0))
+			return result;
 	}
-	if (sync) {
-		int r = disk->sync(disk, log->active_fd);
+	int r = write_lines(log, &lines, groups, noted);
+	if (r < 0 && !eventlog_is_full(r))
+		return r;
+	result = r < 0 ? r : result;
+	if (sync || result < 0) {
+		uint64_t begin = clock_us();
+		r = durable_lines(log, lines, result < 0);
 		if (r < 0)
 			return fail_append(log, r, "syncing " ACTIVE_NAME);
+		took = clock_us() - begin;
+	}
+	/* Before anything else can come to stand there. */
+	if (unlikely(noted > 0 && result < 0)) {
+		r = groups_take_back(log);
+		if (r < 0)
+			return fail_append(log, r, "taking back a note in " GROUPS_NAME);
 	}
 	if (lines.len)
-		commit(log, lines);
+		commit(log, lines, took, group_end(lines, groups, noted));
 	*ret_len = lines.len;
 	return result;
 }
 
-int eventlog_sync(struct eventlog *log)
+uint64_t eventlog_grouped(struct eventlog *log)
+{
+	return atomic_load_explicit(&log->grouped, memory_order_relaxed);
+}
+
+int eventlog_check(struct eventlog *log)
 {
 	if (log->failed || log->options.read_only)
 		return -EROFS;
-	int r = identity_check_active(log);
+	return identity_check_active(log);
+}
+
+int eventlog_sync(struct eventlog *log)
+{
+	int r = eventlog_check(log);
+
 	if (r < 0)
 		return r;
-	r = log->disk->sync(log->disk, log->active_fd);
+	r = durable_sync(log);
 	return r < 0 ? eventlog_fail(log, r, "syncing " ACTIVE_NAME) : 0;
 }
 
@@ -247,13 +355,19 @@ void eventlog_stats(struct eventlog *log, struct eventlog_stats *ret)
 	    .archived_bytes = f->sealed_fd >= 0 ? f->sealed_begin.off : f->active_begin.off,
 	    .archive_size = f->archive_size,
 	    .frames = log->frames,
+	    .proven = sha_is_known(&log->sha),
 	    .commits = log->commits,
 	    .appended = log->appended,
 	    .recovered = log->recovered,
 	    .active_rest = log->active_rest,
 	    .archive_rest = log->archive_rest,
+	    .group_rest = log->group_rest,
+	    .journal_rest = log->journal_rest,
 	    .rotating = f->sealed_fd >= 0,
 	    .failed = log->failed,
+	    .settled = log->settled,
+	    .journal = log->journal_on,
+	    .sync_us = log->sync_us,
 	};
 	memcpy(ret->why, log->why, sizeof(ret->why));
 	memcpy(ret->rotation_why, log->rotation_why, sizeof(ret->rotation_why));
@@ -270,7 +384,7 @@ bool eventlog_is_held(struct eventlog *log)
 		fd = disk->open(disk, log->dirfd, SEALED_NAME, O_RDONLY, 0);
 	if (fd < 0)
 		return false;
-	bool held = disk->lock(disk, fd) > 0;
+	bool held = disk->is_locked(disk, fd) > 0;
 	disk->close(disk, fd);
 	return held;
 }

@@ -47,7 +47,8 @@ int identity_check_active(struct eventlog *log)
 	return 0;
 }
 
-/* A backup that was put back, or a copy in the place of a file with two names? Its last record speaks for all before it. */
+/* A backup that was put back, or a copy in the place of a file with two names? Its last record speaks
+ * for all before it. */
 static int is_copy(struct eventlog *log, const struct archive_mark *mark, bool *ret)
 {
 	struct disk *disk = log->disk;
@@ -62,8 +63,9 @@ static int is_copy(struct eventlog *log, const struct archive_mark *mark, bool *
 	if (r == 0 && (uint64_t)size == mark->size)
 		r = index_probe(disk, fd, mark->size, &tail);
 	disk->close(disk, fd);
-	*ret = r == 0 && tail.size == mark->size && (tail.end_record || log->end_missing) && !tail.damaged &&
-	       tail.frames == mark->frames && tail.pos.off == mark->pos.off && tail.pos.seq == mark->pos.seq;
+	*ret = r == 0 && tail.size == mark->size && (tail.last == LAST_END || log->end_missing) &&
+	       !tail.damaged && tail.frames == mark->frames && tail.pos.off == mark->pos.off &&
+	       tail.pos.seq == mark->pos.seq;
 	return r == -EINVAL ? 0 : r;
 }
 

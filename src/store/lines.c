@@ -47,6 +47,14 @@ int lines_find_begin(struct disk *disk, int fd, uint64_t begin, uint64_t end, ui
 	return 0;
 }
 
+int lines_begin_at(struct disk *disk, int fd, uint64_t at)
+{
+	char before = '\n';
+	int r = at ? disk_pread_exact(disk, fd, &before, 1, (off_t)at - 1) : 0;
+
+	return r < 0 ? r : before == '\n';
+}
+
 int lines_hash(struct disk *disk, int fd, uint64_t begin, uint64_t end, uint64_t *ret)
 {
 	char data[8192];

@@ -15,5 +15,8 @@ size_t lines_whole(const char *data, size_t len);
  * end), looking no further back than `begin`. -EIO where the file is shorter. */
 int must_check lines_find_begin(struct disk *disk, int fd, uint64_t begin, uint64_t end, uint64_t *ret);
 
+/* Does a line begin there: at the file's begin, or behind a newline? 1: it does. */
+int must_check lines_begin_at(struct disk *disk, int fd, uint64_t at);
+
 /* xxh64 of a file's bytes from begin to end. -EIO where the file is shorter. */
 int must_check lines_hash(struct disk *disk, int fd, uint64_t begin, uint64_t end, uint64_t *ret);

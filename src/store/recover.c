@@ -6,31 +6,17 @@
 #include <sys/stat.h>
 
 #include "store/active.h"
+#include "store/durable.h"
+#include "store/groups.h"
 #include "store/holder.h"
 #include "store/identity.h"
 #include "store/lines.h"
+#include "store/mangled.h"
+#include "store/partial.h"
+#include "store/rejoin.h"
 #include "store/unfinished.h"
 
 #define TORN_MAX (256u << 20) /* a torn line longer than this is not looked at, but cut */
-
-static void report(struct eventlog *log, const char *fmt, ...) printf_like(2, 3);
-static void report(struct eventlog *log, const char *fmt, ...)
-{
-	char text[256];
-	va_list args;
-
-	if (!log->options.report)
-		return;
-	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
-	log->options.report(log->options.arg, text);
-}
-
-static int say(struct diag *diag, int error, const char *what)
-{
-	return diag_set(diag, error, "%s: %s", what, strerrordesc_np(-error));
-}
 
 static int say_held(struct diag *diag, int fd)
 {
@@ -48,8 +34,8 @@ static bool same_file(int a, int b)
 	return fstat(a, &sa) == 0 && fstat(b, &sb) == 0 && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
 }
 
-/* A link would be replaced by a rotation, or written through to where no rename and no sync of DATA reaches. Who only reads may
- * follow it. */
+/* A link would be replaced by a rotation, or written through to where no rename and no sync of DATA
+ * reaches. Who only reads may follow it. */
 static int say_opening(struct diag *diag, int error, const char *name)
 {
 	if (error == -ELOOP)
@@ -69,8 +55,8 @@ static int open_read(struct eventlog *log, const char *name, int *ret)
 	return fd < 0 && fd != -ENOENT ? fd : 0;
 }
 
-/* Opens and locks app.jsonl, and once more for reading. The name may come to mean another file until the lock is there:
- * a rotation in another process. 1: held by another. */
+/* Opens and locks app.jsonl, and once more for reading. The name may come to mean another file until the
+ * lock is there: a rotation in another process. 1: held by another. */
 static int open_active(struct eventlog *log, struct log_files *files, struct diag *diag)
 {
 	struct disk *disk = log->disk;
@@ -80,13 +66,13 @@ static int open_active(struct eventlog *log, struct log_files *files, struct dia
 		if (fd < 0)
 			return say_opening(diag, fd, ACTIVE_NAME);
 		log->active_fd = fd;
-		int r = disk->lock(disk, fd);
+		int r = holder_lock(disk, fd);
 		if (r > 0)
 			return say_held(diag, fd);
 		if (r == 0)
 			r = open_read(log, ACTIVE_NAME, &files->active_fd);
 		if (r < 0)
-			return say(diag, r, "locking " ACTIVE_NAME);
+			return eventlog_say(diag, r, "locking " ACTIVE_NAME);
 		if (files->active_fd >= 0 && same_file(fd, files->active_fd))
 			break;
 		disk->close(disk, take_fd(&log->active_fd));
@@ -95,10 +81,11 @@ static int open_active(struct eventlog *log, struct log_files *files, struct dia
 	}
 	/* Also where nothing was created: a process that has died may not have come to it. */
 	int r = disk->sync_dir(disk, log->dirfd);
-	return r < 0 ? say(diag, r, "syncing the data directory") : 0;
+	return r < 0 ? eventlog_say(diag, r, "syncing the data directory") : 0;
 }
 
-/* The sealed file is locked too: between the two renames of a rotation it is all that shows that there is a writer. */
+/* The sealed file is locked too: between the two renames of a rotation it is all that shows that there
+ * is a writer. */
 static int open_sealed(struct eventlog *log, struct log_files *files, struct diag *diag)
 {
 	struct disk *disk = log->disk;
@@ -109,12 +96,12 @@ static int open_sealed(struct eventlog *log, struct log_files *files, struct dia
 	if (fd < 0)
 		return say_opening(diag, fd, SEALED_NAME);
 	log->sealed_fd = fd;
-	int r = disk->lock(disk, fd);
+	int r = holder_lock(disk, fd);
 	if (r > 0)
 		return say_held(diag, fd);
 	if (r == 0)
 		r = open_read(log, SEALED_NAME, &files->sealed_fd);
-	return r < 0 ? say(diag, r, "opening " SEALED_NAME) : 0;
+	return r < 0 ? eventlog_say(diag, r, "opening " SEALED_NAME) : 0;
 }
 
 /* What no reader of the archive can use goes to a file of its own: it may be worth a look by a person. */
@@ -134,8 +121,9 @@ static int cut_archive(struct eventlog *log, uint64_t whole, uint64_t size)
 	if (r < 0)
 		return r;
 	log->recovered++;
-	report(log, "%s ends in %" PRIu64 " bytes that are no whole frame: moved to " ARCHIVE_TORN_NAME,
-	       ARCHIVE_NAME, size - whole);
+	eventlog_report(log,
+			"%s ends in %" PRIu64 " bytes that are no whole frame: moved to " ARCHIVE_TORN_NAME,
+			ARCHIVE_NAME, size - whole);
 	return 0;
 }
 
@@ -144,7 +132,7 @@ static int open_archive(struct eventlog *log, struct log_files *files, struct lo
 			struct diag *diag)
 {
 	struct disk *disk = log->disk;
-	struct index_tail tail = {.ended = true};
+	struct index_tail tail = {.last = LAST_NONE};
 	bool sealed = files->sealed_fd >= 0;
 	off_t size = 0;
 
@@ -154,34 +142,40 @@ static int open_archive(struct eventlog *log, struct log_files *files, struct lo
 	if (r == 0 && files->archive_fd >= 0) {
 		size = disk->size(disk, files->archive_fd);
 		r = size < 0 ? (int)size : index_probe(disk, files->archive_fd, (uint64_t)size, &tail);
-		/* An END that a process has written and died before it was safe would be believed now and gone later. */
+		/* An END that a process has written and died before it was safe would be believed now
+		 * and gone later. */
 		if (r == 0 && !log->options.read_only)
 			r = disk->sync(disk, files->archive_fd);
 	}
 	if (r < 0)
-		return say(diag, r, "reading " ARCHIVE_NAME);
+		return eventlog_say(diag, r, "reading " ARCHIVE_NAME);
 	if (tail.damaged)
-		report(log, ARCHIVE_NAME " is damaged at byte %" PRIu64, tail.damaged_at);
-	bool again = sealed && !tail.ended;
+		eventlog_report(log, ARCHIVE_NAME " is damaged at byte %" PRIu64, tail.damaged_at);
+	bool again = sealed && !index_is_ended(&tail);
 	if (again) {
 		r = unfinished_matches(disk, files->archive_fd, (uint64_t)size, &tail, files->sealed_fd,
 				       &again);
 		if (r < 0)
-			return say(diag, r, "reading " ARCHIVE_NAME);
+			return eventlog_say(diag, r, "reading " ARCHIVE_NAME);
 	}
 	if (again) {
-		/* The sealed file is whole and the archive's part of it need not be: it will be done again. */
+		/* The sealed file is whole and the archive's part of it need not be: it will be done
+		 * again. */
 		tail.size = tail.begin;
 		tail.pos = tail.begin_pos;
 		tail.frames = tail.begin_frames;
+		tail.latest = tail.begin_latest;
+		tail.sha = tail.begin_sha;
 	} else if (tail.size < (uint64_t)size && !log->options.read_only) {
 		r = cut_archive(log, tail.size, (uint64_t)size);
 		if (r < 0)
-			return say(diag, r, "cutting " ARCHIVE_NAME);
+			return eventlog_say(diag, r, "cutting " ARCHIVE_NAME);
 	}
 	log->archive_rest = log->options.read_only ? (uint64_t)size - tail.size : 0;
 	log->frames = tail.frames;
-	log->end_missing = !sealed && tail.size > 0 && !tail.end_record && !tail.damaged;
+	log->latest = tail.latest;
+	log->sha = tail.sha;
+	log->end_missing = !sealed && tail.size > 0 && tail.last != LAST_END && !tail.damaged;
 	files->archive_size = tail.size;
 	*ret_pos = tail.pos;
 	return 0;
@@ -196,11 +190,11 @@ static int mend_tail(struct eventlog *log, struct active_scan *scan, struct diag
 	int r = 0;
 
 	if (len <= TORN_MAX && !line)
-		return say(diag, -ENOMEM, "mending " ACTIVE_NAME);
+		return eventlog_say(diag, -ENOMEM, "mending " ACTIVE_NAME);
 	if (line)
 		r = disk_pread_exact(disk, log->active_fd, line, len, (off_t)scan->whole);
 	if (r < 0)
-		return say(diag, r, "reading " ACTIVE_NAME);
+		return eventlog_say(diag, r, "reading " ACTIVE_NAME);
 	if (line && log->options.is_event &&
 	    log->options.is_event(log->options.arg, (struct slice){line, len})) {
 		size_t done;
@@ -208,12 +202,12 @@ static int mend_tail(struct eventlog *log, struct active_scan *scan, struct diag
 		if (r == 0)
 			r = disk->sync(disk, log->active_fd);
 		if (r < 0)
-			return say(diag, r, "completing the last line of " ACTIVE_NAME);
+			return eventlog_say(diag, r, "completing the last line of " ACTIVE_NAME);
 		scan->hash = log_hash((struct slice){line, len});
 		scan->lines++;
 		scan->whole = ++scan->size;
-		report(log,
-		       "the last line of " ACTIVE_NAME " had no newline, but is a whole event: completed");
+		eventlog_report(log, "the last line of " ACTIVE_NAME
+				     " had no newline, but is a whole event: completed");
 	} else {
 		r = active_keep_torn(disk, log->dirfd, log->active_fd, scan->whole, scan->size, TORN_NAME);
 		if (r == 0)
@@ -221,18 +215,19 @@ static int mend_tail(struct eventlog *log, struct active_scan *scan, struct diag
 		if (r == 0)
 			r = disk->sync(disk, log->active_fd);
 		if (r < 0)
-			return say(diag, r, "cutting the torn last line of " ACTIVE_NAME);
+			return eventlog_say(diag, r, "cutting the torn last line of " ACTIVE_NAME);
 		scan->size = scan->whole;
-		report(log,
-		       "the last line of " ACTIVE_NAME " was torn: its %" PRIu64 " bytes moved to " TORN_NAME,
-		       len);
+		eventlog_report(log,
+				"the last line of " ACTIVE_NAME " was torn: its %" PRIu64
+				" bytes moved to " TORN_NAME,
+				len);
 	}
 	log->recovered++;
 	return 0;
 }
 
-/* Only damage can have taken the sealed file's last newline. Without one the first event of the active log would be part of the line before
- * it, even one that is still to come. */
+/* Only damage can have taken the sealed file's last newline. Without one the first event of the active
+ * log would be part of the line before it, even one that is still to come. */
 static int mend_sealed(struct eventlog *log, struct active_scan *scan, struct diag *diag)
 {
 	struct disk *disk = log->disk;
@@ -242,11 +237,11 @@ static int mend_sealed(struct eventlog *log, struct active_scan *scan, struct di
 	if (r == 0)
 		r = disk->sync(disk, log->sealed_fd);
 	if (r == 0)
-		r = active_scan(disk, log->sealed_fd, scan);
+		r = active_scan(disk, log->sealed_fd, UINT64_MAX, scan);
 	if (r < 0)
-		return say(diag, r, "completing the last line of " SEALED_NAME);
+		return eventlog_say(diag, r, "completing the last line of " SEALED_NAME);
 	log->recovered++;
-	report(log, "the last line of " SEALED_NAME " had no newline: completed");
+	eventlog_report(log, "the last line of " SEALED_NAME " had no newline: completed");
 	return 0;
 }
 
@@ -259,6 +254,75 @@ static void pos_add(struct log_pos *pos, const struct active_scan *scan)
 		pos->hash = scan->hash;
 }
 
+/* What of the active file was promised and is not there comes back, and what was not and is there in part
+ * goes. *ret_end: how much of it counts. */
+static int mend_active(struct eventlog *log, struct log_files *files, const struct log_pos *begin,
+		       uint64_t *ret_end, struct diag *diag)
+{
+	bool reads = log->options.read_only;
+	struct rejoined known;
+
+	int r = reads ? rejoin_show(log, files, begin, &known, diag)
+		      : rejoin_write(log, files, begin, &known, diag);
+	if (r < 0)
+		return r;
+	*ret_end = UINT64_MAX;
+	if (!known.apart)
+		r = partial_find(log, files->active_fd, begin->off, known.sure, ret_end);
+	if (r == 0 && !reads && !log->failed) {
+		r = known.apart ? 0 : partial_cut(log, *ret_end);
+		/* Only now: it moves what stands behind. */
+		if (r == 0 && known.any)
+			r = mangled_drop(log, files, known.sure);
+		*ret_end = UINT64_MAX;
+	}
+	return r < 0 ? eventlog_say(diag, r, "mending " ACTIVE_NAME) : 0;
+}
+
+static int forget_uncertain(struct eventlog *log, struct diag *diag)
+{
+	int r = rejoin_end(log);
+
+	if (r < 0)
+		return eventlog_say(diag, r, "removing " JOURNAL_NAME);
+	r = groups_remove(log);
+	return r < 0 ? eventlog_say(diag, r, "removing " GROUPS_NAME) : 0;
+}
+
+static int scan_active(struct eventlog *log, struct log_files *files, struct log_pos *pos, struct diag *diag)
+{
+	struct active_scan scan;
+	uint64_t end;
+
+	int r = mend_active(log, files, pos, &end, diag);
+	if (r < 0)
+		return r;
+	r = active_scan(log->disk, files->active_fd, end, &scan);
+	if (r < 0)
+		return eventlog_say(diag, r, "reading " ACTIVE_NAME);
+	bool mends = !log->options.read_only && !log->failed;
+	if (scan.whole < scan.size && mends) {
+		r = mend_tail(log, &scan, diag);
+		if (r < 0)
+			return r;
+	}
+	/* What a process that has died did not sync is shown from now on, so it has to stay. */
+	if (mends) {
+		r = log->disk->sync(log->disk, log->active_fd);
+		if (r < 0)
+			return eventlog_say(diag, r, "syncing " ACTIVE_NAME);
+		r = forget_uncertain(log, diag);
+		if (r < 0)
+			return r;
+	}
+	log->active_size = scan.whole;
+	end = min(end, scan.size);
+	log->active_rest = end - scan.whole;
+	log->group_rest = scan.size - end;
+	pos_add(pos, &scan);
+	return 0;
+}
+
 /* Once the files are open and their places known: what they hold. */
 static int scan_files(struct eventlog *log, struct log_files *files, const struct log_pos *begin,
 		      struct diag *diag)
@@ -268,9 +332,9 @@ static int scan_files(struct eventlog *log, struct log_files *files, const struc
 
 	if (files->sealed_fd >= 0) {
 		files->sealed_begin = pos;
-		int r = active_scan(log->disk, files->sealed_fd, &scan);
+		int r = active_scan(log->disk, files->sealed_fd, UINT64_MAX, &scan);
 		if (r < 0)
-			return say(diag, r, "reading " SEALED_NAME);
+			return eventlog_say(diag, r, "reading " SEALED_NAME);
 		if (scan.whole < scan.size && !log->options.read_only) {
 			r = mend_sealed(log, &scan, diag);
 			if (r < 0)
@@ -281,25 +345,12 @@ static int scan_files(struct eventlog *log, struct log_files *files, const struc
 	}
 	files->active_begin = pos;
 	if (files->active_fd >= 0) {
-		int r = active_scan(log->disk, files->active_fd, &scan);
+		int r = scan_active(log, files, &pos, diag);
 		if (r < 0)
-			return say(diag, r, "reading " ACTIVE_NAME);
-		if (scan.whole < scan.size && !log->options.read_only) {
-			r = mend_tail(log, &scan, diag);
-			if (r < 0)
-				return r;
-		}
-		/* What a process that has died did not sync is shown from now on, so it has to stay. */
-		if (!log->options.read_only) {
-			r = log->disk->sync(log->disk, log->active_fd);
-			if (r < 0)
-				return say(diag, r, "syncing " ACTIVE_NAME);
-		}
-		log->active_size = scan.whole;
-		log->active_rest = scan.size - scan.whole;
-		pos_add(&pos, &scan);
+			return r;
 	}
 	log->head = pos;
+	durable_begin(log, pos.off);
 	return 0;
 }
 
@@ -316,10 +367,10 @@ static int open_files(struct eventlog *log, struct log_files *files, struct log_
 	if (identity_take(log, ACTIVE_NAME, &log->active_is) < 0 ||
 	    identity_take(log, SEALED_NAME, &log->sealed_is) < 0 ||
 	    identity_take(log, ARCHIVE_NAME, &log->archive_is) < 0)
-		return say(diag, -EIO, "looking at the log's files");
+		return eventlog_say(diag, -EIO, "looking at the log's files");
 	log->archive_rests = log->archive_is.size > files->archive_size;
 	r = log->disk->unlink(log->disk, log->dirfd, FRESH_NAME);
-	return r < 0 && r != -ENOENT ? say(diag, r, "removing " FRESH_NAME) : 0;
+	return r < 0 && r != -ENOENT ? eventlog_say(diag, r, "removing " FRESH_NAME) : 0;
 }
 
 static int still_named(struct eventlog *log, const char *name, int fd, bool *stable)
@@ -331,8 +382,9 @@ static int still_named(struct eventlog *log, const char *name, int fd, bool *sta
 	return r;
 }
 
-/* Without a lock: a writer may be rotating at this moment. What it moves goes from the active file to the sealed one to the
- * archive, so they are opened in that order, and again until nothing has changed meanwhile. */
+/* Without a lock: a writer may be rotating at this moment. What it moves goes from the active file to
+ * the sealed one to the archive, so they are opened in that order, and again until nothing has changed
+ * meanwhile. */
 static int open_files_unlocked(struct eventlog *log, struct log_files *files, struct log_pos *begin,
 			       struct diag *diag)
 {
@@ -342,7 +394,7 @@ static int open_files_unlocked(struct eventlog *log, struct log_files *files, st
 		if (r == 0)
 			r = open_read(log, SEALED_NAME, &files->sealed_fd);
 		if (r < 0)
-			return say(diag, r, "opening the log");
+			return eventlog_say(diag, r, "opening the log");
 		r = open_archive(log, files, begin, diag);
 		if (r == 0)
 			r = still_named(log, ACTIVE_NAME, files->active_fd, &stable);
@@ -371,19 +423,19 @@ int recover(struct eventlog *log, struct diag *diag)
 	bool sealed = files.sealed_fd >= 0;
 	r = layout_new(&layout, &files);
 	if (r < 0)
-		return say(diag, r, "opening the log");
+		return eventlog_say(diag, r, "opening the log");
 	eventlog_set_layout(log, layout, log->frames);
 	if (log->options.read_only)
 		return 0;
 	if (disk_names(log->active_fd) > 1)
-		report(log,
-		       ACTIVE_NAME " has another name (a hard link): what is appended appears there as well");
+		eventlog_report(log, ACTIVE_NAME
+				" has another name (a hard link): what is appended appears there as well");
 	if (sealed) {
 		log->recovered++;
-		report(log, "a rotation was under way: its second half is still to be done");
+		eventlog_report(log, "a rotation was under way: its second half is still to be done");
 	}
 	/* An END can wait until the next rotation needs it, so a full disk does not matter here. */
-	if (log->end_missing && rotate_end(log) < 0)
-		report(log, ARCHIVE_NAME " has no end record yet: writing it failed");
+	if (log->end_missing && !log->failed && rotate_end(log) < 0)
+		eventlog_report(log, ARCHIVE_NAME " has no end record yet: writing it failed");
 	return 0;
 }

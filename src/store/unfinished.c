@@ -32,19 +32,26 @@ static int ends_damaged(struct disk *disk, int fd, uint64_t size, const struct i
 	unsigned char is[RECORD_SIZE];
 
 	*ret = false;
-	if (!tail->recorded || size - tail->size != RECORD_SIZE)
+	uint64_t len = size - tail->size;
+	if (tail->last != LAST_FRAME || len > sizeof(is))
 		return 0;
-	int r = disk_pread_exact(disk, fd, is, sizeof(is), (off_t)tail->size);
+	int r = disk_pread_exact(disk, fd, is, (size_t)len, (off_t)tail->size);
 	if (r < 0)
 		return r;
 	/* As rotate_end() writes it. */
-	struct record end = {.kind = RECORD_END, .at = tail->size, .pos = tail->pos, .frames = tail->frames};
-	*ret = record_is_nearly(&end, is);
+	struct record end = {.kind = RECORD_END,
+			     .at = tail->size,
+			     .pos = tail->pos,
+			     .frames = tail->frames,
+			     .latest = tail->latest,
+			     .sha = tail->sha};
+	*ret = record_is_nearly(&end, is, (size_t)len);
 	return 0;
 }
 
-/* Adds the bits in which the entry's content and the sealed file's differ. Nothing where it can't be read: what comes out of a
- * frame before its checksum is nothing to go by. `a`, `b`: room for LIMIT_FRAME bytes. */
+/* Adds the bits in which the entry's content and the sealed file's differ. Nothing where it can't be
+ * read: what comes out of a frame before its checksum is nothing to go by. `a`, `b`: room for
+ * LIMIT_FRAME bytes. */
 static int compare(struct disk *disk, struct unpack *unpack, int fd, const struct index_entry *e,
 		   int sealed_fd, uint64_t sealed_at, char *a, char *b, unsigned *bits)
 {
@@ -73,8 +80,7 @@ static int compare(struct disk *disk, struct unpack *unpack, int fd, const struc
 int unfinished_matches(struct disk *disk, int fd, uint64_t size, const struct index_tail *tail, int sealed_fd,
 		       bool *ret)
 {
-	struct index index cleanup(index_deinit) = {
-	    .tail = {.size = tail->begin, .pos = tail->begin_pos, .ended = true}};
+	struct index index cleanup(index_deinit) = {.tail = {.size = tail->begin, .pos = tail->begin_pos}};
 	struct unpack *unpack cleanup(unpack_freep) = NULL;
 	char *a auto_free = malloc(LIMIT_FRAME);
 	char *b auto_free = malloc(LIMIT_FRAME);

@@ -1,8 +1,9 @@
 #include "store/zframe.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <string.h>
+
+#include "base/le.h"
 
 #define MAGIC 0xFD2FB528u
 #define SKIPPABLE 0x184D2A50u /* to 5F */
@@ -10,14 +11,6 @@
 #define BLOCK_MAX (128u << 10)
 
 enum { BLOCK_RAW, BLOCK_RLE, BLOCK_COMPRESSED, BLOCK_RESERVED };
-
-static uint32_t get32(const unsigned char *in)
-{
-	uint32_t value;
-
-	memcpy(&value, in, sizeof(value));
-	return le32toh(value);
-}
 
 static uint64_t get_bytes(const unsigned char *in, size_t n)
 {
@@ -83,10 +76,10 @@ int zframe_read(struct zframe *ret, struct disk *disk, int fd, uint64_t at, uint
 	int r = disk_pread_exact(disk, fd, in, len, (off_t)at);
 	if (r < 0)
 		return r;
-	ret->magic = get32(in);
+	ret->magic = le_get32(in);
 	if ((ret->magic & ~0xFu) == SKIPPABLE) {
 		ret->skippable = true;
-		ret->size = 8 + (uint64_t)get32(in + 4);
+		ret->size = 8 + (uint64_t)le_get32(in + 4);
 		return ret->size > end - at;
 	}
 	size_t header = ret->magic == MAGIC ? read_header(ret, in, len) : 0;

@@ -13,6 +13,6 @@ struct zframe {
 	bool has_checksum;
 };
 
-/* Looks at the frame at `at`, which must end at `end` or before. 1: there is none, or it is not whole. The file must go up to
- * `end`: -EIO where it has become shorter. */
+/* Looks at the frame at `at`, which must end at `end` or before. 1: there is none, or it is not whole.
+ * The file must go up to `end`: -EIO where it has become shorter. */
 int must_check zframe_read(struct zframe *ret, struct disk *disk, int fd, uint64_t at, uint64_t end);

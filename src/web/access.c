@@ -85,7 +85,8 @@ static bool is_address(struct slice host)
 	return inet_pton(is_v6 ? AF_INET6 : AF_INET, text, bytes) == 1;
 }
 
-/* A page of elsewhere whose name's owner points it at this machine calls the server by that name. Addresses can't be pointed. */
+/* A page of elsewhere whose name's owner points it at this machine calls the server by that name.
+ * Addresses can't be pointed. */
 static bool is_our_name(const struct access *a, const char *header)
 {
 	struct slice host = slice_of(header);

@@ -15,8 +15,8 @@ struct access {
 	unsigned n_hosts;
 };
 
-/* Makes or reads the token; on a socket's file (`is_unix`) there is one only if asked for. `options` must outlive it. 0, or a negative errno
- * with a diag. */
+/* Makes or reads the token; on a socket's file (`is_unix`) there is one only if asked for. `options` must
+ * outlive it. 0, or a negative errno with a diag. */
 int must_check access_init(struct access *a, const struct options *options, bool is_unix, uint16_t port,
 			   struct diag *diag);
 

@@ -1,5 +1,6 @@
-/* Answers to a request, with the headers that all of them have. Each function queues one, and says what the connection's handler is to
- * return. A response that is given to answer_send() is its own from then on; NULL, for want of memory, ends the connection. */
+/* Answers to a request, with the headers that all of them have. Each function queues one, and says what
+ * the connection's handler is to return. A response that is given to answer_send() is its own from then
+ * on; NULL, for want of memory, ends the connection. */
 #pragma once
 
 #include <microhttpd.h>

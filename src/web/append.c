@@ -4,86 +4,35 @@
 #include <fcntl.h>
 #include <stdio.h>
 
+#include "base/json.h"
 #include "base/limits.h"
 #include "web/answer.h"
+#include "web/condition.h"
 #include "web/mountpoint.h"
+#include "web/refusal.h"
 
-/* events/app, or events/app@OFFSET:HASH for an If-Match. -EINVAL: it is none that the log could have. */
-static int log_name(char *out, size_t size, const char *match)
+/* Of a line that was taken: one, or, of a group, as many as it has. */
+static size_t events_in_line(struct slice line)
 {
-	size_t len = match ? strlen(match) : 0;
-
-	if (!match || strcmp(match, "*") == 0) {
-		snprintf(out, size, "events/app");
-		return 0;
-	}
-	if (len >= 2 && match[0] == '"' && match[len - 1] == '"') {
-		match++;
-		len -= 2;
-	}
-	if (len == 0 || len > 40 || strspn(match, "0123456789abcdef:") < len)
-		return -EINVAL;
-	snprintf(out, size, "events/app@%.*s", (int)len, match);
-	return 0;
-}
-
-/* Lines that are not blank. */
-static size_t events_in(const char *text, size_t len)
-{
-	bool is_blank = true;
+	const char *end = slice_end(line), *at = json_skip_space(line.data, end);
+	struct slice key, value;
 	size_t n = 0;
 
-	for (size_t i = 0; i < len; i++) {
-		if (text[i] == '\n') {
-			n += !is_blank;
-			is_blank = true;
-		} else if (text[i] != ' ' && text[i] != '\t' && text[i] != '\r') {
-			is_blank = false;
-		}
-	}
+	if (at == end || *at != '[')
+		return at < end;
+	for (struct json_iter it = json_iterate(line); json_next(&it, &key, &value);)
+		n++;
 	return n;
 }
 
-/* The raw value behind "key": in the object; its length is 0 where it is not there. Inside of strings quotes are escaped, so what is found
- * is a member. */
-static struct slice member(struct slice object, const char *key)
+static size_t events_in(struct slice text)
 {
-	char text[32];
-	int len = snprintf(text, sizeof(text), "\"%s\":", key);
-	const char *at = memmem(object.data, object.len, text, (size_t)len), *p,
-		   *end = object.data + object.len;
+	const char *at = text.data, *end = slice_end(text), *newline;
+	size_t n = 0;
 
-	if (!at)
-		return (struct slice){0};
-	at = p = at + len;
-	if (*p != '"') {
-		while (p < end && *p >= '0' && *p <= '9')
-			p++;
-		return (struct slice){at, (size_t)(p - at)};
-	}
-	for (p++; p < end && *p != '"'; p++)
-		if (*p == '\\')
-			p++;
-	return p < end ? (struct slice){at, (size_t)(p + 1 - at)} : (struct slice){0};
-}
-
-/* The last of the refused lines that this thread has written; it knows each writer by its thread's id. */
-static struct slice our_refusal(struct slice refused)
-{
-	char pid[48];
-	int len = snprintf(pid, sizeof(pid), ",\"pid\":%d,", (int)gettid());
-
-	while (refused.len > 0) {
-		const char *begin = memrchr(refused.data, '\n', refused.len - 1);
-		struct slice line;
-
-		begin = begin ? begin + 1 : refused.data;
-		line = (struct slice){begin, refused.len - (size_t)(begin - refused.data)};
-		if (memmem(line.data, line.len, pid, (size_t)len))
-			return line;
-		refused.len = (size_t)(begin - refused.data);
-	}
-	return refused;
+	for (; at < end && (newline = memchr(at, '\n', (size_t)(end - at))); at = newline + 1)
+		n += events_in_line((struct slice){at, (size_t)(newline - at)});
+	return n;
 }
 
 static void add_member(struct buf *b, const char *key, struct slice raw)
@@ -98,14 +47,14 @@ static enum MHD_Result refuse_line(struct web *w, struct MHD_Connection *connect
 	size_t room = (size_t)LIMIT_REJECTED * (LIMIT_REJECTED_LINE + 512);
 	auto_free char *text = malloc(room);
 	ssize_t n = text ? mountpoint_read(w->options->mnt, "rejected.jsonl", text, room) : 0;
-	struct slice ours = our_refusal((struct slice){text, n > 0 ? (size_t)n : 0}), why;
+	struct slice ours = refusal_find((struct slice){text, n > 0 ? (size_t)n : 0}, gettid()), why;
 	auto_buf struct buf b = {0};
 
 	buf_printf(&b, "{\"type\":\"about:blank\",\"status\":%u,\"title\":", status);
 	buf_add_json(&b, slice_of(title));
-	why = member(ours, "reason");
+	why = refusal_member(ours, "reason");
 	add_member(&b, "detail", why.len > 0 ? why : SLICE("\"the mount has refused it\""));
-	add_member(&b, "column", member(ours, "column"));
+	add_member(&b, "column", refusal_member(ours, "column"));
 	buf_printf(&b, ",\"errno\":\"%s\",\"appended\":%zu}\n", errno_name, appended);
 	if (buf_error(&b) < 0)
 		return MHD_NO;
@@ -136,6 +85,11 @@ static enum MHD_Result refuse(struct web *w, struct MHD_Connection *connection, 
 	case EMSGSIZE:
 		return refuse_line(w, connection, MHD_HTTP_CONTENT_TOO_LARGE, "The line is too long",
 				   "EMSGSIZE", appended);
+	case EPERM:
+		return refuse_line(w, connection, MHD_HTTP_CONFLICT, "A rule refuses it", "EPERM", appended);
+	case EAGAIN:
+		return answer_problem(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "The rules are not ready",
+				      SLICE("status.json says what they wait for"), more);
 	case ESTALE:
 		return stale(w, connection, appended);
 	case ENOSPC:
@@ -146,8 +100,9 @@ static enum MHD_Result refuse(struct web *w, struct MHD_Connection *connection, 
 		return answer_problem(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "The log is read-only",
 				      SLICE("status.json says why"), more);
 	case EIO:
-		return answer_problem(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, "The disk has failed",
-				      SLICE("the log is read-only from now on"), more);
+		return answer_problem(
+		    connection, MHD_HTTP_INTERNAL_SERVER_ERROR, "Not appended",
+		    SLICE("a rule is broken, or the disk has failed; status.json says which"), more);
 	default:
 		return answer_error(connection, error, "events/app", w->options->mnt);
 	}
@@ -180,7 +135,7 @@ enum MHD_Result append_post(struct request *r, struct MHD_Connection *connection
 	char name[64], text[64];
 	int fd, result;
 
-	if (log_name(name, sizeof(name), match) < 0)
+	if (condition_log(match, name, sizeof(name)) < 0)
 		return stale(w, connection, 0);
 	if (r->body.len > 0 && r->body.data[r->body.len - 1] != '\n')
 		buf_add_char(&r->body, '\n');
@@ -192,7 +147,7 @@ enum MHD_Result append_post(struct request *r, struct MHD_Connection *connection
 	if (fd < 0)
 		return answer_error(connection, fd, name, w->options->mnt);
 	result = write_all(fd, &r->body, &taken);
-	appended = events_in(r->body.data, taken);
+	appended = events_in((struct slice){r->body.data, taken});
 	/* With sync=close it is the close that says whether the lines are on the disk. */
 	if (close(fd) < 0 && result == 0)
 		result = -errno;

@@ -5,6 +5,7 @@
 
 #include "web/web.h"
 
-/* Appends the request's body. With If-Match: OFFSET:HASH only if the log's head is still there. What the mount refuses becomes a problem
- * with the mount's own reason; lines before the refused one are in the log then, and counted. */
+/* Appends the request's body. With If-Match: OFFSET:HASH only if the log's head is still there. What the
+ * mount refuses becomes a problem with the mount's own reason; lines before the refused one are in the log
+ * then, and counted. */
 enum MHD_Result append_post(struct request *r, struct MHD_Connection *connection);

@@ -51,7 +51,7 @@ static int open_log(struct body *b)
 }
 
 /* A text may be longer than its file was said to be only where somebody read it meanwhile: not here. */
-static int open_text(struct body *b)
+static int hold_text(struct body *b)
 {
 	size_t room = (size_t)b->size, len = 0;
 	ssize_t n = 1;
@@ -75,18 +75,36 @@ static int open_text(struct body *b)
 	return 0;
 }
 
-int body_open(struct body *b, struct web *w, int fd, bool is_log)
+static int begin(struct body *b, struct web *w, int fd)
 {
 	struct stat st;
-	int r;
 
 	*b = (struct body){.web = w, .fd = fd};
-	r = fstat(fd, &st) < 0 ? -errno : 0;
+	if (fstat(fd, &st) < 0)
+		return -errno;
 	b->size = (uint64_t)st.st_size;
+	return 0;
+}
+
+int body_open(struct body *b, struct web *w, int fd, bool is_log)
+{
+	int r = begin(b, w, fd);
+
 	if (r == 0 && is_log)
 		r = open_log(b);
 	else if (r == 0 && b->size <= WEB_TEXT)
-		r = open_text(b);
+		r = hold_text(b);
+	if (r < 0)
+		body_close(b);
+	return r;
+}
+
+int body_open_text(struct body *b, struct web *w, int fd, uint64_t most)
+{
+	int r = begin(b, w, fd);
+
+	if (r == 0)
+		r = b->size > most ? -EFBIG : hold_text(b);
 	if (r < 0)
 		body_close(b);
 	return r;

@@ -6,10 +6,15 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "base/json.h"
 #include "web/answer.h"
 #include "web/body.h"
+#include "web/condition.h"
+#include "web/limits.h"
 #include "web/mountpoint.h"
+#include "web/outline.h"
 #include "web/range.h"
+#include "web/urlpath.h"
 
 static enum MHD_Result list(struct MHD_Connection *connection, int fd)
 {
@@ -47,30 +52,22 @@ static bool is_log(const char *name)
 	return base && strncmp(name, "at/", 3) == 0 && strcmp(base, "/app") == 0;
 }
 
+static bool is_json(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > 5 && strcmp(name + len - 5, ".json") == 0;
+}
+
 static const char *type_of(const char *name)
 {
 	size_t len = strlen(name);
 
 	if (is_log(name) || (len > 6 && strcmp(name + len - 6, ".jsonl") == 0))
 		return "application/x-ndjson";
-	if (len > 5 && strcmp(name + len - 5, ".json") == 0)
+	if (is_json(name))
 		return "application/json";
 	return "text/plain; charset=utf-8";
-}
-
-/* Is the tag one of the list? A weak one is as good here. */
-static bool matches(const char *list, const char *etag)
-{
-	size_t len = strlen(etag);
-
-	if (!list || !len)
-		return false;
-	if (strcmp(list, "*") == 0)
-		return true;
-	for (const char *at = list; (at = strstr(at, etag)); at++)
-		if (at[len] == 0 || at[len] == ',' || at[len] == ' ')
-			return true;
-	return false;
 }
 
 static enum MHD_Result not_modified(struct MHD_Connection *connection, const char *etag)
@@ -122,24 +119,64 @@ static enum MHD_Result send_body(struct MHD_Connection *connection, struct body 
 	return answer_send(connection, MHD_HTTP_PARTIAL_CONTENT, response);
 }
 
-enum MHD_Result file_get(struct web *w, struct MHD_Connection *connection, const char *name)
+static enum MHD_Result too_busy(struct MHD_Connection *connection)
 {
-	const char *mnt = w->options->mnt;
-	int fd = mountpoint_open(mnt, name, O_RDONLY), r;
-	struct body body;
-	struct stat st;
+	return answer_problem(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "Too busy",
+			      SLICE("too much is being sent already"), "");
+}
 
-	if (fd < 0)
-		return answer_error(connection, fd, name, mnt);
-	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
-		return list(connection, fd);
-	r = body_open(&body, w, fd, is_log(name));
+static const char *argument(struct MHD_Connection *connection, const char *name)
+{
+	return MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+static bool read_number(const char *text, uint64_t *ret)
+{
+	return !text || json_to_uint64(slice_of(text), ret);
+}
+
+/* A part of a text of JSON, as the rows of a tree. Takes the descriptor. */
+static enum MHD_Result outline(struct web *w, struct MHD_Connection *connection, int fd, const char *name)
+{
+	const char *open = argument(connection, "open");
+	auto_buf struct buf paths = {0}, out = {0};
+	struct outline_query query = {0};
+	struct body body;
+
+	int r = body_open_text(&body, w, fd, WEB_OUTLINED);
 	if (r == -ENOMEM)
-		return answer_problem(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "Too busy",
-				      SLICE("too much is being sent already"), "");
+		return too_busy(connection);
+	if (r == -EFBIG)
+		return answer_problem(connection, MHD_HTTP_CONTENT_TOO_LARGE, "Too large",
+				      SLICE("rows are shown of states of up to 128 MiB"), "");
 	if (r < 0)
-		return answer_error(connection, r, name, mnt);
-	if (matches(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "If-None-Match"), body.etag)) {
+		return answer_error(connection, r, name, w->options->mnt);
+	bool is_good = read_number(argument(connection, "rows"), &query.rows) &&
+		       read_number(argument(connection, "from"), &query.from);
+	r = is_good ? 0 : -EINVAL;
+	if (r == 0 && open)
+		r = urlpath_decode_value(open, &paths);
+	query.open = buf_slice(&paths);
+	if (r == 0)
+		r = outline_write((struct slice){body.text, body.size}, &query, &out);
+	body_close(&body);
+	if (r == -EINVAL)
+		return answer_problem(connection, MHD_HTTP_BAD_REQUEST, "Bad rows",
+				      SLICE("rows and from are numbers, open is a list of paths"), "");
+	return r < 0 ? MHD_NO : answer_text(connection, MHD_HTTP_OK, "application/json", buf_slice(&out));
+}
+
+static enum MHD_Result whole(struct web *w, struct MHD_Connection *connection, int fd, const char *name)
+{
+	struct body body;
+
+	int r = body_open(&body, w, fd, is_log(name));
+	if (r == -ENOMEM)
+		return too_busy(connection);
+	if (r < 0)
+		return answer_error(connection, r, name, w->options->mnt);
+	if (condition_has(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "If-None-Match"),
+			  body.etag)) {
 		char etag[sizeof(body.etag)];
 
 		strcpy(etag, body.etag);
@@ -147,4 +184,18 @@ enum MHD_Result file_get(struct web *w, struct MHD_Connection *connection, const
 		return not_modified(connection, etag);
 	}
 	return send_body(connection, &body, name);
+}
+
+enum MHD_Result file_get(struct web *w, struct MHD_Connection *connection, const char *name)
+{
+	int fd = mountpoint_open(w->options->mnt, name, O_RDONLY);
+	struct stat st;
+
+	if (fd < 0)
+		return answer_error(connection, fd, name, w->options->mnt);
+	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
+		return list(connection, fd);
+	if (argument(connection, "rows") && is_json(name))
+		return outline(w, connection, fd, name);
+	return whole(w, connection, fd, name);
 }

@@ -1,4 +1,5 @@
-/* GET and HEAD of the mount's files: whole or in part, with an ETag. Waits for the mount: called on a connection's own thread. */
+/* GET and HEAD of the mount's files: whole or in part, with an ETag. Waits for the mount: called on a
+ * connection's own thread. */
 #pragma once
 
 #include <microhttpd.h>

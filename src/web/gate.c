@@ -1,13 +1,15 @@
 #include "web/gate.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
 #include "web/limits.h"
 
-/* A shutdown of a socket does not wait, and under the lock its number can't become another socket's: the one exception to "no
- * system call under a lock". */
+/* Here and below: under the lock the number of a socket can't become another one's, and a thread that
+ * waits can't end. Neither a shutdown nor a look nor a signal waits: the one exception to "no system call
+ * under a lock". */
 static void cut(struct gate_entry *e)
 {
 	shutdown(e->socket, SHUT_RDWR);
@@ -93,15 +95,49 @@ void gate_let_in(struct gate *g, struct gate_entry *e)
 	pthread_mutex_unlock(&g->lock);
 }
 
-void gate_sweep(struct gate *g)
+static void set_waits(struct gate *g, struct gate_entry *e, bool waits)
+{
+	if (!e)
+		return;
+	pthread_mutex_lock(&g->lock);
+	e->waits = waits;
+	e->waiter = pthread_self();
+	pthread_mutex_unlock(&g->lock);
+}
+
+void gate_wait(struct gate *g, struct gate_entry *e)
+{
+	set_waits(g, e, true);
+}
+
+void gate_waited(struct gate *g, struct gate_entry *e)
+{
+	set_waits(g, e, false);
+}
+
+static bool reader_is_gone(const struct gate_entry *e)
+{
+	struct pollfd fd = {e->socket, POLLRDHUP, 0};
+
+	return poll(&fd, 1, 0) > 0;
+}
+
+bool gate_sweep(struct gate *g)
 {
 	uint64_t now = clock_ms();
+	bool somebody_waits = false;
 
 	pthread_mutex_lock(&g->lock);
-	for (struct gate_entry *e = g->first.next; e != &g->first; e = e->next)
+	for (struct gate_entry *e = g->first.next; e != &g->first; e = e->next) {
 		if (e->until && e->until <= now)
 			cut(e);
+		/* A signal that comes just before the system call is lost: the next one is not. */
+		if (e->waits && reader_is_gone(e))
+			pthread_kill(e->waiter, GATE_SIGNAL);
+		somebody_waits |= e->waits;
+	}
 	pthread_mutex_unlock(&g->lock);
+	return somebody_waits;
 }
 
 void gate_shut(struct gate *g)

@@ -24,15 +24,11 @@ struct hub_text *hub_text_unref(struct hub_text *text)
 
 int hub_start(struct hub *h, const char *mnt, struct diag *diag)
 {
-	pthread_condattr_t monotonic;
 	int r;
 
 	*h = (struct hub){.mnt = mnt, .watch_log = -1, .watch_views = -1};
 	pthread_mutex_init(&h->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&h->cond, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_cond_init(&h->cond);
 	h->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	h->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	h->window = malloc(WEB_WINDOW);
@@ -86,13 +82,11 @@ uint64_t hub_news(struct hub *h)
 
 void hub_wait(struct hub *h, uint64_t seen, unsigned ms)
 {
-	uint64_t until = clock_ns() + ms * 1000000ull;
-	struct timespec at = {(time_t)(until / 1000000000), (long)(until % 1000000000)};
+	uint64_t until = clock_us() + ms * 1000ull;
 
 	pthread_mutex_lock(&h->lock);
-	while (h->news == seen && !h->is_stopped)
-		if (pthread_cond_timedwait(&h->cond, &h->lock, &at) != 0)
-			break;
+	while (h->news == seen && !h->is_stopped && clock_cond_wait(&h->cond, &h->lock, until))
+		;
 	pthread_mutex_unlock(&h->lock);
 }
 

@@ -1,8 +1,9 @@
 /* What is new in the mount, for all who follow it: one reader of each followed file, whoever many follow.
  *
- * A thread of its own is told by inotify that the log has grown or a view has changed, and looks once a second besides. It reads what is new
- * once, keeps the newest of the log in a window, and wakes those who wait. They have their own places: nobody waits for a slow one, who reads
- * on from the log itself when the window has moved on. It keeps nothing of the mount open, and goes on when a mount that was gone is back.
+ * A thread of its own is told by inotify that the log has grown or a view has changed, and looks once a
+ * second besides. It reads what is new once, keeps the newest of the log in a window, and wakes those who
+ * wait. They have their own places: nobody waits for a slow one, who reads on from the log itself when the
+ * window has moved on. It keeps nothing of the mount open, and goes on when a mount that was gone is back.
  *
  * hub_start(), hub_stop() by the server's main thread; the rest by any thread, between the two. */
 #pragma once
@@ -30,13 +31,12 @@ struct hub_view {
 	struct hub_view *next;
 	char name[LIMIT_NAME + 1];
 	/* under the hub's lock */
-	uint64_t changed;      /* the number of its last change */
-	unsigned followers;    /* those who want its text */
-	struct hub_text *text; /* NULL: not read yet */
-	uint64_t text_number;  /* the number of the change that made it */
-	uint64_t
-	    read_number; /* the number of the change that it was last read after: it may have made no other */
-	bool is_broken;  /* `text` says why */
+	uint64_t changed;       /* the number of its last change */
+	unsigned followers;     /* those who want its text */
+	struct hub_text *text;  /* NULL: not read yet */
+	uint64_t text_number;   /* the number of the change that made it */
+	uint64_t read_number;   /* the number of the change that it was last read after */
+	bool is_broken;         /* `text` says why */
 	uint64_t not_before_ms; /* a large state is not read all the time */
 };
 
@@ -77,8 +77,9 @@ void hub_wait(struct hub *h, uint64_t seen, unsigned ms);
 bool hub_is_stopped(struct hub *h);
 bool hub_is_up(struct hub *h); /* false, too, until the first look */
 
-/* Bytes of the log from `off` on: how many, 0 where there are none yet, -ERANGE where they are older than the window, -ESPIPE where the
- * log is shorter than that: it is another one than that which had a line's end there before hub_epoch() was `epoch`. The hub may be a little behind the log. */
+/* Bytes of the log from `off` on: how many, 0 where there are none yet, -ERANGE where they are older than
+ * the window, -ESPIPE where the log is shorter than that: it is another one than that which had a line's
+ * end there before hub_epoch() was `epoch`. The hub may be a little behind the log. */
 ssize_t hub_read_log(struct hub *h, uint64_t epoch, uint64_t off, char *out, size_t room);
 uint64_t hub_epoch(struct hub *h);
 

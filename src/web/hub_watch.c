@@ -53,13 +53,15 @@ static void watch(struct hub *h)
 		h->watch_views = inotify_add_watch(h->inotify, path, IN_MODIFY | IN_CREATE | IN_DELETE);
 }
 
-/* After a while without a mount all that is followed may be another: it is read anew, and the window is of no use. */
+/* After a while without a mount all that is followed may be another: it is read anew, and the window is of
+ * no use. */
 static void begin(struct hub *h, dev_t dev)
 {
 	auto_close int fd = -1;
 	struct stat st;
 
-	/* Before the size is asked for: who has asked before and has the number of before has a place that is not behind this end. */
+	/* Before the size is asked for: who has asked before and has the number of before has a place that
+	 * is not behind this end. */
 	pthread_mutex_lock(&h->lock);
 	h->epoch++;
 	pthread_mutex_unlock(&h->lock);
@@ -282,8 +284,8 @@ static void read_view(struct hub *h, const char *name, struct hub_view *v, uint6
 	hub_text_unref(old);
 }
 
-/* The next followed view that has changed since it was read, and for how long the next one has to wait. Views are never freed, so it may be
- * used without the lock; its name does not change. */
+/* The next followed view that has changed since it was read, and for how long the next one has to wait.
+ * Views are never freed, so it may be used without the lock; its name does not change. */
 static struct hub_view *next_view(struct hub *h, uint64_t *number, uint64_t *wait_ms)
 {
 	struct hub_view *found = NULL;

@@ -50,10 +50,28 @@ static void announce(const struct web *w, const struct listener *l)
 /* Until SIGTERM or SIGINT comes. */
 static void serve(struct web *w, const sigset_t *ends)
 {
-	const struct timespec second = {1, 0};
+	const struct timespec second = {1, 0}, soon = {0, 50000000};
+	bool somebody_waits = false;
 
-	while (sigtimedwait(ends, NULL, &second) < 0)
-		gate_sweep(&w->gate);
+	while (sigtimedwait(ends, NULL, somebody_waits ? &soon : &second) < 0)
+		somebody_waits = gate_sweep(&w->gate);
+}
+
+static void interrupt(int signal)
+{
+}
+
+static void set_up_signals(sigset_t *ends)
+{
+	const struct sigaction interruption = {.sa_handler = interrupt};
+
+	/* Every thread leaves them to the main one. */
+	sigemptyset(ends);
+	sigaddset(ends, SIGTERM);
+	sigaddset(ends, SIGINT);
+	sigprocmask(SIG_BLOCK, ends, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	sigaction(GATE_SIGNAL, &interruption, NULL);
 }
 
 static int run(struct web *w, const struct options *o, struct listener *l, struct diag *diag)
@@ -66,12 +84,7 @@ static int run(struct web *w, const struct options *o, struct listener *l, struc
 	r = access_init(&w->access, o, l->is_unix, l->port, diag);
 	if (r < 0)
 		return r;
-	/* Every thread leaves them to this one. */
-	sigemptyset(&ends);
-	sigaddset(&ends, SIGTERM);
-	sigaddset(&ends, SIGINT);
-	sigprocmask(SIG_BLOCK, &ends, NULL);
-	signal(SIGPIPE, SIG_IGN);
+	set_up_signals(&ends);
 	gate_init(&w->gate);
 	r = hub_start(&w->hub, o->mnt, diag);
 	daemon = r == 0 ? route_start(w, l->fd, connections) : NULL;

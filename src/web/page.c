@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 
 #include "web/answer.h"
+#include "web/condition.h"
 
 static const struct {
 	const char *end, *type;
@@ -71,7 +72,7 @@ static enum MHD_Result send_file(struct MHD_Connection *connection, int fd, cons
 
 	snprintf(etag, sizeof(etag), "\"%llx-%llx-%lx\"", (unsigned long long)st->st_size,
 		 (unsigned long long)st->st_mtim.tv_sec, st->st_mtim.tv_nsec);
-	if (known && strstr(known, etag)) {
+	if (condition_has(known, etag)) {
 		close(fd);
 		response = answer_empty();
 		answer_header(response, "ETag", etag);

@@ -144,7 +144,8 @@ static enum MHD_Result begin(struct web *w, struct MHD_Connection *connection, c
 	return result;
 }
 
-/* A part of a body. What is too much is refused when the whole was thrown away: libmicrohttpd takes no answer in between. */
+/* A part of a body. What is too much is refused when the whole was thrown away: libmicrohttpd takes no
+ * answer in between. */
 static enum MHD_Result take_body(struct request *r, const char *data, size_t *len)
 {
 	struct web *w = r->web;
@@ -191,10 +192,17 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 		return begin(w, connection, url, method, context);
 	if (*len > 0)
 		return take_body(r, data, len);
-	/* From here on it is the mount that may take its time, and then the reader, as long as he reads at all. */
+	/* From here on it is the mount that may take its time, and then the reader, as long as he reads at
+	 * all. */
 	gate_expect(&w->gate, r->entry, 0);
 	MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, 0u);
-	result = r->is_append ? append_post(r, connection) : answer_get(w, connection, url);
+	if (r->is_append) {
+		result = append_post(r, connection);
+	} else {
+		gate_wait(&w->gate, r->entry);
+		result = answer_get(w, connection, url);
+		gate_waited(&w->gate, r->entry);
+	}
 	MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, (unsigned)WEB_IDLE_S);
 	return result;
 }

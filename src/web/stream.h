@@ -1,9 +1,11 @@
-/* Server-sent events: an answer without an end, filled by what is new. Three kinds: the log, a view's state, and what the page wants to know.
- * Each stream has a place of its own and runs on its connection's thread; the hub tells it of news. */
+/* Server-sent events: an answer without an end, filled by what is new. Three kinds: the log, a view's
+ * state, and what the page wants to know. Each stream has a place of its own and runs on its connection's
+ * thread; the hub tells it of news. */
 #pragma once
 
 #include <microhttpd.h>
 
+#include "web/sse.h"
 #include "web/web.h"
 
 struct stream;
@@ -23,8 +25,8 @@ struct stream {
 	uint64_t beat_ms; /* when the last byte was sent */
 
 	/* the log */
-	uint64_t off, epoch;
-	bool is_inside; /* of a line */
+	struct sse log;
+	uint64_t epoch;
 
 	/* a view */
 	struct hub_view *view;

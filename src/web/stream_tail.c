@@ -10,36 +10,11 @@
 #include "web/mountpoint.h"
 #include "web/stream.h"
 
-/* Lines of the log as events. Each one's id, the offset behind it, stands behind its data, so that no line need be held as a whole. A carriage
- * return is white space in JSON and ends a line here: it becomes a blank. */
-static void encode(struct stream *s, const char *data, size_t len)
-{
-	for (size_t i = 0; i < len;) {
-		const char *end = memchr(data + i, '\n', len - i);
-		size_t n = end ? (size_t)(end - data) - i : len - i;
-		char *copy;
-
-		if (!s->is_inside)
-			buf_add_str(&s->out, "data: ");
-		s->is_inside = !end;
-		buf_add(&s->out, data + i, n);
-		if (s->out.failed)
-			return;
-		for (copy = s->out.data + s->out.len - n;
-		     (copy = memchr(copy, '\r', (size_t)(s->out.data + s->out.len - copy)));)
-			*copy = ' ';
-		i += n + (end ? 1 : 0);
-		if (end)
-			buf_printf(&s->out, "\nid: %llu\n\n", (unsigned long long)(s->off + i));
-	}
-	s->off += len;
-}
-
 /* What is older than the hub's window is read from the log. */
 static ssize_t read_older(struct stream *s, char *data, size_t room)
 {
 	auto_close int fd = mountpoint_open(s->web->options->mnt, "events/app", O_RDONLY);
-	ssize_t n = fd < 0 ? fd : pread(fd, data, room, (off_t)s->off);
+	ssize_t n = fd < 0 ? fd : pread(fd, data, room, (off_t)s->log.off);
 
 	if (n >= 0)
 		return n;
@@ -50,13 +25,13 @@ static ssize_t read_older(struct stream *s, char *data, size_t room)
 static int fill_log(struct stream *s)
 {
 	char data[WEB_SEND];
-	ssize_t n = hub_read_log(&s->web->hub, s->epoch, s->off, data, sizeof(data));
+	ssize_t n = hub_read_log(&s->web->hub, s->epoch, s->log.off, data, sizeof(data));
 
 	if (n == -ERANGE)
 		n = read_older(s, data, sizeof(data));
 	if (n <= 0)
 		return (int)n;
-	encode(s, data, (size_t)n);
+	sse_add(&s->log, data, (size_t)n, &s->out);
 	return 1;
 }
 
@@ -107,7 +82,8 @@ static bool number(const char *text, uint64_t *ret)
 	return errno == 0 && *end == 0;
 }
 
-/* Where a line begins: 0, or a negative errno; -EINVAL: it is in the midst of one, or behind the end. PLACE_END becomes the end. */
+/* Where a line begins: 0, or a negative errno; -EINVAL: it is in the midst of one, or behind the end.
+ * PLACE_END becomes the end. */
 #define PLACE_END UINT64_MAX
 static int check_place(struct web *w, uint64_t *off)
 {
@@ -150,7 +126,7 @@ static enum MHD_Result tail_log(struct web *w, struct MHD_Connection *connection
 	if (!s)
 		return MHD_NO;
 	s->kind = &log_kind;
-	s->off = off;
+	s->log.off = off;
 	s->epoch = hub_epoch(&w->hub);
 	return stream_answer(w, connection, s);
 }

@@ -4,31 +4,16 @@
 #include <stdbool.h>
 #include <string.h>
 
-static int hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+#include "base/hex.h"
 
-/* The next byte of the name, or -EINVAL. */
+/* The next byte of a name, or -EINVAL. */
 static int next(const char **at)
 {
-	const char *p = *at;
-	int c = (unsigned char)*p;
+	bool is_written = **at == '%';
+	int c = percent_next(at);
 
-	if (c == '%') {
-		int high = hex(p[1]), low = high < 0 ? -1 : hex(p[2]);
-
-		if (low < 0)
-			return -EINVAL;
-		c = high << 4 | low;
-		p += 2;
-		if (c == '/')
-			return -EINVAL;
-	}
-	*at = p + 1;
+	if (c == '/' && is_written)
+		return -EINVAL;
 	return c < 0x20 || c == 0x7f || c == '\\' ? -EINVAL : c;
 }
 
@@ -61,4 +46,16 @@ int urlpath_decode(const char *url, char *out, size_t size)
 	}
 	out[n] = 0;
 	return n > 0 && !is_plain(out + part, n - part) ? -EINVAL : 0;
+}
+
+int urlpath_decode_value(const char *text, struct buf *out)
+{
+	while (*text) {
+		int c = percent_next(&text);
+
+		if (c < 0)
+			return -EINVAL;
+		buf_add_char(out, (char)c);
+	}
+	return buf_error(out);
 }

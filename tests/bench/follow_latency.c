@@ -2,9 +2,10 @@
  *
  *	follow_latency WAY APP FILE N
  *
- * A process appends N events to APP, one at a time; another one follows FILE by WAY (read, poll, epoll or inotify) and takes the
- * time when it wakes up. In turns with that, what waking it takes at all: through a pipe, from before the write. Prints two lines of
- * nanoseconds, "pipe" and "follow"; a follower that was there before the writer counts as 0. */
+ * A process appends N events to APP, one at a time; another one follows FILE by WAY (read, poll, epoll or
+ *inotify) and takes the time when it wakes up. In turns with that, what waking it takes at all: through a
+ *pipe, from before the write. Prints two lines of nanoseconds, "pipe" and "follow"; a follower that was there
+ *before the writer counts as 0. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -24,7 +25,8 @@
 #include <unistd.h>
 
 #define SETTLE_US 500 /* after the follower has said that it is about to wait */
-#define QUIET_US 4000 /* between changes that inotify tells of: several within a moment may share a notice */
+/* Between changes that inotify tells of: several within a moment may share a notice. */
+#define QUIET_US 4000
 #define LIMIT_NS 10000000000u
 
 struct shared {

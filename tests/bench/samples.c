@@ -1,5 +1,6 @@
-/* The hot loops of scripts/bench. Each command measures one thing beside its baseline, sample by sample in turns, so that a disk
- * that is slow for a moment is slow for both. Prints numbers for the script to read: nanoseconds, one line a series. */
+/* The hot loops of scripts/bench. Each command measures one thing beside its baseline, sample by sample in
+ * turns, so that a disk that is slow for a moment is slow for both. Prints numbers for the script to read:
+ * nanoseconds, one line a series. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -89,7 +91,8 @@ static void read_file(const char *path)
 	close(fd);
 }
 
-/* latency RAW APP N [VIEW]: one write an event, in turns with the raw loop; with VIEW, until that view has been read too. */
+/* latency RAW APP N [VIEW]: one write an event, in turns with the raw loop; with VIEW, until that view has
+ * been read too. */
 static void latency(const char *raw_path, const char *app_path, size_t n, const char *view)
 {
 	uint64_t *raw_ns = calloc(n, sizeof(*raw_ns)), *ns = calloc(n, sizeof(*ns));
@@ -112,6 +115,27 @@ static void latency(const char *raw_path, const char *app_path, size_t n, const 
 	print_series("mount", ns, n);
 	free(raw_ns);
 	free(ns);
+}
+
+/* two A B N: appends to the one and to the other, in turns; each event has an id of its own. */
+static void two(char **paths, size_t n)
+{
+	uint64_t *ns[2] = {calloc(n, sizeof(uint64_t)), calloc(n, sizeof(uint64_t))};
+	int fd[2] = {open_append(paths[0]), open_append(paths[1])};
+	char line[512];
+
+	if (!ns[0] || !ns[1])
+		die("memory");
+	for (size_t i = 0; i < 2 * n; i++) {
+		size_t len = make_event(line, sizeof(line), i);
+		uint64_t begin = now();
+		write_all(fd[i % 2], line, len, paths[i % 2]);
+		ns[i % 2][i / 2] = now() - begin;
+	}
+	print_series("a", ns[0], n);
+	print_series("b", ns[1], n);
+	free(ns[0]);
+	free(ns[1]);
 }
 
 /* pair APP_A VIEW_A APP_B VIEW_B N: append, then read the view, on two mounts in turns. */
@@ -147,7 +171,8 @@ static bool input_ended(void)
 	return poll(&p, 1, 0) == 1 && read(STDIN_FILENO, &byte, 1) <= 0;
 }
 
-/* beside APP VIEW N: append, then read the view, at least N times and until standard input ends; each on its own. */
+/* beside APP VIEW N: append, then read the view, at least N times and until standard input ends; each on its
+ * own. */
 static void beside(const char *app_path, const char *view, size_t least)
 {
 	size_t n = 0, room = least;
@@ -185,19 +210,44 @@ static void append_closing(const char *path, size_t n, unsigned writer)
 
 	for (size_t i = 0; i < n; i++) {
 		size_t len = make_event(line, sizeof(line), writer * 1000000u + i);
-		int fd = open(path, O_WRONLY | O_APPEND);
+		int fd = open_append(path); /* as >> and fopen() do, with O_CREAT */
 
-		if (fd < 0)
-			die(path);
 		write_all(fd, line, len, path);
 		if (close(fd) < 0)
 			die(path);
 	}
 }
 
-/* closing RAW APP PROCESSES N ROUNDS: in turns, N raw samples, and PROCESSES that each open, append and close N times; the time of
- * each, as nanoseconds an event. */
-static void closing(const char *raw_path, const char *app, unsigned processes, size_t n, size_t rounds)
+static uint64_t nanoseconds(struct timeval t)
+{
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_usec * 1000u;
+}
+
+/* By those that have ended. */
+static uint64_t spent_by_children(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_CHILDREN, &usage);
+	return nanoseconds(usage.ru_utime) + nanoseconds(usage.ru_stime);
+}
+
+static void append_held(const char *path, size_t n, unsigned writer)
+{
+	int fd = open_append(path);
+	char line[512];
+
+	for (size_t i = 0; i < n; i++)
+		write_all(fd, line, make_event(line, sizeof(line), writer * 1000000u + i), path);
+	if (close(fd) < 0)
+		die(path);
+}
+
+/* held, closing RAW APP PROCESSES N ROUNDS: in turns, 8 N raw samples, and PROCESSES that append N times
+ * each, through a file that they hold open, or by an open, a write and a close; the time of each, as
+ * nanoseconds an event. And what the PROCESSES have spent on a processor in all rounds, the same way. */
+static void many(const char *raw_path, const char *app, unsigned processes, size_t n, size_t rounds,
+		 void append(const char *path, size_t n, unsigned writer))
 {
 	uint64_t *raw_ns = calloc(rounds, sizeof(*raw_ns)), *ns = calloc(rounds, sizeof(*ns));
 	int raw = open_append(raw_path);
@@ -227,7 +277,7 @@ static void closing(const char *raw_path, const char *app, unsigned processes, s
 				close(gate[1]);
 				if (read(gate[0], &byte, 1) != 0)
 					_exit(1);
-				append_closing(app, n, p);
+				append(app, n, p);
 				_exit(0);
 			}
 		}
@@ -242,8 +292,10 @@ static void closing(const char *raw_path, const char *app, unsigned processes, s
 		}
 		ns[round] = (now() - begin) / (processes * n);
 	}
+	uint64_t spent = spent_by_children() / (rounds * processes * n);
 	print_series("raw", raw_ns, rounds);
 	print_series("mount", ns, rounds);
+	print_series("spent", &spent, 1);
 	free(raw_ns);
 	free(ns);
 }
@@ -261,10 +313,16 @@ int main(int argc, char **argv)
 		latency(argv[2], argv[3], number(argv[4]), argc == 6 ? argv[5] : NULL);
 	else if (strcmp(command, "pair") == 0 && argc == 7)
 		pair(argv + 2, number(argv[6]));
+	else if (strcmp(command, "two") == 0 && argc == 5)
+		two(argv + 2, number(argv[4]));
 	else if (strcmp(command, "beside") == 0 && argc == 5)
 		beside(argv[2], argv[3], number(argv[4]));
 	else if (strcmp(command, "closing") == 0 && argc == 7)
-		closing(argv[2], argv[3], (unsigned)number(argv[4]), number(argv[5]), number(argv[6]));
+		many(argv[2], argv[3], (unsigned)number(argv[4]), number(argv[5]), number(argv[6]),
+		     append_closing);
+	else if (strcmp(command, "held") == 0 && argc == 7)
+		many(argv[2], argv[3], (unsigned)number(argv[4]), number(argv[5]), number(argv[6]),
+		     append_held);
 	else
 		return 2;
 	return 0;

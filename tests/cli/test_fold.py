@@ -22,13 +22,13 @@ MIXED = b'{"type":"a"}\n\n{"type":"b"}\noops\n  \n{"type":"a"}\n{"data":1}\n'
 
 
 def run(*arguments, stdin=b"", **options):
-    return subprocess.run([PROGRAM, "fold", *arguments], input=stdin, capture_output=True, timeout=60,
+    return subprocess.run([PROGRAM, "fold", *arguments], input=stdin, capture_output=True, timeout=300,
                           **options)
 
 
-def output(*arguments, stdin=b""):
+def output(*arguments, stdin=b"", **options):
     """Of a run that must have nothing to say."""
-    r = run(*arguments, stdin=stdin)
+    r = run(*arguments, stdin=stdin, **options)
     assert (r.returncode, r.stderr) == (0, b"")
     return r.stdout
 
@@ -59,7 +59,7 @@ def test_standard_input():
 
 
 def test_closed_standard_input():
-    r = subprocess.run(["sh", "-c", '"$0" fold "$1" <&-', PROGRAM, COUNT], capture_output=True, timeout=60)
+    r = subprocess.run(["sh", "-c", '"$0" fold "$1" <&-', PROGRAM, COUNT], capture_output=True, timeout=300)
     assert (r.returncode, r.stdout) == (1, b"")
     assert r.stderr == b"eventfold: cannot read standard input: Bad file descriptor\n"
 
@@ -96,7 +96,7 @@ def test_small_pieces():
     process = subprocess.Popen([PROGRAM, "fold", TYPES], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     for i in range(len(GOOD)):
         os.write(process.stdin.fileno(), GOOD[i:i + 1])
-    assert process.communicate(timeout=60)[0] == b'{"a":2,"b":1}\n'
+    assert process.communicate(timeout=300)[0] == b'{"a":2,"b":1}\n'
     assert process.returncode == 0
 
 
@@ -106,7 +106,7 @@ def test_terminal():
     process = subprocess.Popen([PROGRAM, "fold", COUNT], stdin=slave, stdout=subprocess.PIPE)
     os.close(slave)
     os.write(master, b'{"type":"a"}\n{"type":"b"}\x04\x04')
-    assert process.communicate(timeout=60)[0] == b'{"count":2}\n'
+    assert process.communicate(timeout=300)[0] == b'{"count":2}\n'
     os.close(master)
 
 
@@ -152,7 +152,7 @@ def test_each_comes_before_the_end():
         while not seen.endswith(b'{"count":%d}\r\n' % i):
             seen += os.read(master, 1000)
     process.stdin.close()
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=300) == 0
     os.close(master)
 
 
@@ -177,9 +177,20 @@ def test_at_does_not_wait():
     process = subprocess.Popen([PROGRAM, "fold", "--at", "2", COUNT], stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE)
     os.write(process.stdin.fileno(), b'{"type":"a"}\n{"type":"a"}\n')
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=300) == 0
     assert process.stdout.read() == b'{"count":2}\n'
     process.stdin.close()
+
+
+def test_at_a_time():
+    """Up to the first event that came later, though earlier ones follow it."""
+    events = b"".join(b'{"type":"a","ts":%d}\n' % ts for ts in (100, 50, 200, 150, 300_000, 10**15, 400))
+    for time, n in (("1970-01-01T00:01:39Z", 0), ("1970-01-01T00:01:40Z", 2), ("1970-01-01T01:03:20+01:00", 4),
+                    ("1970-01-02", 4), ("-1h", 7), ("now", 7), ("1969-12-31", 0)):
+        assert output("--at", time, COUNT, stdin=events) == b'{"count":%d}\n' % n, time
+        assert run("--each", "--at", time, COUNT, stdin=events).stdout.count(b"\n") == n
+    assert output("--at", "1970-01-01T00:02", COUNT, stdin=events, env={**os.environ, "TZ": "UTC"}) == b'{"count":2}\n'
+    assert output("--at", "1970-01-01T00:02", COUNT, stdin=events, env={**os.environ, "TZ": "UTC-1"}) == b'{"count":0}\n'
 
 
 def test_at_is_a_line_of_each():
@@ -375,10 +386,10 @@ def test_reader_that_leaves():
                                stderr=subprocess.PIPE)
     process.stdout.close()
     try:
-        process.communicate(input=MANY * 100, timeout=60)
+        process.communicate(input=MANY * 100, timeout=300)
     except BrokenPipeError:
         pass
-    assert process.wait(timeout=60) == -signal.SIGPIPE
+    assert process.wait(timeout=300) == -signal.SIGPIPE
 
 
 def test_child_does_not_stay():
@@ -387,7 +398,7 @@ def test_child_does_not_stay():
     os.write(process.stdin.fileno(), GOOD)
     assert [process.stdout.readline() for _ in range(3)] == [b'{"count":%d}\n' % i for i in (1, 2, 3)]
     process.kill()
-    process.wait(timeout=60)
+    process.wait(timeout=300)
     # The end comes although standard input is still open.
     assert process.stdout.read() == b""
     process.stdin.close()
@@ -424,7 +435,7 @@ def test_help():
 def test_output_that_cannot_be_written(options):
     with open("/dev/full", "wb") as full:
         r = subprocess.run([PROGRAM, "fold", *options, COUNT], input=GOOD, stdout=full,
-                           stderr=subprocess.PIPE, timeout=60)
+                           stderr=subprocess.PIPE, timeout=300)
     assert r.returncode == 1
     assert r.stderr == b"eventfold: cannot write: No space left on device\n"
 
@@ -439,3 +450,128 @@ def test_all_orders_of_options(tmp_path):
             assert output(*arguments) == b'{"a":1}\n{"a":1,"b":1}\n'
     assert complaint("--", COUNT, "--each") == \
         "eventfold: cannot read --each: No such file or directory\n"
+
+
+@pytest.mark.parametrize("arguments, says", [
+    (["--att", "3", COUNT], "there is no option --att; perhaps --at is meant"),
+    (["--eahc", COUNT], "there is no option --eahc; perhaps --each is meant"),
+    (["--wherever", COUNT], "there is no option --wherever\n"),
+    (["-q", COUNT], "there is no option -q\n"),
+    ([COUNT, "--at"], "--at needs a value"),
+    (["--each=1", COUNT], "--each takes no value"),
+])
+def test_wrong_options_are_named(arguments, says):
+    assert says in complaint(*arguments, status=2)
+
+
+# Rules.
+
+SEATS = 'if $event.type == "taken" then .[$event.data] = true else empty end'
+FREE = 'if $event.type == "taken" and .[$event.data] then "\\($event.data) is taken" else empty end'
+
+
+@pytest.fixture
+def rules(tmp_path):
+    """A directory of rules, with one of reducers beside it."""
+    def write(rules, reducers={}):
+        for directory, files in (("rules", rules), ("reducers", reducers)):
+            (tmp_path / directory).mkdir()
+            for name, program in files.items():
+                (tmp_path / directory / name).write_text(program)
+        return tmp_path / "rules"
+    return write
+
+
+def taken(*names):
+    return b"".join(b'{"type":"taken","data":"%s"}\n' % name.encode() for name in names)
+
+
+def test_rules(rules, tmp_path):
+    where = rules({"seats.jq": FREE, "form.jq": '$event.type != "x"', "readme.txt": "no rule"}, {"seats.jq": SEATS})
+    assert output("--rules", where, stdin=taken("a", "b", "c")) == b""
+    r = run("--rules", where, stdin=taken("a", "b", "a") + b'\n{"type":"x"}\n' + taken("b", "c"))
+    assert r.stdout.decode().splitlines() == [
+        "standard input:3: seats: a is taken", "standard input:5: form", "standard input:6: seats: b is taken",
+    ]  # fmt: skip
+    assert (r.returncode, r.stderr) == (1, b"")
+    # Files go on from each other; lines are counted in each.
+    for name, content in ("one", taken("a")), ("two", taken("b", "a")):
+        (tmp_path / name).write_bytes(content)
+    r = run("--rules", where, tmp_path / "one", tmp_path / "two")
+    assert r.stdout.decode() == f"{tmp_path}/two:2: seats: a is taken\n"
+
+
+def test_rules_and_groups(rules):
+    where = rules({"seats.jq": FREE}, {"seats.jq": SEATS})
+
+    def group(*names):
+        return json.dumps([{"type": "taken", "data": name} for name in names]).encode() + b"\n"
+
+    r = run("--rules", where, stdin=group("a", "b") + group("c", "b") + group("c", "d") + b"[]\n" + group("e", "e"))
+    assert r.stdout.decode().splitlines() == ["standard input:2: seats: b is taken", "standard input:5: seats: e is taken"]
+    r = run("--rules", where, stdin=b'[{"type":"taken","data":1},{"type":3}]\n')
+    assert (r.returncode, r.stdout) == (1, b"") and b"standard input:1: column " in r.stderr
+
+
+def test_rules_with_other_reducers(rules, tmp_path):
+    where = rules({"seats.jq": FREE})
+    assert output("--rules", where, stdin=taken("a", "a")) == b""  # there is no state
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others/seats.jq").write_text(SEATS)
+    assert run("--rules", where, "--reducers", tmp_path / "others", stdin=taken("a", "a")).returncode == 1
+
+
+def test_rules_that_are_none(rules, tmp_path):
+    where = rules({"form.jq": "nope("}, {})
+    assert "form: line 1, column 6: " in complaint("--rules", where)
+    assert "No such file" in complaint("--rules", tmp_path / "nowhere")
+    assert "there is no rule in" in complaint("--rules", tmp_path / "reducers")
+    assert "--rules goes with" in complaint("--rules", where, "--each", status=2)
+    assert "--reducers goes with" in complaint("--reducers", where, COUNT, status=2)
+    (where / "form.jq").write_text("true")
+    assert "column 1: " in complaint("--rules", where, stdin=b"oops\n")
+
+
+# What jq itself says, of the same state and event: what is let in, and else the reason.
+LIKE_JQ = [
+    "empty", "null", "true", "false", '"no"', "true, null, false", 'null, "a", "b"', "3", "[]", "{}", 'error("x")', "error(null)?",
+    ".n == 3", ".n > $event.data.n", '.list | any(. == "b")', "all(.list[]; test(\"^[a-z]$\"))", ".list | index($event.data.s)",
+    '$event.data as {$n, $s} | if $n > .n then "\\($s) has \\($n)" else empty end',
+    "$event.data as [$a] ?// {n: $a} | $a == 5",
+    'reduce .list[] as $x ({}; .[$x] += 1) | .a == 1', "[.list[] | ascii_upcase] | join(\"-\")",
+    ".list[] | select(. == $event.data.s) | \"\\(.) is there\"", "first(.list[] | select(. > \"a\"))",
+    "try error(\"caught\") catch .", "label $out | .list[] | if . == \"b\" then false, break $out else true end",
+    "def twice($x): $x * 2; twice(.n) == 6", "limit(2; repeat(null))", ".missing.deep", ".n.deep", ".list.deep", "getpath([\"list\", 0])",
+    "if .n then (\"a\", error(\"b\")) else null end", "$event.data | has(\"n\") and (.n | type == \"number\")",
+    "to_entries | map(.key) == [\"list\", \"n\"]", "$event | keys == [\"data\", \"ts\", \"type\"]", "@text \"n: \\(.n)\"", "ltrimstr(\"x\") == .",
+    "(.list | length) as $n | range($n) | . < 3", "foreach .list[] as $x (0; . + 1; . < 3)", "until(true; .) | .n | . == 3", "..|numbers|. == 3",
+]  # fmt: skip
+STATE = {"n": 3, "list": ["a", "b", "c"]}
+ASKED = {"type": "asked", "data": {"n": 5, "s": "b"}, "ts": 1}
+
+
+def said_by_jq(program):
+    r = subprocess.run(["jq", "-c", "--argjson", "event", json.dumps(ASKED), program],
+                       input=json.dumps(STATE), capture_output=True, text=True, timeout=60)
+    for line in r.stdout.splitlines():
+        value = json.loads(line)
+        if value is not None and value is not True:
+            return value if value else "" if value is False or value == "" else "?"
+    return None if r.returncode == 0 else "!"
+
+
+@pytest.mark.parametrize("program", LIKE_JQ)
+def test_rules_are_as_jq(rules, program):
+    where = rules({"it.jq": program}, {"it.jq": 'if $event.type == "set" then $event.data else empty end'})
+    # The first event only makes the state.
+    (where / "it.jq").write_text(f'if $event.type == "set" then null else ({program}) end')
+    lines = json.dumps({"type": "set", "data": STATE, "ts": 1}) + "\n" + json.dumps(ASKED) + "\n"
+    r = run("--rules", where, stdin=lines.encode())
+    assert r.stderr == b""
+    want, got = said_by_jq(program), r.stdout.decode()
+    if want is None:
+        assert got == ""
+    elif isinstance(want, str) and want not in ("", "?", "!"):
+        assert got == f"standard input:2: it: {want}\n"
+    else:
+        assert got.startswith("standard input:2: it")

@@ -13,12 +13,12 @@ import pytest
 
 PROGRAM = os.environ["EVENTFOLD"]
 MAN = pathlib.Path(__file__).resolve().parents[2] / "man"
-PAGES = ["eventfold.1", "mount.eventfold.8", "eventfold-web.1"]
-COMMANDS = ["mount", "fold", "log", "verify"]
+PAGES = ["eventfold.1", "eventfold_reducer.3", "eventfold.5", "mount.eventfold.8", "eventfold-web.1"]
+COMMANDS = ["mount", "umount", "status", "append", "import", "fold", "log", "find", "head", "verify", "copy", "recover", "reducers"]
 
 
 def run(*command):
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
 def help_of(*command):
@@ -77,8 +77,8 @@ def test_every_mount_option():
 def test_defaults():
     """What the help says is the default, the manual says."""
     manual = (MAN / "eventfold.1").read_text()
-    found = re.findall(r"-o (\w+=)\S+ +.*?(\S+) by default", help_of("mount"))
-    assert len(found) == 5
+    found = re.findall(r"-o (\w+=)\S+ +.*?(\w+) by default", help_of("mount"))
+    assert len(found) == 8
     for option, default in found:
         assert re.search(rf"^\.It Cm {option}(?:.*\n)+?.*\b{default} by\s+default", manual, re.M), option
 
@@ -91,7 +91,7 @@ def test_options_exist(page, section, tmp_path):
         command = [tmp_path / "mount.eventfold"]
         command[0].symlink_to(PROGRAM)
     arguments = {"N": "ns", "t": "eventfold"}
-    values = {"write", "close", "none", "off"}
+    values = {"write", "close", "none", "auto", "on", "off", "any", "strict"}
     texts = {"comment=": "comment=x", "x-": "x-systemd.automount"}
     for word in words(section, page) - values:
         option = texts.get(word, word)
@@ -102,3 +102,22 @@ def test_options_exist(page, section, tmp_path):
             flag = [f"-{option}{arguments.get(option, '')}"] if len(option) == 1 else ["-o", option]
             r = run(*command, *flag)
             assert r.returncode == 2 and "two directories are wanted" in r.stderr, r.stderr
+
+
+def test_reducer_interface():
+    """eventfold_reducer(3) says of each function in the header what the header says, and names all else that is in there."""
+    header = (MAN.parent / "src/model/eventfold/reducer.h").read_text()
+    page = (MAN / "eventfold_reducer.3").read_text()
+    code = re.sub(r"/\*.*?\*/", "", header, flags=re.S)
+    declared = re.findall(r"EVENTFOLD_EXPORT\s+([^;{]*?)\(([^;{]*?)\)\s*(?:;|__attribute__)", code)
+    assert len(declared) > 15
+    for what, parameters in declared:
+        kind, name = re.fullmatch(r"(.*?)(\w+)", " ".join(what.split())).groups()
+        words = " ".join(f'"{p}"' if p != "..." else p for p in re.split(r",\s*", " ".join(parameters.split())))
+        assert f".Ft {kind.strip()}\n.Fn {name} {words}\n" in page, name
+        assert f".Nm {name}" in page
+    for name in re.findall(r"\b(?:EVENTFOLD_[A-Z]+|eventfold_[a-z]+)\b", code):
+        assert name in page or name in ("EVENTFOLD_EXPORT", "EVENTFOLD_REDUCER_H"), name
+    struct = code.split("struct eventfold_reducer {")[1].split("}")[0]
+    for line in re.findall(r"^\s+(.*?\(\*\w+\)\(.*?\));", struct, re.M):
+        assert f'.It Li "{line}"' in page, line

@@ -21,7 +21,7 @@ def fold(name, lines):
     reducer = pathlib.Path(os.environ["EVENTFOLD_REDUCERS"]) / (name + ".so")
     log = "".join(line + "\n" for line in lines).encode()
     run = subprocess.run([os.environ["EVENTFOLD"], "fold", reducer], input=log,
-                         capture_output=True, timeout=60)
+                         capture_output=True, timeout=300)
     assert run.returncode == 0, run.stderr.decode()
     assert run.stdout.endswith(b"\n") and run.stdout.count(b"\n") == 1
     return run.stdout[:-1]

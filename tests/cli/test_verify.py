@@ -16,7 +16,7 @@ LINES = [b'{"type":"t","data":%d,"ts":1700000000}\n' % (100 + i) for i in range(
 
 
 def run(*arguments, **options):
-    return subprocess.run([PROGRAM, *arguments], capture_output=True, timeout=60, **options)
+    return subprocess.run([PROGRAM, *arguments], capture_output=True, timeout=300, **options)
 
 
 def contents(path):
@@ -58,7 +58,7 @@ def test_good_log(data):
 def test_a_directory_without_a_log(tmp_path):
     """A mount point, say, or a name that was mistyped."""
     for command in ("verify", "log"):
-        r = subprocess.run([PROGRAM, command, tmp_path], capture_output=True, timeout=60)
+        r = subprocess.run([PROGRAM, command, tmp_path], capture_output=True, timeout=300)
         assert (r.returncode, r.stdout) == (1, b"")
         assert b"there is no log" in r.stderr
 
@@ -189,6 +189,22 @@ def test_log_prints_history(crate):
     assert run("log", crate, "--from=300000").stdout == history[300_000:]
 
 
+def test_log_of_a_time(crate):
+    lines = run("log", crate).stdout.splitlines(keepends=True)
+    at = "2023-11-14T22:30:00Z"
+    n = next(i for i, line in enumerate(lines) if json.loads(line)["ts"] > 1_700_001_000)
+    assert 0 < n < 2500  # in the archive
+    for option, place, want in (("--at", at, lines[:n]), ("--at", str(n), lines[:n]), ("--from", at, lines[n:]),
+                                ("--at", "now", lines), ("--from", "now", []), ("--at", "2000-01-01", []),
+                                ("--at", "0", []), ("--at", str(10**9), lines), ("--from", "1999-12-31", lines)):
+        r = run("log", option, place, crate)
+        assert (r.returncode, r.stdout, r.stderr) == (0, b"".join(want), b""), (option, place)
+    later = "2023-11-14T22:40Z"
+    r = run("log", "--from", at, "--at", later, crate)
+    assert r.stdout == b"".join(line for line in lines if 1_700_001_000 < json.loads(line)["ts"] <= 1_700_001_600)
+    assert run("log", "--from", later, "--at", at, crate).stdout == b""
+
+
 @pytest.mark.parametrize("off", ["", "x", "-1", "1x", "0x10"])
 def test_log_from_wants_an_offset(crate, off):
     r = run("log", "--from", off, crate)
@@ -215,7 +231,7 @@ def test_log_goes_on_behind_a_damaged_frame(data):
 
 def test_log_into_a_full_pipe(data):
     with open("/dev/full", "wb") as full:
-        r = subprocess.run([PROGRAM, "log", data], stdout=full, stderr=subprocess.PIPE, timeout=60)
+        r = subprocess.run([PROGRAM, "log", data], stdout=full, stderr=subprocess.PIPE, timeout=300)
     assert r.returncode == 1 and b"No space left" in r.stderr
 
 

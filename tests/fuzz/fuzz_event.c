@@ -1,8 +1,9 @@
-/* The line check under a fuzzer: what it accepts is stored once and for all, and other parsers read it too. */
+/* The line check under a fuzzer: what it accepts is stored once and for all, and other parsers read it too.
+ */
 #include <assert.h>
 
 #include "base/limits.h"
-#include "model/event.h"
+#include "model/event/event_group.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -13,7 +14,8 @@ static void compare_number(struct slice raw)
 
 	if (!json_to_double(raw, &value))
 		return;
-	/* Not strndup(): where AddressSanitizer is strict with strings, that wants to see an end behind the number. */
+	/* Not strndup(): where AddressSanitizer is strict with strings, that wants to see an end behind the
+	 * number. */
 	char *text = malloc(raw.len + 1), *end;
 	if (!text)
 		return;
@@ -70,6 +72,38 @@ static void check_stored(const struct event *ev, struct slice line)
 	cJSON_Delete(tree);
 }
 
+/* An array is taken as a whole or not at all, and others find as many events in it. */
+static void check_group(struct slice line)
+{
+	struct json_iter it = json_iterate(line);
+	struct event ev = {0};
+	struct event_group g;
+	struct json_error error, same;
+	struct slice key, value;
+	long n = 0;
+	int r;
+
+	event_group_begin(&g, line);
+	while ((r = event_group_next(&g, &ev, &error)) > 0) {
+		check_stored(&ev, line);
+		bool found = json_next(&it, &key, &value);
+		assert(found && value.data == ev.pub.line.data && value.len == ev.pub.line.len);
+		n++;
+	}
+	event_deinit(&ev);
+	assert(event_group_check(line, &ev, &same) == (r < 0 ? r : n));
+	event_deinit(&ev);
+	if (r < 0) {
+		assert(error.why && error.at <= line.len && error.at == same.at);
+		return;
+	}
+	assert(!json_next(&it, &key, &value));
+	assert(json_check(line, LIMIT_DEPTH + 1, &error));
+	cJSON *tree = cJSON_ParseWithLength(line.data, line.len);
+	assert(tree && cJSON_GetArraySize(tree) == n);
+	cJSON_Delete(tree);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	/* A line has no newline inside. */
@@ -90,5 +124,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		walk(line);
 	}
 	event_deinit(&ev);
+	if (event_group_is_one(line))
+		check_group(line);
 	return 0;
 }

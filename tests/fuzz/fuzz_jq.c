@@ -2,9 +2,9 @@
 #include <assert.h>
 
 #include "base/buf.h"
-#include "model/jq/compile.h"
-#include "model/jq/decide.h"
-#include "model/jq/parse.h"
+#include "model/host/jq/compile.h"
+#include "model/host/jq/decide.h"
+#include "model/host/jq/parse.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -36,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct slice program = {(const char *)data, size};
 	struct parse p;
 
-	parse_init(&p, program);
+	parse_init(&p, program, false);
 	/* Where it is wrong is in the text, or at its end. */
 	if (p.error)
 		assert(p.at.data >= program.data && p.at.data + p.at.len <= program.data + program.len);

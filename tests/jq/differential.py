@@ -28,6 +28,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from programs import RUNS, Program  # noqa: E402
 
 BATCH = 16
+EXPONENT = re.compile(r"(?<=\d)E(?=[+-]?\d)")
 SINGLE = re.compile(r"__loc__")
 
 
@@ -48,7 +49,9 @@ class Peer:
     def start(self):
         self.said = tempfile.TemporaryFile()
         self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.said,
-                                        env={"ASAN_OPTIONS": "allocator_may_return_null=1:detect_leaks=0"})
+                                        env={"ASAN_OPTIONS": "allocator_may_return_null=1:detect_leaks=0",
+                                             # So that what depends on the zone shows.
+                                             "TZ": "CET-1CEST,M3.5.0,M10.5.0/3"})
 
     def ask(self, program, runs):
         """runs: (state's line, events). The answer of each run: a list of its lines. Raises Ended."""
@@ -98,7 +101,8 @@ class Run:
         self.states, self.error, self.death, self.false_same = [], None, death, False
         state = start
         for line in lines:
-            kind, value = line[0], line[2:]
+            # jq 1.7 writes a number that it has read with an E, and one that it has computed with an e.
+            kind, value = line[0], EXPONENT.sub("e", line[2:])
             if kind == "e":
                 self.error = json.loads(value)
             elif kind in "vs":
@@ -130,6 +134,8 @@ def words(a, b):
 def death(ended):
     if "cannot allocate memory" in ended.said:
         return "no memory"
+    if re.search(r"SUMMARY: AddressSanitizer: SEGV .*/libjq\.so", ended.said):
+        return "SIGSEGV"
     if ended.code < 0:
         name = signal.Signals(-ended.code).name
         return "never" if name == "SIGPROF" else name
@@ -201,7 +207,8 @@ class Pair:
                 kinds.add(p.death)
             elif p.death:
                 kinds.add("libjq ends")
-                if h.death or h.states[:len(p.states)] != p.states:
+                # What runs plain ends where libjq does.
+                if h.death not in (None, p.death) or h.states[:len(p.states)] != p.states:
                     bad = bad or ([p], [h])
             elif p != h:
                 bad = bad or ([p], [h])

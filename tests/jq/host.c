@@ -1,7 +1,7 @@
 /* The same jobs as plain.c, folded by eventfold's own engine. See protocol.h. */
 #include "protocol.h"
 
-#include "model/reducer.h"
+#include "model/host/reducer.h"
 
 static void say_error(char kind, const struct diag *why)
 {
@@ -65,8 +65,6 @@ int main(void)
 	size_t len;
 	int runs;
 
-	/* As `eventfold` has it. */
-	setenv("TZ", "UTC", 1);
 	limit_memory();
 	while (read_job(&program, &len, &runs)) {
 		struct reducer *r = NULL;

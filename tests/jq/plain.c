@@ -1,11 +1,12 @@
 /* The oracle: what plain libjq makes of a reducer, event by event. It shares no code with eventfold.
  *
- * A job's program may be several, so that libjq's own definitions (20 ms) are compiled once for all of them: it gets
- * [STATE, EVENT, WHICH] and differential.py puts it together. Here it is a program like any other. Between two events the
- * state is what it is in a snapshot, JSON. See protocol.h.
+ * A job's program may be several, so that libjq's own definitions (20 ms) are compiled once for all of them:
+ * it gets [STATE, EVENT, WHICH] and differential.py puts it together. Here it is a program like any other.
+ * Between two events the state is what it is in a snapshot, JSON. See protocol.h.
  *
- * libjq 1.6 may abort when it is started again after a first output, for what it has left behind (path(first(.a, .b))). With
- * the argument --fresh each event gets a libjq of its own, and none is freed: for a few programs. */
+ * libjq 1.6 may abort when it is started again after a first output, for what it has left behind
+ * (path(first(.a, .b))). With the argument --fresh each event gets a libjq of its own, and none is freed: for
+ * a few programs. */
 #include <jq.h>
 
 #include "protocol.h"

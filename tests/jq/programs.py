@@ -35,7 +35,8 @@ OF_KIND = {"number": ["a", "n"], "string": ["s", "k"], "array": ["b", "l", "o"],
 WORDS = ["and", "or", "not", "if", "then", "else", "end", "as", "def", "reduce", "foreach", "try", "catch", "label", "import", "include", "__loc__", "a", "n", "event"]
 KEYWORD_KEYS = ["and", "or", "if", "then", "else", "end", "as", "def", "reduce", "foreach", "try", "catch", "label", "import", "include"]
 VARIABLES = ["x", "y", "event", "d", "ENV", "a"]
-REGEXES = ['"b"', '"[a-z]+"', '"(?<h>[a-z]).(?<t>.)?"', '"^$"', '""', '"\\\\d"', '"("', '"x*"', '"(a)|(b)"']
+REGEXES = ['"b"', '"[a-z]+"', '"(?<h>[a-z]).(?<t>.)?"', '"^$"', '""', '"(?=b)"', '"[a-z]*"', '"\\\\d"', '"("', '"x*"', '"(a)|(b)"',
+           '"(?<x>é)|(?<y>[^a])"']
 
 
 class Node:
@@ -603,7 +604,7 @@ class Grammar:
             (1, lambda: Node(Raw("("), self.string(d - 1), " | ", self.some_of("@csv", "@html", "@uri", "@sh", "@base64", "@base32", "@json", "@text", "@base64d", "fromjson", "tonumber", "explode", "fromdate", "utf8bytelength", "test(\"a\")"), Raw(")"))),
             (1, lambda: Node(Raw("("), self.string(d - 1), " | ", Raw(self.rng.choice(["match", "capture", "test", "scan", "splits"])), Raw("("), Raw(self.rng.choice(REGEXES)),
                              Raw(self.rng.choice(["", "", '; "g"', '; "ix"', '; null', '; "q"'])), Raw("))"))),
-            (1, lambda: Node(Raw("("), self.string(d - 1), " | ", Raw(self.rng.choice(["sub", "gsub"])), Raw("("), Raw(self.rng.choice(REGEXES[:3] + REGEXES[7:])), "; ",
+            (1, lambda: Node(Raw("("), self.string(d - 1), " | ", Raw(self.rng.choice(["sub", "gsub"])), Raw("("), Raw(self.rng.choice(REGEXES[:3] + REGEXES[9:])), "; ",
                              Raw(self.rng.choice(['"-"', '"<\\(.h? // 0)>"', '"\\(.)"', '("a", "b")', "1", "empty"])), Raw("))"))),
             (1, lambda: Node(Raw("(. | "), self.some_of("tojson", "type", "length?", "keys?", "tostring", "[paths]", "[leaf_paths]", "[..] | length", "tostream", "[tostream] | fromstream(.[])", "[.[]?]", "not", "map(.)?", "@json", "any?", "add?"), Raw(")"))),
             (1, lambda: Node(Raw("("), self.number(d - 1), " | ", self.some_of("todate", "gmtime", "gmtime | mktime", "strftime(\"%Y-%m-%dT%H\")", "todate | fromdate", "gmtime | todate", "strftime(\"%A %j %%\")", "@text", "tojson", "todateiso8601"), Raw(")"))),

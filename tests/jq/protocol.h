@@ -1,5 +1,5 @@
-/* What the oracle (plain.c) and the host's driver (host.c) are asked on standard input, and how they answer. differential.py
- * is at the other end.
+/* What the oracle (plain.c) and the host's driver (host.c) are asked on standard input, and how they answer.
+ * differential.py is at the other end.
  *
  *     LENGTH N\n           so many bytes of program (and a newline), and runs
  *     PROGRAM\n

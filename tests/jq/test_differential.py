@@ -15,7 +15,7 @@ from programs import Program
 
 BUILD = pathlib.Path(os.environ["EVENTFOLD_BUILD"])
 # A sanitized build, all there are to be, and what is bearable at each build.
-COUNT = 200 if os.environ.get("EVENTFOLD_SLOW") == "1" else 2000 if os.environ.get("EVENTFOLD_FULL") == "1" else 300
+COUNT = 200 if os.environ.get("EVENTFOLD_SLOW") == "1" else 2000 if os.environ.get("EVENTFOLD_FULL") in ("1", "2") else 300
 
 PROGRAMS = [
     # Paths that are asked for within others.
@@ -25,6 +25,11 @@ PROGRAMS = [
     "path(.a |= 1)",
     "[path(.a = 1, .b)]",
     "(.a | first(., 1)) |= 2",
+    # Indexes that are no whole numbers.
+    "del(.l[0.5 | -(.)])",
+    "del(.l[-0.5], .l[1.5])",
+    ".l[-0.5] |= empty",
+    ".l[-1.5] = 3 | del(.b[-1.5])",
     # No output in the middle.
     '.n += 1 | walk(if type == "number" then empty else . end)',
     '.n += 1 | walk(if type == "object" then empty else . end)',
@@ -118,7 +123,26 @@ PROGRAMS = [
     "$event.ts | todate | fromdate, strptime(\"%Y-%m-%dT%H:%M:%SZ\")",
     "($event.ts * 1e12) | todate",
     "path($event.ts | todate)",
+    "$event.ts | localtime, strflocaltime(\"%F %T %Z %z %s\"), (localtime | mktime, todate, strftime(\"%H %Z\"))",
+    "1774745999, 1774746000, 1792886400, 1792890000, 0, -1.5 | [localtime, strflocaltime(\"%c\")]",
+    "$event.ts | strflocaltime(\"%A\", \"%j\"), (try strflocaltime(1) catch .), (try (\"x\" | localtime) catch .)",
+    "[1e18, 0] | try strflocaltime(\"%Y\") catch .",
+    "1e18, -1e18, \"x\", [\"x\"], [] | try localtime catch ., try strflocaltime(\"%Y\") catch .",
+    # Regular expressions: empty matches, groups that are named and that are none, flags, what is no expression.
+    '"aab" | [match("(?=b)"; "g")]',
+    '"éab" | [match("(?=b)"; "g")]',
+    '"€x" | [match("(?=€)|."; "g")]',
+    '"ab" | [match("(?<n>a)|(?<n>b)|(c)*"; "g")]',
+    '"aXbé" | [match("(x)()(é)?|b"; "gi")], [scan("[a-zé]")], [splits("X")], sub("é"; "e"), capture("(?<l>.)é")',
+    '"a\\nb" | [match(".+"; "gs").string], [match("a .b"; "xp").string], [match("a|a."; "l").string], [match("x*"; "gn")]',
+    '"a" | test("a", "b", ["A", "i"])',
+    '"a" | try test("(") catch ., try test("a"; "q") catch ., try test(1) catch ., try test("a"; 1) catch .',
+    '1 | try test("a") catch .',
+    '"" | [match(""; "")], [scan("x")], test("^$")',
+    '"\\($event.type)x" | gsub("(?<c>[a-z])"; "<\\(.c)>")',
     # Where libjq comes to an end.
+    '"é" | [scan("x*")]',
+    '"" | [match(""; "g")]',
     "[1e18, 0] | strftime(\"%Y\")",
     "1 | strftime(1)",
     "paths as $p | getpath($p)",
@@ -156,6 +180,8 @@ def test_most_are_compiled(tmp_path):
     for seed in range(1, 101):
         (tmp_path / "r.jq").write_bytes(Program(seed).text.encode("utf-8", "surrogatepass"))
         r = subprocess.run([BUILD / "src/cli/eventfold", "fold", "--explain", tmp_path / "r.jq"], capture_output=True, text=True)
+        if "this is another jq" in r.stdout:
+            pytest.skip("only what jq 1.6 does is compiled, and this is another jq")
         if r.returncode == 0:
             seen[re.match(r"\w+", r.stdout)[0]] += 1
     print(seen)

@@ -1,5 +1,5 @@
-"""jq 1.6's own tests, where they are at hand: Debian's source package has them (`apt-get source jq`), as tests/jq.test. They are read where
-EVENTFOLD_JQ_TESTS, or JQ_TESTS below, says that they are, and are no part of this project.
+"""jq's own tests, where they are at hand: Debian's source package has them (`apt-get source jq`), as tests/jq.test. They are read where
+EVENTFOLD_JQ_TESTS says that they are, or else beside this file, and are no part of this project.
 
 Each is a program, an input and its outputs. Those about values are run as reducers: the input is the state, the first output the next one.
 """
@@ -13,12 +13,13 @@ import pytest
 from differential import Pair
 
 BUILD = pathlib.Path(os.environ["EVENTFOLD_BUILD"])
-JQ_TESTS = pathlib.Path(__file__).resolve().parents[3] / "shared" / "data" / "jq.test"
-FILE = pathlib.Path(os.environ.get("EVENTFOLD_JQ_TESTS", JQ_TESTS))
+FILE = pathlib.Path(os.environ.get("EVENTFOLD_JQ_TESTS", pathlib.Path(__file__).resolve().parent / "jq.test"))
 EVENT = '{"type":"t","data":{},"ts":1700000000}'
 # What a reducer has no use for, or what is not the same in each process.
 IMPURE = re.compile(r"\b(input|inputs|env|ENV|now|localtime|strflocaltime|modulemeta|import|include|get_search_list|halt_error|"
                     r"input_line_number|debug|stderr|__prog_args|ascii)\b|__jq")
+# In 1.6 that is a number, and no good one; here it is so with 1.7, too.
+NUMBERS = re.compile(r"\.e0, \.E1")
 # A recursion as deep as that is an error here: docs/JQ.md.
 DEEP = re.compile(r"range\(10000\).*flatten")
 
@@ -46,7 +47,7 @@ def test_published():
             state = json.dumps(json.loads(given), ensure_ascii=False, separators=(",", ":"))
         except ValueError:  # libjq reads nan
             continue
-        if IMPURE.search(program) or DEEP.search(program):
+        if IMPURE.search(program) or DEEP.search(program) or NUMBERS.search(program):
             continue
         starts = [(state, [EVENT])]
         plain = pair.runs(pair.plain, f".[1] as $event | .[0] | {program}\n", "[{}, 0]".format, starts)

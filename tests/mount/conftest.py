@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -26,7 +27,8 @@ def why_no_fuse():
     return None
 
 
-def pytest_collection_modifyitems(items):
+@pytest.hookimpl(tryfirst=True)  # before there are workers, whose exits would say nothing
+def pytest_sessionstart():
     try:
         eventfold(), reducer("count")
     except AssertionError as e:
@@ -34,6 +36,10 @@ def pytest_collection_modifyitems(items):
     why = why_no_fuse()
     if why and os.environ.get("CI") == "true":
         pytest.exit(f"no FUSE ({why}): in CI that is a failure", returncode=1)
+
+
+def pytest_collection_modifyitems(items):
+    why = why_no_fuse()
     if why:
         for item in items:
             item.add_marker(pytest.mark.skip(reason=f"no FUSE: {why}"))
@@ -120,6 +126,13 @@ def new_mount(request, tmp_path):
 def m(new_mount):
     """A mount with the todo reducers."""
     return new_mount()
+
+
+@pytest.fixture
+def socket_dir():
+    """A directory of its own with a short name: that of a socket has 107 bytes at most."""
+    with tempfile.TemporaryDirectory() as path:
+        yield Path(path)
 
 
 @pytest.fixture

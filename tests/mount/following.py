@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 
-from harness import LIMIT
+from harness import LIMIT, fork_job
 
 
 def until(true, what="it", seconds=LIMIT):
@@ -54,18 +54,7 @@ def ready(fd, seconds=0, events=select.POLLIN):
 @contextlib.contextmanager
 def child(job):
     """Runs job() in a process of its own, meanwhile; it must end well."""
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            job()
-            code = 0
-        except BaseException:
-            import traceback
-
-            traceback.print_exc()
-        finally:
-            os._exit(code)
+    pid = fork_job(job)
     try:
         yield pid
     except BaseException:

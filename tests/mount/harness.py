@@ -15,11 +15,14 @@ import shutil
 import signal
 import subprocess
 import time
+import traceback
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SLOW = os.environ.get("EVENTFOLD_SLOW") == "1"  # a sanitized build: fewer of everything
-FULL = os.environ.get("EVENTFOLD_FULL") == "1"  # as many as the project promises
+FULL = os.environ.get("EVENTFOLD_FULL") in ("1", "2")  # as many as the project promises
+ALL = os.environ.get("EVENTFOLD_FULL") == "2"  # the same of what would make the usual run too long
+JOURNAL = os.environ.get("EVENTFOLD_JOURNAL")  # on, off or auto, of the mounts that do not say
 LIMIT = int(os.environ.get("EVENTFOLD_LIMIT", 120))  # seconds that anything at all may take: a hang, not a slow machine, runs into it
 
 SUSPICIOUS = ("Sanitizer", "runtime error:", "leak", "Assertion", "assert", "double free", "stack smashing")
@@ -123,8 +126,11 @@ class Mount:
         command = [eventfold(), "mount"]
         if not self.background:
             command.append("-f")
-        if self.options:
-            command += ["-o", self.options]
+        options = [self.options] if self.options else []
+        if JOURNAL and "journal=" not in (self.options or ""):
+            options.append(f"journal={JOURNAL}")
+        if options:
+            command += ["-o", ",".join(options)]
         return command + [str(self.data), str(self.mnt)]
 
     def start(self):
@@ -311,6 +317,21 @@ class Mount:
     def sh(self, command, check=True, **kwargs):
         """Runs a line of bash in the directory that `data` and `mnt` are in."""
         return sh(command, cwd=self.path, check=check, **kwargs)
+
+
+def fork_job(job):
+    """Runs job() in a process of its own, which exits 0 if that goes well: its id."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            job()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    return pid
 
 
 def line_of(event):

@@ -6,7 +6,7 @@ import os
 import subprocess
 
 import pytest
-from harness import SLOW, Mount, eventfold, event, line_of
+from harness import LIMIT, SLOW, Mount, eventfold, event, line_of
 
 from oracle import crate
 from oracle import reducers as oracle
@@ -53,7 +53,7 @@ def flips(small, step):
 
 
 def run(*arguments):
-    return subprocess.run([eventfold(), *arguments], capture_output=True, timeout=30)
+    return subprocess.run([eventfold(), *arguments], capture_output=True, timeout=LIMIT)
 
 
 def good(content):

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -184,6 +185,37 @@ def stop(m, processes):
     (m.path / "stop").touch()
     for p in processes:
         assert p.wait(LIMIT) == 0
+
+
+ASKS_AND_SENDS = """
+import os, sys
+out = os.memfd_create("sent")
+for _ in range(int(sys.argv[2])):
+    os.stat(sys.argv[1])
+    fd = os.open(sys.argv[1], os.O_RDONLY)
+    size = os.lseek(fd, 0, os.SEEK_END)
+    sent = 0
+    while sent < size and (n := os.sendfile(out, fd, sent, min(size - sent, 1 << 20))):
+        sent += n
+    os.close(fd)
+    assert sent == size, f"{sent} bytes are there, {size} were told"
+    os.lseek(out, 0, os.SEEK_SET)
+"""
+
+
+def test_servers_that_seek_to_the_end_send_what_they_were_told(m):
+    """As Go's net/http does, and so caddy: stat, open, lseek to the end, sendfile of so much. Several at a time, beside a writer."""
+    path = m.mnt / "views/todos.json"
+    m.append(event(0))
+    servers = [subprocess.Popen(["/usr/bin/python3", "-c", ASKS_AND_SENDS, path, "2000" if FULL else "700"], stderr=subprocess.PIPE, text=True)
+               for _ in range(4)]  # fmt: skip
+    with open(m.mnt / "events/app", "ab", buffering=0) as log:
+        while any(s.poll() is None for s in servers):
+            log.write(line_of(event(1)))
+            time.sleep(1 / 300)
+    for server in servers:
+        said = server.communicate(timeout=LIMIT)[1]
+        assert server.returncode == 0, said
 
 
 @pytest.fixture(scope="session")

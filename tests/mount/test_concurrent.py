@@ -5,7 +5,7 @@ import os
 import random
 
 import pytest
-from harness import scaled, sh
+from harness import fork_job, scaled, sh
 
 from oracle import reducers as oracle
 
@@ -31,22 +31,7 @@ def write_stream(app, writer, n):
 
 def fork_all(jobs):
     """Runs each job in a process of its own and waits for all; they exit 0."""
-    pids = []
-    for job in jobs:
-        pid = os.fork()
-        if pid == 0:
-            code = 1
-            try:
-                job()
-                code = 0
-            except BaseException:
-                import traceback
-
-                traceback.print_exc()
-            finally:
-                os._exit(code)
-        pids.append(pid)
-    for pid in pids:
+    for pid in [fork_job(job) for job in jobs]:
         assert os.waitpid(pid, 0)[1] == 0
 
 

@@ -273,3 +273,60 @@ def test_file_size_limit(m):
     resource.prlimit(m.pid, resource.RLIMIT_FSIZE, limit)
     m.append(*lines[n:])
     assert m.history() == b"".join(lines)
+
+
+@pytest.mark.parametrize("sync", ["write", "close"])
+def test_no_room_for_a_group(full_mount, small_disk, sync):
+    """All of it is there or nothing; it can come again, and what is smaller still enters."""
+    m = full_mount(options=f"rotate=off,sync={sync}")
+    groups = [[line_of(event(i * 50 + k, pad=300)) for k in range(50)] for i in range(100)]
+    lines = [b"[" + b",".join(line[:-1] for line in group) + b"]\n" for group in groups]
+    m.append(lines[0])
+    ballast = Full(small_disk, leave=100_000)
+    fd = os.open(m.app, os.O_WRONLY | os.O_APPEND)
+    n, failed = 1, None
+    while not failed:
+        try:
+            os.write(fd, lines[n])
+            os.fsync(fd)
+            n += 1
+        except OSError as e:
+            failed = e.errno
+    assert failed == errno.ENOSPC
+    want = b"".join(b"".join(group) for group in groups[:n])
+    assert m.history() == want == crate.active(m.data)
+    assert not m.status()["log"]["read_only"]
+    m.append(*groups[n][:2])
+    want += b"".join(groups[n][:2])
+    assert m.history() == want
+    ballast.free()
+    os.write(fd, lines[n + 1])
+    os.close(fd)
+    want += b"".join(groups[n + 1])
+    assert m.history() == want
+    m.kill()
+    m.detach()
+    m.start()
+    assert m.history() == want and m.status()["recovered"] == 0
+
+
+def test_what_rules_let_in_and_there_was_no_room_for(full_mount, small_disk):
+    """It is not there for the rules either."""
+    m = full_mount(options="rotate=off", reducers=[])
+    (m.mnt / "reducers/last.jq").write_text("$event.data.n")
+    (m.mnt / "rules/last.jq").write_text('if $event.data.n == (. // 0) + 1 then empty else "the last is \\(. // 0)" end')
+    lines = [line_of({"type": "n", "data": {"n": n}, "meta": "x" * 300, "ts": 1}) for n in range(1, 3000)]
+    m.append(*lines[:3])
+    ballast = Full(small_disk, leave=20_000)
+    n = 3 + fill(m, lines[3:])
+    assert m.history() == b"".join(lines[:n])
+    with pytest.raises(OSError) as e:
+        m.append(lines[n + 1])
+    assert e.value.errno == errno.EPERM
+    assert m.rejected()[-1]["reason"] == f"last: the last is {n}"
+    ballast.free()
+    with pytest.raises(OSError) as e:
+        m.append(lines[n - 1])
+    assert e.value.errno == errno.EPERM
+    m.append(*lines[n : n + 5])
+    assert m.history() == b"".join(lines[: n + 5])

@@ -81,5 +81,7 @@ def fields(value, path=""):
 
 def test_status_fields(new_mount):
     m = new_mount(reducers=["count"])
-    found = [name.replace("views.count.", "views.NAME.") for name in fields(m.status())]
+    (m.mnt / "rules/count.jq").write_text("true")
+    m.append({"type": "a"})
+    found = [re.sub(r"(views|rules)\.count\.", r"\1.NAME.", name) for name in fields(m.status())]
     assert sorted(rows("docs/MOUNT.md", "status.json")) == sorted(found)

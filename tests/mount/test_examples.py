@@ -17,7 +17,7 @@ from harness import LIMIT, ROOT, SUSPICIOUS, eventfold, reducer
 EXAMPLES = ROOT / "scripts/examples"
 NAMES = [
     "todo", "multi-view", "rebuild", "rotation", "time-travel", "notes",
-    "poll-tail", "blocking-tail", "watch-view", "compare-and-append",
+    "poll-tail", "blocking-tail", "watch-view", "compare-and-append", "claim", "retry", "balance", "replica", "witness",
 ]  # fmt: skip
 SYSTEM = "/usr/bin:/bin"
 

@@ -55,14 +55,17 @@ def test_builds_and_folds(new_mount, installed):
 
 def test_the_installed_program_and_reducers(new_mount, installed):
     dest, _ = installed
-    (program,) = [p for p in dest.rglob("eventfold") if p.is_file()]
+    (program,) = dest.rglob("bin/eventfold")
     env = dict(os.environ)
     assert sh(f"{program} --version", env=env).stdout.decode().startswith("eventfold ")
     names = {p.stem for p in dest.rglob("eventfold/reducers/*.so")}
     assert names == {"count", "types", "todos", "stats", "notes", "tags", "files", "latest"}
     web = {"eventfold-web.1"} if any(dest.rglob("bin/eventfold-web")) else set()
-    assert {p.name for p in dest.rglob("man/man?/*")} == {"eventfold.1", "mount.eventfold.8"} | web
-    (helper,) = [p for p in dest.rglob("*") if p.name == "mount.eventfold"]
-    assert helper.parent.name == "sbin" and Path(os.readlink(helper)).name == "eventfold"
+    assert {p.name for p in dest.rglob("man/man?/*")} == {
+        "eventfold.1", "eventfold_reducer.3", "eventfold.5", "mount.eventfold.8"
+    } | web  # fmt: skip
+    for name in ("mount.eventfold", "mount.fuse.eventfold"):
+        (helper,) = [p for p in dest.rglob("*") if p.name == name]
+        assert helper.parent.name == "sbin" and Path(os.readlink(helper)).name == "eventfold"
     (header,) = dest.rglob("eventfold/reducer.h")
     sh(f"echo '#include <eventfold/reducer.h>' | c++ -xc++ -fsyntax-only -Wall -Werror -I{header.parents[1]} -")

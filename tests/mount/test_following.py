@@ -306,27 +306,27 @@ def test_inotify_tells_of_every_change(m, watched):
 
 
 def test_inotify_is_silent_when_a_state_stays(m):
-    both = ["views/todos.json CLOSE_WRITE,CLOSE", "views/todos.json MODIFY"]
-    # The notices of the views' beginning are over when there are some of the log.
-    with inotifywait(m, "events/app") as log:
-        m.append(ADD)
-        while "CLOSE" not in log.line():
-            pass
-        m.view("todos"), m.view("count")
-    with inotifywait(m, "views/todos.json") as w, inotifywait(m, "views/count.json") as count:
-        m.append(ADD)
-        seen = set()
-        while seen != set(both):
-            seen.add(w.line())
-        until(lambda: not w.more(0.05) or not w.line(), "a late notice")
-        for _ in range(5):
-            m.append(NOTHING)
-            count.line()  # its notice comes by the same way, after
-            count.line()
-        assert not w.more(0.05), w.line()
-        m.append(ADD)
-        assert sorted([w.line(), w.line()]) == both
-        assert not w.more(0.05), w.line()
+    """The notices of two views come by the same way, one after the other: where the second has come the first would be there."""
+    both = ["CLOSE_WRITE,CLOSE", "MODIFY"]
+
+    def of_todos(*events):
+        """What is told of todos until count has been told of for each of these."""
+        told = []
+        with inotifywait(m, "views/todos.json", "views/count.json") as w:
+            for event in events:
+                m.append(event)
+                left = list(both)
+                while left:
+                    name, what = w.line().split(" ")
+                    if name == "views/todos.json":
+                        told.append(what)
+                    elif what in left:
+                        left.remove(what)
+        return told
+
+    of_todos(ADD, NOTHING, NOTHING)  # and of what is still under way of the beginning
+    assert of_todos(*[NOTHING] * 5) == []
+    assert sorted(of_todos(ADD, NOTHING, NOTHING)) == both
 
 
 def test_inotify_and_a_reader_in_turn(m):
@@ -580,10 +580,10 @@ def test_readers_that_share_a_descriptor_can_be_killed(m):
     with opened(m.mnt / "tail/app") as fd:
         readers = [subprocess.Popen(["cat"], stdin=fd, stdout=subprocess.PIPE) for _ in range(3)]
         try:
-            until(lambda: counts(m)[1] == 3, "all wait", 5)
+            until(lambda: counts(m)[1] == 3, "all wait")
             readers[2].kill()
-            assert readers[2].wait(5) == -signal.SIGKILL
-            until(lambda: counts(m)[1] == 2, "two wait", 5)
+            assert readers[2].wait(LIMIT) == -signal.SIGKILL
+            until(lambda: counts(m)[1] == 2, "two wait")
             m.append(ADD)
             # One of the two gets it, and waits again.
             assert any(select.select([r.stdout for r in readers[:2]], [], [], LIMIT)[0])
@@ -736,6 +736,24 @@ def test_tail_f(m):
             assert json.loads(w.line()) == event(i)
         m.append(event(12))
         assert json.loads(w.line()) == event(12)
+
+
+@pytest.mark.parametrize("name", ["app", "app@0", "count.json"])
+def test_tail_of_a_tail(m, name):
+    """A file without an end, for a program that reads to the end first."""
+    m.append(event(0), event(1))
+    before = {"app": [], "app@0": [event(0), event(1)], "count.json": [{"count": 2}]}[name]
+    done = subprocess.run(["tail", m.mnt / "tail" / name], capture_output=True, timeout=LIMIT)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert [json.loads(line) for line in done.stdout.splitlines()] == before
+    with Follower(["tail", "-n", "5", "-f", "-s", "0.05", m.mnt / "tail" / name]) as w:
+        for want in before:
+            assert json.loads(w.line()) == want
+        until(lambda: counts(m)[0] == 1)
+        for i in range(2, 7):
+            m.append(event(i))
+            assert json.loads(w.line()) == ({"count": i + 1} if name == "count.json" else event(i))
+        assert not w.more(0.3)
 
 
 @pytest.mark.skipif(shutil.which("entr") is None, reason="entr is not installed")

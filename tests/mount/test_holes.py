@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from following import until
 from harness import LIMIT, eventfold, line_of
 
 PAD = "x" * 10_000
@@ -31,9 +32,9 @@ def frames(archive):
     """Where each frame lies: (begin, end, events), read off the records behind them."""
     found, at = [], len(archive)
     while at > 0:
-        record = archive[at - 104 : at]
-        assert record[8:15] == b"evfold1"
-        at -= 104
+        record = archive[at - 200 : at]
+        assert record[8:15] == b"evfold2"
+        at -= 200
         if record[15:16] == b"F":
             size, lines = (int.from_bytes(record[k : k + 8], "little") for k in (56, 72))
             found.append((at - size, at, lines))
@@ -113,7 +114,7 @@ def check_past(m):
         with pytest.raises(OSError) as caught:
             (at / f"{n}/count.json").read_bytes()
         assert caught.value.errno == errno.EIO, n
-    assert f"the past of the view count behind {N} events can't be told: {lost(m)} events are missing" in m.stderr()
+    assert f"the view count as it was after {N} events can't be made: {lost(m)} events are missing" in m.stderr()
 
 
 def test_a_damaged_frame_is_told(archived):
@@ -142,6 +143,32 @@ def test_a_damaged_frame_is_told(archived):
     assert json.loads((m.mnt / f"at/{N}/count.json").read_bytes()) == {"count": N}
     m.unmount()
     assert verify(m).returncode == 0
+
+
+def test_a_rule_whose_view_is_made_anew(archived):
+    """It judges again, without an edit."""
+    m = archived
+    damage(m)
+    forget(m)
+    m.start()
+    (m.mnt / "rules/count.jq").write_text("true")
+    with pytest.raises(OSError) as caught:
+        m.append({"type": "a", "ts": 2})
+    assert caught.value.errno == errno.EIO
+    assert "events are missing" in m.status()["rules"]["count"]["error"]
+    restore(m)
+    (m.mnt / "ctl").write_text("rebuild")
+    assert m.view("count") == {"count": N}
+
+    def appends():
+        try:
+            m.append({"type": "a", "ts": 2})
+        except OSError:
+            return False
+        return True
+
+    until(appends)
+    assert m.view("count") == {"count": N + 1}
 
 
 def test_restored_while_it_was_not_mounted(archived):

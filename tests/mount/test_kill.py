@@ -1,5 +1,6 @@
 """kill -9 under load, again and again: what was acknowledged is there once, and nothing else but what was in flight."""
 
+import hashlib
 import json
 import os
 import random
@@ -93,6 +94,7 @@ def test_rounds_of_kill_9(new_mount):
                 assert acked[name] <= n <= begun[name], f"round {number}: {name}: {acked[name]} <= {n} <= {begun[name]}"
         assert not seen, f"round {number}: nobody wrote {seen}"
         assert m.view("count") == {"count": content.count(b"\n")}
+        assert (m.mnt / "head/app.sha256").read_text().split()[0] == hashlib.sha256(content).hexdigest()
         if number % 10 == 9 or number == ROUNDS - 1:
             events = [json.loads(line) for line in content.splitlines()]
             for name in VIEWS:

@@ -22,8 +22,13 @@ def refused(command, timeout=LIMIT, **kwargs):
 
 
 @pytest.mark.parametrize("stay", [[], ["-f"]])
-def test_a_second_daemon_on_the_same_data(m, stay):
+def test_a_second_daemon_on_the_same_data(new_mount, stay):
+    m = new_mount(options="journal=on")
     m.append(A)
+    until = time.monotonic() + LIMIT
+    while not m.status()["log"]["journal"]["used"]:
+        assert time.monotonic() < until
+        time.sleep(0.005)
     other = m.path / "other"
     other.mkdir()
     before = tree(m.data)

@@ -22,10 +22,10 @@ def test_background_returns_when_it_answers(new_mount):
 def test_listing(m):
     names = set(os.listdir(m.mnt))
     assert names >= {"events", "head", "reducers", "rejected.jsonl", "status.json", "views"}
-    assert names <= {"events", "head", "reducers", "rejected.jsonl", "status.json", "views", "ctl", "tail", "at"}
-    for name in names & {"tail", "at"}:
+    assert names <= {"events", "head", "reducers", "rejected.jsonl", "status.json", "views", "ctl", "tail", "at", "metrics", "ids", "rules"}
+    for name in names & {"tail", "at", "ids"}:
         assert os.listdir(m.mnt / name) == [], "what blocks, or has no end, is not listed"
-    assert m.sh("ls mnt/events mnt/head").stdout.split() == [b"mnt/events:", b"app", b"mnt/head:", b"app"]
+    assert m.sh("ls mnt/events mnt/head").stdout.split() == [b"mnt/events:", b"app", b"mnt/head:", b"app", b"app.sha256"]
     names = m.sh("ls mnt/views").stdout.decode().split()
     assert names == sorted(
         f"{view}.{end}"

@@ -117,6 +117,7 @@ def test_status(m):
     seen = sorted(seen)
     assert begin - TICK <= seen[0], "a change is one at once"
     assert len(seen) > 1 and all(b - a >= 1_000_000_000 for a, b in zip(seen, seen[1:]))
+    m.append(ADD)
     until(lambda: time.time_ns() - os.stat(path).st_mtime_ns > 1_100_000_000)
     last = os.stat(path).st_mtime_ns
     assert last > seen[-1], "the last of them is told as well"

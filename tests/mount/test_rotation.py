@@ -16,6 +16,7 @@ from oracle import crate
 from oracle import reducers as oracle
 
 CRATE = ROOT / "tests/fixtures/crate-0.2.0"
+ARCHIVE_1 = ROOT / "tests/fixtures/archive-1"
 CRATE_SHA256 = "4a6ef4b80ad3b2ec1e26b5c726fae8d90af96faaaff3a90a90cb4d78c170de2e"
 VIEWS = ("count", "types", "todos", "stats")
 
@@ -97,6 +98,29 @@ def test_crate_archive_by_offset_and_number(crates):
     for n in (0, 1, 1499, 1500, 1501, 2500, 3200):
         assert (m.mnt / f"at/{n}/app").read_bytes() == b"".join(lines[:n])
         assert json.loads((m.mnt / f"at/{n}/count.json").read_bytes()) == {"count": n}
+
+
+def test_archive_of_version_1_is_read_and_goes_on(new_mount):
+    """Written before records of version 2: two rotations, then an active log."""
+    m = new_mount.prepare()
+    for name in ("app.jsonl", "archive.jsonl.zst"):
+        shutil.copyfile(ARCHIVE_1 / name, m.data / name)
+    assert b"evfold1" in (m.data / "archive.jsonl.zst").read_bytes()
+    before = crate.history(m.data)
+    m.start()
+    assert m.history() == before and m.status()["log"]["events"] == 120 and m.status()["log"]["frames"] == 2
+    for _ in range(2):
+        rotate(m)
+        m.append(event(1), event(2))
+    lines = m.history().splitlines(keepends=True)
+    assert b"".join(lines[:120]) == before and len(lines) == 124
+    for n in (0, 1, 39, 40, 41, 80, 81, 120, 121, 124):
+        assert (m.mnt / f"at/{n}/app").read_bytes() == b"".join(lines[:n])
+    m.unmount()
+    archive = (m.data / "archive.jsonl.zst").read_bytes()
+    assert archive.startswith((ARCHIVE_1 / "archive.jsonl.zst").read_bytes()) and b"evfold2" in archive
+    assert crate.history(m.data) == b"".join(lines)
+    m.sh(f"{eventfold()} verify data")
 
 
 def test_crate_directory_goes_on_here_and_there(crates):

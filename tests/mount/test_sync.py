@@ -2,6 +2,7 @@
 
 import mmap
 import os
+import resource
 
 import pytest
 from following import until
@@ -22,6 +23,24 @@ def test_in_the_file_when_promised(new_mount, sync):
     os.write(fd, A)
     os.close(fd)
     assert (m.data / "app.jsonl").read_bytes() == A * 2
+
+
+@pytest.mark.parametrize("flag", [os.O_DSYNC, os.O_SYNC, 0])
+@pytest.mark.parametrize("sync", ["close", "none"])
+def test_a_write_that_is_to_be_durable_waits(new_mount, sync, flag):
+    """O_DSYNC, for the file or for this write: what cannot be written it is told itself, not whoever closes."""
+    m = new_mount(options=f"sync={sync}")
+    m.append(A)
+    limit = resource.prlimit(m.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(m.pid, resource.RLIMIT_FSIZE, (len(A), limit[1]))
+    fd = os.open(m.app, os.O_WRONLY | os.O_APPEND | flag)
+    with pytest.raises(OSError, match="File too large"):
+        os.pwritev(fd, [A], 0, 0 if flag else os.RWF_DSYNC)
+    resource.prlimit(m.pid, resource.RLIMIT_FSIZE, limit)
+    os.pwritev(fd, [A], 0, 0 if flag else os.RWF_DSYNC)
+    assert (m.data / "app.jsonl").read_bytes() == A * 2
+    os.close(fd)
+    assert m.rejected() == []
 
 
 @pytest.mark.parametrize("sync", ["write", "close", "none"])

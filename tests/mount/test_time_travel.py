@@ -3,7 +3,9 @@
 import errno
 import json
 import os
+import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from harness import FULL, LIMIT, SLOW, children, event, line_of, scaled
 
 from oracle import reducers as oracle
+from test_holes import frames
 
 JQ = ".n += 1 | .last = $event.id | .types[$event.type] += 1"
 
@@ -197,6 +200,29 @@ def test_an_open_that_is_interrupted(new_mount):
     (m.mnt / "reducers/slow.jq").unlink()
 
 
+def test_several_at_a_time(new_mount):
+    """Nobody waits for a trip that takes long, but those who want what it brings."""
+    m = new_mount(options=f"reduce_timeout={4 * LIMIT}", reducers=["count"])
+    fill(m, 3000)
+    (m.mnt / "reducers/slow.jq").write_text("if . == 2500 then until(false; .) else . + 1 end")
+    (m.mnt / "reducers/slow2.jq").write_text("if . == 10 then until(false; .) else . + 1 end")
+    slow = [subprocess.Popen(["cat", m.mnt / "at" / str(n) / name], stdout=subprocess.DEVNULL)
+            for n, name in ((2600, "slow.json"), (2601, "slow.json"), *((n, "slow2.json") for n in range(100, 108)))]
+    # Those that keep the views, and one at least on a trip of each.
+    until = time.monotonic() + LIMIT
+    while len(children(m.pid)) < 4:
+        assert time.monotonic() < until
+    for n in (2700, 5, 2701, 2000, 2699):
+        done = subprocess.run(["cat", m.mnt / "at" / str(n) / "count.json"], stdout=subprocess.PIPE, timeout=LIMIT, check=True)
+        assert json.loads(done.stdout) == {"count": n}
+    assert all(s.poll() is None for s in slow)
+    for s in slow:
+        s.kill()
+    assert all(s.wait(LIMIT) != 0 for s in slow)
+    for view in ("slow", "slow2"):
+        (m.mnt / f"reducers/{view}.jq").unlink()
+
+
 def ended(pid):
     """The processor time of the children that have ended: each trip into the past is one."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
@@ -206,8 +232,8 @@ def ended(pid):
 def test_neighbours_are_cheap(new_mount):
     """A reducer that counts in how many steps it was asked: from a place nearby, not from the start."""
     m = new_mount.prepare(reducers=["count"])
-    # Slow enough to be told apart: about 20 us an event more.
-    (m.data / "reducers/slow.jq").write_text("reduce range(200) as $i (.; .) | . + 1")
+    # Slow enough to be told apart: about 20 us an event more, and what each trip costs is more on a slow machine.
+    (m.data / "reducers/slow.jq").write_text(f"reduce range({scaled(200, 2_000)}) as $i (.; .) | . + 1")
     m.start()
     n = scaled(30_000, 6_000)
     m.append(b"".join(b'{"type":"a","data":null,"ts":1}\n' for _ in range(n)))
@@ -220,6 +246,146 @@ def test_neighbours_are_cheap(new_mount):
         assert json.loads(at(m, mid + i, "slow.json")) == mid + i
         assert json.loads(at(m, mid - i, "slow.json")) == mid - i
     assert ended(m.pid) - before - first < 20 * max(first, 0.05) / 2
+
+
+LARGE = 'if $event.type == "big" then {pad: $event.data, n: 0} else .n += 1 | .last = $event.data end'
+
+
+@pytest.fixture
+def large(new_mount):
+    """A view of 2 MB, and events that change little of it: large(n) after n of them."""
+    m = new_mount.prepare(reducers=[])
+    (m.data / "reducers/large.jq").write_text(LARGE)
+    m.start()
+    m.append({"type": "big", "ts": 1, "data": "x" * 2_000_000})
+    m.append(b"".join(line_of({"type": "e", "ts": 1, "data": i, "meta": "x" * 1700}) for i in range(1, 2001)))
+    assert m.view("large")["n"] == 2000
+
+    def state(n):
+        got = json.loads(at(m, n + 1, "large.json"))
+        assert len(got.pop("pad")) == 2_000_000
+        return got
+
+    m.large = state
+    return m
+
+
+def expected(n):
+    return {"n": n, "last": n}
+
+
+def ready(m, others):
+    """The workers that stand ready."""
+    return sorted(set(children(m.pid)) - others)
+
+
+def until(what):
+    end = time.monotonic() + LIMIT
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_worker_stands_ready(large):
+    """For who goes from neighbour to neighbour, either way; for a while."""
+    m = large
+    others = set(children(m.pid))
+    assert m.large(1500) == expected(1500)
+    assert ready(m, others) == [], "the way was long"
+    assert m.large(1499) == expected(1499)
+    (worker,) = ready(m, others)
+    for n in (1498, 1490, 1501, 1502, 1800, 1300, 1499):
+        assert m.large(n) == expected(n)
+        assert worker in ready(m, others), n
+    # Further away there are others, but never many.
+    for n in (600, 599, 100, 99, 1999, 1998, 700):
+        assert m.large(n) == expected(n)
+        assert len(ready(m, others)) <= 2
+    until(lambda: ready(m, others) == [])
+    assert m.large(1497) == expected(1497)
+    assert len(ready(m, others)) == 1
+    m.remount()  # nobody is left behind
+
+
+def test_who_stands_ready_sees_what_is_new(large):
+    """Another reducer, a rotated log, events that came since; one that is killed is missed by nobody."""
+    m = large
+    others = set(children(m.pid))
+    assert [m.large(n) for n in (1500, 1499)] == [expected(1500), expected(1499)]
+    rotate(m)
+    assert m.large(1498) == expected(1498) and len(ready(m, others)) == 1
+    m.append(*[{"type": "e", "ts": 1, "data": i} for i in range(2001, 2005)])
+    assert [m.large(n) for n in (2003, 2002, 2004)] == [expected(n) for n in (2003, 2002, 2004)]
+    for pid in ready(m, others):
+        os.kill(pid, signal.SIGKILL)
+    assert [m.large(n) for n in (1496, 1495)] == [expected(1496), expected(1495)]
+    (m.mnt / "reducers/large.jq").write_text(LARGE.replace(".n += 1", ".n += 2"))
+    assert [m.large(n) for n in (1494, 1493)] == [{"n": 2 * n, "last": n} for n in (1494, 1493)]
+
+
+def test_who_stands_ready_sees_damage(large):
+    """A state of the past has all events before it, or is none."""
+    m = large
+    rotate(m)
+    archive = m.data / "archive.jsonl.zst"
+    whole = archive.read_bytes()
+    ends = [sum(count for _, _, count in frames(whole)[: i + 1]) for i in range(len(frames(whole)))]
+    i, end = next((i, end) for i, end in enumerate(ends) if end > 1100)
+    assert end < 1800, "there is one more behind it"
+    assert [m.large(n) for n in (end + 52, end + 51)] == [expected(end + 52), expected(end + 51)]
+    middle = sum(frames(whole)[i][:2]) // 2
+
+    def write(byte):
+        with open(archive, "r+b") as f:
+            f.seek(middle)
+            f.write(bytes([byte]))
+
+    write(whole[middle] ^ 0x10)
+    with pytest.raises(OSError) as caught:
+        m.large(end + 50)
+    assert caught.value.errno == errno.EIO
+    write(whole[middle])
+    assert m.large(end + 50) == expected(end + 50)
+
+
+def test_who_stands_ready_breaks_as_others_do(large):
+    m = large
+    (m.mnt / "reducers/large.jq").write_text(LARGE.replace(".n += 1", 'if .n == 1400 then error("x") else .n += 1 end'))
+    assert [m.large(n) for n in (1300, 1299)] == [expected(1300), expected(1299)]
+    for n in (1450, 1401):
+        with pytest.raises(OSError) as caught:
+            m.large(n)
+        assert caught.value.errno == errno.EIO
+    assert [m.large(n) for n in (1400, 1298)] == [expected(1400), expected(1298)]
+
+
+def test_many_neighbours_at_a_time(large):
+    m = large
+    others = set(children(m.pid))
+    assert m.large(1500) == expected(1500)
+    wrong = []
+
+    def look(k):
+        for n in range(1400 + k, 1480, 8):
+            if m.large(n) != expected(n):
+                wrong.append(n)
+
+    threads = [threading.Thread(target=look, args=[k]) for k in range(8)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    assert wrong == []
+    until(lambda: len(ready(m, others)) <= 2)
+
+
+def test_large_events(new_mount):
+    """Where the way is long in bytes there is a state nearer by, to begin at."""
+    m = new_mount.prepare(reducers=[])
+    (m.data / "reducers/v.jq").write_text(".last = $event.data | .n += 1")
+    m.start()
+    m.append(*[{"type": "e", "ts": 1, "data": f"{i:07}" * 30_000} for i in range(60)])
+    for n in (*range(59, 39, -1), 60, 1, 20, 19, 18):
+        got = json.loads(at(m, n, "v.json"))
+        assert got["n"] == n and got["last"] == f"{n - 1:07}" * 30_000
 
 
 def test_the_cache_is_bounded(m):

@@ -8,11 +8,11 @@ import subprocess
 import threading
 
 import pytest
-from harness import eventfold, event, line_of, scaled
+from harness import LIMIT, eventfold, event, line_of, scaled
 
 
 def run(*arguments):
-    return subprocess.run([eventfold(), *arguments], capture_output=True, timeout=60)
+    return subprocess.run([eventfold(), *arguments], capture_output=True, timeout=LIMIT)
 
 
 @pytest.mark.parametrize("options", ["rotate=64K,sync=none", "rotate=off"])
@@ -64,7 +64,7 @@ def test_progress_of_the_comparison(new_mount):
     except OSError:
         pass  # the other end is closed
     os.close(main)
-    assert b", 1 snapshots: all is well" in p.communicate(timeout=60)[0] and p.returncode == 0
+    assert b", 1 snapshots: all is well" in p.communicate(timeout=LIMIT)[0] and p.returncode == 0
     assert b"slow [" in shown and b" s left" in shown and shown.endswith(b"\r\x1b[K")
 
 

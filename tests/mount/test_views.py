@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from harness import LIMIT, event, line_of, scaled
+from harness import LIMIT, SLOW, event, line_of, scaled
 from xxh64 import hex_of
 
 from oracle import reducers as oracle
@@ -126,12 +126,12 @@ def oracle_events(n):
     return events
 
 
-def read_whole(path, stop, result):
-    """A process that reads the view again and again; says how many reads it took, or what was wrong."""
+def read_whole(path, begun, stop, result):
+    """A process that reads the view again and again; says when it has begun, and how many reads it took, or what was wrong."""
     n = 0
     last = -1
     try:
-        while not stop.is_set() or n == 0:
+        while not stop.is_set() or n < 2:
             with open(path, "rb", buffering=0) as f:
                 size = os.fstat(f.fileno()).st_size
                 content = b"".join(iter(lambda: f.read(70_000), b""))
@@ -141,6 +141,8 @@ def read_whole(path, stop, result):
             assert len(state["items"]) == state["next_id"] - state["items"][0]["id"]
             last = state["next_id"]
             n += 1
+            if n == 1:
+                begun.wait(LIMIT)
         result.put((n, None))
     except BaseException as e:  # noqa: B902
         result.put((n, repr(e)))
@@ -150,12 +152,13 @@ def test_no_read_of_a_large_view_is_torn(new_mount):
     m = new_mount(reducers=["todos"])
     m.append(b"".join(line_of({"type": "todo_added", "data": {"text": f"item {i} " + "x" * 20}}) for i in range(6500)))
     assert len(m.raw_view("todos")) > 400_000
-    stop, result = multiprocessing.Event(), multiprocessing.Queue()
+    begun, stop, result = multiprocessing.Barrier(5), multiprocessing.Event(), multiprocessing.Queue()
     readers = [
-        multiprocessing.Process(target=read_whole, args=(m.mnt / "views/todos.json", stop, result)) for _ in range(4)
+        multiprocessing.Process(target=read_whole, args=(m.mnt / "views/todos.json", begun, stop, result)) for _ in range(4)
     ]
     for r in readers:
         r.start()
+    begun.wait(LIMIT)
     m.append(*({"type": "todo_added", "data": {"text": f"new {i}"}} for i in range(scaled(5000, 500))))
     stop.set()
     results = [result.get(timeout=LIMIT) for _ in readers]
@@ -210,3 +213,11 @@ def test_a_worker_without_views_is_not_woken_up(new_mount):
     assert sleeps(worker) - before < 20
     (m.data / "reducers/n.jq").write_text(". + 1")
     assert m.view("n") == 201
+
+
+def test_groups_of_a_long_text(new_mount):
+    """However many matches a text has, it is walked once for their places, and not once for each."""
+    m = new_mount(options=f"reduce_timeout={15 if SLOW else 3}", reducers=[])
+    (m.data / "reducers/places.jq").write_text('[$event.data | match("(a)b"; "g").captures[0].offset] | [length, last]')
+    m.append({"type": "x", "data": "ab" * 100_000})
+    assert m.view("places") == [100_000, 199_998]

@@ -46,6 +46,14 @@ def worker(m):
     return m.status()["worker"]["pid"]
 
 
+def resident(pid):
+    """Bytes; 0 of one that has just ended."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
+    except (OSError, IndexError):
+        return 0
+
+
 def test_an_idle_worker_that_is_stopped(m):
     m.append(event(0))
     assert m.view("count") == {"count": 1}
@@ -118,7 +126,7 @@ def test_a_culprit_is_found(new_mount, compile_reducer):
     assert caught.value.errno == errno.EIO
     why = (m.mnt / "views/descriptors.error").read_text()
     # A sanitizer's own end may come first: it has nothing left to write to.
-    assert "closed" in why or (SLOW and why == "exited with status 0\n")
+    assert "closed" in why or (SLOW and why.startswith("exited with status ")), why
     # The others come together again.
     until = time.monotonic() + LIMIT
     while any(v["alone"] for v in m.status()["views"].values()):
@@ -167,8 +175,22 @@ def test_memory_that_no_state_has(new_mount, compile_reducer):
     (m.data / "reducers/n.jq").write_text(". + 1")
     (m.data / "reducers/last.jq").write_text("$event.id")
     m.start()
-    fill(m, 15_000, 0, lambda: False)  # 60 MB are lost
+    pids = set()
+
+    def rest():
+        """A writer who is faster than states can be saved is not what this is about: where it is time, it waits a while."""
+        pid = worker(m)
+        pids.add(pid)
+        if resident(pid) < 20 << 20:
+            return False
+        until = time.monotonic() + 2
+        while worker(m) == pid and time.monotonic() < until:
+            time.sleep(0.01)
+        return False
+
+    fill(m, 15_000, 0, rest)  # 60 MB are lost
     assert m.view("leak") == 15_000
+    assert m.status()["worker"]["restarts"] < len(pids) - 1 >= 2, "some were renewed, and have not died"
     assert [v["error"] for v in m.status()["views"].values()] == [None] * 4
 
 
@@ -193,6 +215,9 @@ def test_a_state_that_may_not_be_written(m):
     (m.data / "reducers/big.jq").write_text('if $event.id == "e1" then [range(100000)] else . end')
     m.append(event(0))
     assert m.view("big") is None
+    until = time.monotonic() + LIMIT
+    while m.status()["views"]["big"]["rebuilding"]:  # not in the main worker yet
+        assert time.monotonic() < until
     hard = resource.prlimit(worker(m), resource.RLIMIT_FSIZE)[1]
     resource.prlimit(worker(m), resource.RLIMIT_FSIZE, (100_000, hard))
     m.append(event(1))

@@ -357,7 +357,7 @@ def test_cat_with_a_bad_line_loses_nothing_before_it(m):
     "line, column",
     [
         ("nonsense", 1),
-        ("[]", 1),
+        ("[1]", 2),
         ("1", 1),
         ("{}", None),
         ('{"type":""}', None),
@@ -501,3 +501,30 @@ def test_a_refused_line_in_several_requests(new_mount, what):
     assert os.write(fd, b'{"type":"b","data":1,"ts":1}\n') > 0
     os.close(fd)
     assert m.history() == b'{"type":"b","data":1,"ts":1}\n'
+
+
+# Times that are not in seconds
+
+
+@pytest.mark.parametrize("sync", ["write", "close"])
+def test_odd_times_are_counted_and_told_of_once(new_mount, sync):
+    m = new_mount(options=f"sync={sync}", reducers=[])
+    last = 253402300799  # 9999-12-31T23:59:59Z
+    m.append(*[{"type": "a", "ts": ts} for ts in (last, 0, 1700000000)])
+    assert m.status()["ts_beyond_9999"] == 0 and "9999" not in m.stderr()
+    m.append(*[{"type": "a", "ts": ts} for ts in (last + 1, 1700000000000, 2**64 - 1, 5)])
+    assert len(m.events()) == 7
+    assert m.status()["ts_beyond_9999"] == 3
+    assert m.stderr().count("9999") == 1
+
+
+def test_odd_times_are_refused_where_times_are_strict(new_mount):
+    m = new_mount(options="ts=strict", reducers=[])
+    assert m.status()["options"]["ts"] == "strict"
+    m.append(A, {"type": "a"}, {"type": "a", "ts": 253402300799})
+    line = b'{"type":"a", "ts": 1700000000000}\n'
+    raises(errno.EINVAL, m.append, line)
+    (entry,) = m.rejected()
+    assert entry["reason"] == '"ts" is beyond the year 9999; it is in seconds, not in a smaller unit'
+    assert entry["column"] == line.index(b"17000") + 1
+    assert len(m.events()) == 3 and m.status()["ts_beyond_9999"] == 0

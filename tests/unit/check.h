@@ -34,3 +34,12 @@
 		}                                                                                            \
 	} while (0)
 #define CHECK_STR(got, want) CHECK_MEM(got, strlen(got), want, strlen(want))
+
+/* EVENTFOLD_FULL is "1" where all of what is many is wanted ("2": of that, too, which takes long), "0" where
+ * as little as makes sense is. */
+static inline int check_wants(const char *value)
+{
+	const char *full = getenv("EVENTFOLD_FULL");
+
+	return full && (strcmp(full, value) == 0 || (strcmp(full, "2") == 0 && strcmp(value, "1") == 0));
+}

@@ -1,14 +1,15 @@
-/* every_k REDUCER LOG: a state may be saved and read back after any event. For each k: the state after the first k lines of
- * the log, through a snapshot's text, then the rest of the lines, must be the state after all of them. Prints that state. (The
- * sameness of whole processes is the mount tests' business; this one can afford every k.) */
+/* every_k REDUCER LOG: a state may be saved and read back after any event. For each k: the state after the
+ * first k lines of the log, through a snapshot's text, then the rest of the lines, must be the state after
+ * all of them. Prints that state. (The sameness of whole processes is the mount tests' business; this one can
+ * afford every k.) */
 #include "check.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "model/fold.h"
-#include "model/snapshot.h"
+#include "model/engine/fold.h"
+#include "model/engine/snapshot.h"
 
 static struct buf read_file(const char *path)
 {

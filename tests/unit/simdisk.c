@@ -150,6 +150,8 @@ static int sim_open(struct disk *d, int dirfd, const char *name, int flags, mode
 
 	if (r < 0)
 		return r;
+	if (inode && (flags & O_EXCL))
+		return -EEXIST;
 	if (!inode) {
 		if (!(flags & O_CREAT))
 			return -ENOENT;
@@ -305,6 +307,13 @@ static int sim_lock(struct disk *d, int fd)
 	return r < 0 ? r : disk_posix.lock(&disk_posix, fd);
 }
 
+static int sim_is_locked(struct disk *d, int fd)
+{
+	int r = gate(sim(d));
+
+	return r < 0 ? r : disk_posix.is_locked(&disk_posix, fd);
+}
+
 static off_t sim_size(struct disk *d, int fd)
 {
 	int r = gate(sim(d));
@@ -346,6 +355,7 @@ void simdisk_init(struct simdisk *s)
 		     .unlink = sim_unlink,
 		     .mkdir = sim_mkdir,
 		     .lock = sim_lock,
+		     .is_locked = sim_is_locked,
 		     .size = sim_size,
 		     .look = sim_look},
 	    .room = UINT64_MAX,

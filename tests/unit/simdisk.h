@@ -1,12 +1,12 @@
-/* A simulated disk: one directory of files in memory, behind the same table of calls as the real one. Descriptors are real
- * ones (of memory files).
+/* A simulated disk: one directory of files in memory, behind the same table of calls as the real one.
+ * Descriptors are real ones (of memory files).
  *
  *     simdisk_init(&s);
  *     s.fail_at = n; s.fail_error = -EIO;    the n-th call from now fails
- *     s.stop_at = n;                         the power goes at the n-th call that changes something: nothing works after it
- *     … open, write, sync, close
- *     simdisk_reboot(&s, seed);              what was not synced is kept, dropped or garbled, by seed
- *     simdisk_restart(&s);                   or only the process has died: all is there, but no safer than it was
+ *     s.stop_at = n;                         the power goes at the n-th call that changes something: nothing
+ * works after it … open, write, sync, close simdisk_reboot(&s, seed);              what was not synced is
+ * kept, dropped or garbled, by seed simdisk_restart(&s);                   or only the process has died: all
+ * is there, but no safer than it was
  *
  * One thread. */
 #pragma once

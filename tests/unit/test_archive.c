@@ -4,6 +4,7 @@
 #include <zstd.h>
 
 #include "base/buf.h"
+#include "archive_all.h"
 #include "check.h"
 #include "simdisk.h"
 #include "store/eventlog.h"
@@ -134,7 +135,7 @@ static void test_foreign(void)
 		CHECK_INT(eventlog_append(log, lines, true, &done), 0);
 		CHECK_INT(eventlog_seal(log), 0);
 		check_history(&s, log, &text);
-		CHECK_INT(eventlog_archive(log, NULL), 0);
+		CHECK_INT(archive_all(log, NULL), 0);
 		check_history(&s, log, &text);
 		check_plain_zstd(&s, &text);
 	}
@@ -183,11 +184,11 @@ static void test_full(void)
 	CHECK_INT(eventlog_seal(log), 0);
 	for (uint64_t room = 0; room < 2000; room += 97) {
 		s.room = room;
-		CHECK_INT(eventlog_archive(log, NULL), -ENOSPC);
+		CHECK_INT(archive_all(log, NULL), -ENOSPC);
 		check_history(&s, log, &text);
 	}
 	s.room = UINT64_MAX;
-	CHECK_INT(eventlog_archive(log, NULL), 0);
+	CHECK_INT(archive_all(log, NULL), 0);
 	check_history(&s, log, &text);
 	check_plain_zstd(&s, &text);
 	eventlog_close(log);
@@ -195,8 +196,8 @@ static void test_full(void)
 	buf_deinit(&text);
 }
 
-/* What a power failure has made of the first frame of a rotation can look like one of another program's, without size and checksum. It
- * does not count, and must not stay. */
+/* What a power failure has made of the first frame of a rotation can look like one of another program's,
+ * without size and checksum. It does not count, and must not stay. */
 static void test_garbled(void)
 {
 	static const unsigned char garbled[] = {0x28, 0xb5, 0x2f, 0xfd, 0,    0,   0x25,
@@ -208,14 +209,14 @@ static void test_garbled(void)
 
 	while (text.len < 10000)
 		add_line(&text, &random);
-	record_write(&(struct record){.kind = RECORD_BEGIN}, archive);
+	CHECK_INT(record_write(&(struct record){.kind = RECORD_BEGIN}, archive), RECORD_SIZE);
 	memcpy(archive + RECORD_SIZE, garbled, sizeof(garbled));
 	simdisk_init(&s);
 	simdisk_put(&s, "archive.jsonl.zst", archive, sizeof(archive));
 	simdisk_put(&s, "app.jsonl.sealed", text.data, text.len);
 	struct eventlog *log = open_log(&s);
 	check_history(&s, log, &text);
-	CHECK_INT(eventlog_archive(log, NULL), 0);
+	CHECK_INT(archive_all(log, NULL), 0);
 	check_history(&s, log, &text);
 	check_plain_zstd(&s, &text);
 	eventlog_close(log);

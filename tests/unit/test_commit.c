@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "check.h"
-#include "fs/commit.h"
+#include "fs/log/commit.h"
 #include "simdisk.h"
 
 /* One who waits. */
@@ -40,7 +40,8 @@ static int ask(struct committer *c, const char *lines, bool durable)
 	return a.error;
 }
 
-/* Whatever the failed sync is called, and whether or not one who waits for it has brought lines: it is heard of. */
+/* Whatever the failed sync is called, and whether or not one who waits for it has brought lines: it is heard
+ * of. */
 static void test_failed_sync(int error, const char *lines)
 {
 	const struct committer_options options = {.sync = SYNC_CLOSE, .moved = nothing, .sealed = nothing};
@@ -89,6 +90,39 @@ static void test_full(void)
 	simdisk_deinit(&s);
 }
 
+/* Counts go by units: of a group there is all, or nothing. */
+static void test_groups(void)
+{
+	const struct committer_options options = {.sync = SYNC_WRITE, .moved = nothing, .sealed = nothing};
+	const struct unit units[] = {{4, 4, 1, 0}, {12, 9, 2, 0}, {16, 13, 1, 0}};
+	const struct eventlog_options log_options = {0};
+	struct committer *c;
+	struct eventlog *log;
+	struct simdisk s;
+
+	for (size_t room = 0; room <= 16; room++) {
+		struct asked a = {.commit = {.lines = slice_of("{a}\n{b}\n{c}\n{d}\n"),
+					     .units = units,
+					     .n_units = countof(units),
+					     .groups = 1,
+					     .durable = true,
+					     .done = answered}};
+		simdisk_init(&s);
+		CHECK_INT(eventlog_open(&log, &s.disk, -1, &log_options, NULL), 0);
+		CHECK_INT(committer_start(&c, log, &options), 0);
+		CHECK(sem_init(&a.answered, 0, 0) == 0);
+		s.room = (256u << 10) + room; /* for the notes first */
+		commit_queue(c, &a.commit);
+		CHECK(sem_wait(&a.answered) == 0);
+		sem_destroy(&a.answered);
+		CHECK_INT(a.error, room < 16 ? -ENOSPC : 0);
+		CHECK_INT(a.stored, room < 4 ? 0 : room < 12 ? 4 : room < 16 ? 12 : 16);
+		committer_stop(c);
+		eventlog_close(log);
+		simdisk_deinit(&s);
+	}
+}
+
 static int (*sim_open)(struct disk *d, int dirfd, const char *name, int flags, mode_t mode);
 static _Atomic unsigned failed, reported;
 static _Atomic bool fresh_fails;
@@ -107,7 +141,8 @@ static void count_report(void *arg, const char *text)
 	reported++;
 }
 
-/* A rotation that fails is not tried again with each commit, and it is told. One that somebody asks for is tried at once. */
+/* A rotation that fails is not tried again with each commit, and it is told. One that somebody asks for is
+ * tried at once. */
 static void test_failed_rotation(void)
 {
 	const struct committer_options options = {
@@ -144,6 +179,70 @@ static void test_failed_rotation(void)
 	simdisk_deinit(&s);
 }
 
+/* A writer who does not wait for the disk: he queues a line whenever others may run, and two to begin with.
+ */
+enum { FLOOD = 1000 };
+static struct flood {
+	struct committer *committer; /* NULL: there is none */
+	struct commit lines[FLOOD];
+	size_t queued, answered, most;
+} flood;
+
+static void flood_answered(struct commit *commit, int error, size_t stored, const struct log_pos *head)
+{
+	CHECK_INT(error, 0);
+	flood.most = max(flood.most, flood.queued - flood.answered);
+	flood.answered++;
+}
+
+static void flood_line(void)
+{
+	struct commit *line = &flood.lines[flood.queued++];
+
+	*line = (struct commit){.lines = slice_of("{a}\n"), .done = flood_answered};
+	commit_queue(flood.committer, line);
+}
+
+static void flood_begin(struct commit *commit, int error, size_t stored, const struct log_pos *head)
+{
+	flood_line();
+	flood_line();
+	answered(commit, error, stored, head);
+}
+
+/* In place of the C library's. */
+int sched_yield(void)
+{
+	if (flood.committer && flood.queued < FLOOD)
+		flood_line();
+	return 0;
+}
+
+/* It is committed while he goes on. */
+static void test_flood(enum sync_mode sync)
+{
+	const struct committer_options options = {.sync = sync, .moved = nothing, .sealed = nothing};
+	const struct eventlog_options log_options = {0};
+	struct asked first = {.commit = {.lines = slice_of("{a}\n"), .done = flood_begin}};
+	struct eventlog *log;
+	struct simdisk s;
+
+	simdisk_init(&s);
+	CHECK_INT(eventlog_open(&log, &s.disk, -1, &log_options, NULL), 0);
+	flood = (struct flood){0};
+	CHECK_INT(committer_start(&flood.committer, log, &options), 0);
+	CHECK(sem_init(&first.answered, 0, 0) == 0);
+	commit_queue(flood.committer, &first.commit);
+	CHECK(sem_wait(&first.answered) == 0);
+	sem_destroy(&first.answered);
+	committer_stop(flood.committer);
+	flood.committer = NULL;
+	CHECK_INT(flood.answered, flood.queued);
+	CHECK_INT(flood.most, 2);
+	eventlog_close(log);
+	simdisk_deinit(&s);
+}
+
 int main(void)
 {
 	static const int errors[] = {-EIO, -ENOSPC, -EDQUOT, -ENODEV};
@@ -153,6 +252,9 @@ int main(void)
 		test_failed_sync(errors[i], "{b}\n");
 	}
 	test_full();
+	test_groups();
 	test_failed_rotation();
+	test_flood(SYNC_CLOSE);
+	test_flood(SYNC_NONE);
 	return 0;
 }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include "check.h"
 #include "simdisk.h"
@@ -62,6 +63,58 @@ static void test_short(void)
 	simdisk_deinit(&s);
 }
 
+/* Longer than what is copied at a time, and onto another disk. */
+static void test_copy(void)
+{
+	size_t len = (1u << 20) + 3;
+	char *data auto_free = malloc(len), *got;
+	struct simdisk a, b;
+
+	CHECK(data);
+	for (size_t i = 0; i < len; i++)
+		data[i] = (char)(i % 251);
+	simdisk_init(&a);
+	simdisk_init(&b);
+	simdisk_put(&a, "f", data, len);
+	int from = a.disk.open(&a.disk, -1, "f", O_RDONLY, 0);
+	int to = b.disk.open(&b.disk, -1, "g", O_RDWR | O_CREAT, 0644);
+	CHECK_INT(disk_copy(&a.disk, from, 1, len - 1, &b.disk, to, 0), 0);
+	CHECK_INT(disk_copy(&a.disk, from, 0, 0, &b.disk, to, 0), 0);
+	CHECK(simdisk_content(&b, "g", &got, &len));
+	CHECK_MEM(got, len, data + 1, (1u << 20) + 2);
+	free(got);
+	CHECK_INT(disk_copy(&a.disk, from, 0, len + 2, &b.disk, to, 0), -EIO);
+	a.disk.close(&a.disk, from);
+	b.disk.close(&b.disk, to);
+	simdisk_deinit(&a);
+	simdisk_deinit(&b);
+}
+
+/* A name that leads to somebody else's file: that is neither cut nor given away. */
+static void test_create(void)
+{
+	char dir[] = "/tmp/eventfold-disk-XXXXXX";
+	struct disk *d = &disk_posix;
+	struct stat st;
+
+	CHECK(mkdtemp(dir));
+	int dirfd = open(dir, O_RDONLY | O_DIRECTORY);
+	CHECK_INT(disk_replace(d, dirfd, "f", "one", 3, 0640), 0);
+	int f = d->open(d, dirfd, "f", O_RDWR, 0);
+	CHECK(fchmod(f, 0640) == 0 && linkat(dirfd, "f", dirfd, "new", 0) == 0);
+	int fd = disk_create(d, dirfd, "new", 0600);
+	CHECK(fd >= 0);
+	CHECK_INT(d->size(d, f), 3);
+	disk_resemble(fd, f);
+	CHECK(fstat(fd, &st) == 0 && (st.st_mode & 0777) == 0640 && st.st_nlink == 1);
+	CHECK_INT(d->unlink(d, dirfd, "f"), 0);
+	CHECK_INT(d->unlink(d, dirfd, "new"), 0);
+	d->close(d, f);
+	d->close(d, fd);
+	close(dirfd);
+	CHECK(rmdir(dir) == 0);
+}
+
 static void test_posix(void)
 {
 	char dir[] = "/tmp/eventfold-disk-XXXXXX", got[3];
@@ -93,7 +146,9 @@ static void test_posix(void)
 int main(void)
 {
 	test_posix();
+	test_create();
 	test_short();
+	test_copy();
 	test_replace();
 	return 0;
 }

@@ -1,5 +1,5 @@
 #include "check.h"
-#include "model/event.h"
+#include "model/event/event.h"
 
 static struct event ev;
 
@@ -62,12 +62,33 @@ static void envelope(void)
 	refused("{\"type\":\"a\",\"actor\":{}}", 21, "\"actor\" is neither a string nor null");
 	refused("{\"type\":\"a\"} x", 14, "something follows the object");
 	refused("{\"type\":\"a\"}{\"type\":\"b\"}", 13, "something follows the object");
-	static const char *const times[] = {"-1", "1.0", "1e2", "\"1\"", "null", "18446744073709551616",
-					    "-0", "01"};
+	static const char range[] = "\"ts\" is not an integer from 0 to 2^64-1";
+	static const char whole[] = "\"ts\" is whole seconds since 1970, without a fraction or an exponent";
+	static const char negative[] = "\"ts\" is negative; it is seconds since 1970";
+	static const char number[] =
+	    "\"ts\" is a number, not a string: seconds since 1970, as date +%s prints them";
+	static const struct {
+		const char *ts, *why;
+	} times[] = {
+	    {"-1", negative},
+	    {"-0", negative},
+	    {"-1.5", negative},
+	    {"1.0", whole},
+	    {"1700000000.123", whole},
+	    {"1e2", whole},
+	    {"1E2", whole},
+	    {"\"1\"", number},
+	    {"\"2026-11-26T10:00:00Z\"", number},
+	    {"null", "\"ts\" is null; left out, it becomes the time of arrival"},
+	    {"18446744073709551616", range},
+	    {"01", range},
+	    {"true", range},
+	    {"1x", range},
+	};
 	for (size_t i = 0; i < countof(times); i++) {
 		char line[80];
-		snprintf(line, sizeof(line), "{\"type\":\"a\",\"ts\":%s}", times[i]);
-		refused(line, 18, "\"ts\" is not an integer from 0 to 2^64-1");
+		snprintf(line, sizeof(line), "{\"type\":\"a\",\"ts\":%s}", times[i].ts);
+		refused(line, 18, times[i].why);
 	}
 	/* The same key is the same key, however it is written. */
 	refused("{\"type\":\"a\",\"type\":\"b\"}", 13, "a second \"type\"");
@@ -80,11 +101,10 @@ static void envelope(void)
 
 static void json(void)
 {
-	refused("{\"type\":\"a\",}", 13, "a key is missing in the object");
+	refused("{\"type\":\"a\",1}", 13, "a key is missing in the object");
 	refused("{\"type\" \"a\"}", 9, "a colon is missing behind a key");
 	refused("{\"type\":\"a\" \"b\":1}", 13, "a comma or } is missing in the object");
 	refused("{\"type\":\"a", 11, "a string without its end");
-	refused("{\"type\":\"a\",\"data\":[1,]}", 23, "not a JSON value");
 	refused("{\"type\":\"a\",\"data\":01}", 20, "a number with a leading zero");
 	refused("{\"type\":\"a\",\"data\":1.}", 22, "a digit is missing in a number");
 	refused("{\"type\":\"a\",\"data\":tru}", 20, "not a JSON value");
@@ -95,7 +115,6 @@ static void json(void)
 	refused("{\"type\":\"\\ud800\\u0041\"}", 10, "half of a surrogate pair");
 	refused("{\"type\":\"\\u00g0\"}", 10, "\\u without four hexadecimal digits");
 	refused("{\"type\":\"\\x\"}", 10, "an unknown escape in a string");
-	refused("\xef\xbb\xbf{\"type\":\"a\"}", 1, "an event is a JSON object");
 	/* Just inside a double's range, and just outside. */
 	kept("{\"type\":\"a\",\"ts\":1,\"data\":[1.7976931348623157e308,1e-400,-1.7976931348623158e308,"
 	     "0e999999999999]}");
@@ -103,6 +122,54 @@ static void json(void)
 	refused("{\"type\":\"a\",\"data\":-1e309}", 20, "a number beyond a double's range");
 	refused("{\"type\":\"a\",\"data\":1e99999999999999999999}", 20, "a number beyond a double's range");
 	kept("{\"type\":\"a\",\"ts\":1,\"data\":0.000000000000001e320}");
+}
+
+/* What people write who do not write JSON every day, and are told what JSON wants. */
+static void hints(void)
+{
+	static const char cut[] =
+	    "the line ends before the event does; an event is one line, as jq -c makes it";
+	static const char part[] = "this is a part of an event; an event is one line, as jq -c makes it";
+	static const char single[] = "JSON has double quotes, not single ones";
+	static const char curly[] = "a typographic quotation mark; JSON has plain double quotes";
+	static const char bare[] = "a key needs double quotes, as in {\"type\":\"x\"}";
+	static const char infinity[] = "JSON has no Infinity; null is what comes nearest";
+
+	refused("{type:\"x\"}", 2, bare);
+	refused("{\"type\":\"x\",data:1}", 13, bare);
+	refused("{\"type\":\"x\",\"data\":{a:1}}", 21, bare);
+	refused("{'type':'x'}", 2, single);
+	refused("{\"type\":'x'}", 9, single);
+	refused("{\"type\":\"x\",\"data\":'y'}", 20, single);
+	refused("{\xe2\x80\x9ctype\xe2\x80\x9d:1}", 2, curly);
+	refused("{\"type\":\xe2\x80\x9cx\xe2\x80\x9d}", 9, curly);
+	refused("{\"type\":x}", 9, "a string needs double quotes, as in {\"type\":\"x\"}");
+	refused("{\"type\":\"a\",}", 13, "a comma before the closing }");
+	refused("{\"type\":\"a\",\"data\":{\"b\":1, }}", 28, "a comma before the closing }");
+	refused("{\"type\":\"a\",\"data\":[1,]}", 23, "a comma before the closing ]");
+	refused("{\"type\":\"a\",\"data\":]}", 20, "not a JSON value");
+	refused("{\"type\":\"a\",\"data\":NaN}", 20, "JSON has no NaN; null is what comes nearest");
+	refused("{\"type\":\"a\",\"data\":Infinity}", 20, infinity);
+	refused("{\"type\":\"a\",\"data\":-Infinity}", 21, infinity);
+	refused("{\"type\":\"a\",\"data\":[True]}", 21, "JSON has true, in small letters");
+	refused("{\"type\":\"a\",\"data\":False}", 20, "JSON has false, in small letters");
+	refused("{\"type\":\"a\",\"data\":None}", 20, "JSON has null, not None");
+	refused("{\"type\":\"a\",\"data\":undefined}", 20, "JSON has null, not undefined");
+	/* The lines of one that jq has written over several, and of a file that was cut. */
+	refused("{", 2, cut);
+	refused("  \"type\": \"a\",", 3, part);
+	refused("}", 1, part);
+	refused("{\"type\":\"a\"", 12, cut);
+	refused("{\"type\":\"a\",", 13, cut);
+	refused("{\"type\"", 8, cut);
+	refused("{\"type\":", 9, cut);
+	refused("{\"type\":\"a\",\"data\":", 20, cut);
+	refused("{\"type\":\"a\",\"data\":[1", 22, cut);
+	refused("{\"type\":\"a\",\"ts\":", 18, cut);
+	refused("\xef\xbb\xbf{\"type\":\"a\"}", 1, "a byte order mark; JSON is UTF-8 without one");
+	/* A letter elsewhere is no key. */
+	refused("{\"type\":\"a\"} x", 14, "something follows the object");
+	refused("hello", 1, "an event is a JSON object");
 }
 
 /* `levels` arrays around nothing, as data: the event's own braces are one level more. */
@@ -199,6 +266,7 @@ int main(void)
 	storing();
 	envelope();
 	json();
+	hints();
 	CHECK(nested(126));
 	CHECK(!nested(127));
 	long_numbers();

@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 
 #include "base/buf.h"
+#include "archive_all.h"
 #include "check.h"
 #include "simdisk.h"
 #include "store/reader.h"
@@ -166,8 +168,8 @@ static void test_locked(void)
 	CHECK_INT(eventlog_seal(log), 0);
 	CHECK_INT(eventlog_seal(log), 1);
 	CHECK_INT(eventlog_open(&second, &s.disk, -1, &(struct eventlog_options){0}, &diag), 1);
-	CHECK_INT(eventlog_archive(log, &diag), 0);
-	CHECK_INT(eventlog_archive(log, &diag), 1);
+	CHECK_INT(archive_all(log, &diag), 0);
+	CHECK_INT(archive_all(log, &diag), 1);
 	CHECK_INT(eventlog_open(&second, &s.disk, -1, &(struct eventlog_options){0}, &diag), 1);
 	CHECK_INT(eventlog_open(&second, &s.disk, -1, &options, &diag), 0);
 	CHECK_INT(eventlog_head(second).off, 4);
@@ -176,6 +178,38 @@ static void test_locked(void)
 	CHECK_INT(append(second, "{x}\n", &n), -EROFS);
 	eventlog_close(second);
 	eventlog_close(log);
+	simdisk_deinit(&s);
+}
+
+static unsigned asked; /* so often somebody who only asks has had the lock */
+
+static int lock_but_for_who_asks(struct disk *d, int fd)
+{
+	return asked > 0 ? asked--, 1 : disk_posix.lock(&disk_posix, fd);
+}
+
+/* Who asks whether there is a writer is not taken for one: neither by another who asks, nor by a writer. */
+static void test_asked(void)
+{
+	struct eventlog_options options = {.read_only = true};
+	struct eventlog *reader, *log;
+	struct simdisk s;
+	int reports = 0;
+
+	simdisk_init(&s);
+	simdisk_put(&s, "app.jsonl", "{a}\n", 4);
+	CHECK_INT(eventlog_open(&reader, &s.disk, -1, &options, NULL), 0);
+	int fd = s.disk.open(&s.disk, -1, "app.jsonl", O_RDONLY, 0);
+	CHECK(flock(fd, LOCK_SH | LOCK_NB) == 0);
+	CHECK(!eventlog_is_held(reader));
+	s.disk.close(&s.disk, fd);
+	s.disk.lock = lock_but_for_who_asks;
+	asked = 2;
+	log = open_log(&s, &reports);
+	CHECK(eventlog_is_held(reader));
+	eventlog_close(log);
+	CHECK(!eventlog_is_held(reader));
+	eventlog_close(reader);
 	simdisk_deinit(&s);
 }
 
@@ -272,7 +306,8 @@ static void test_disturbed_active(void)
 	}
 }
 
-/* The archive, before a rotation and in the middle of one. It is never made longer, nor cut, nor made anew, and what is sealed stays. */
+/* The archive, before a rotation and in the middle of one. It is never made longer, nor cut, nor made anew,
+ * and what is sealed stays. */
 static void test_disturbed_archive(void)
 {
 	struct simdisk s;
@@ -286,7 +321,7 @@ static void test_disturbed_archive(void)
 			struct eventlog *log = open_log(&s, &reports);
 			CHECK_INT(append(log, "{a}\n", &n), 0);
 			CHECK_INT(eventlog_seal(log), 0);
-			CHECK_INT(eventlog_archive(log, NULL), 0);
+			CHECK_INT(archive_all(log, NULL), 0);
 			CHECK_INT(append(log, "{b}\n", &n), 0);
 			if (sealed)
 				CHECK_INT(eventlog_seal(log), 0);
@@ -294,9 +329,9 @@ static void test_disturbed_archive(void)
 			disturb(&s, "archive.jsonl.zst", how);
 			char *disturbed = NULL;
 			bool there = simdisk_content(&s, "archive.jsonl.zst", &disturbed, &n);
-			CHECK_INT(sealed ? eventlog_archive(log, NULL) : eventlog_seal(log), -EROFS);
+			CHECK_INT(sealed ? archive_all(log, NULL) : eventlog_seal(log), -EROFS);
 			check_read_only(log, "archive.jsonl.zst");
-			CHECK_INT(eventlog_archive(log, NULL), -EROFS);
+			CHECK_INT(archive_all(log, NULL), -EROFS);
 			CHECK(simdisk_content(&s, "archive.jsonl.zst", &after, &after_len) == there);
 			if (there) {
 				CHECK_MEM(after, after_len, disturbed, n);
@@ -309,7 +344,7 @@ static void test_disturbed_archive(void)
 			undo(&s, "archive.jsonl.zst", before, len);
 			free(before);
 			log = open_log(&s, &reports);
-			CHECK_INT(eventlog_archive(log, NULL), sealed ? 0 : 1);
+			CHECK_INT(archive_all(log, NULL), sealed ? 0 : 1);
 			CHECK_INT(append(log, "{c}\n", &n), 0);
 			check_history(&s, log, "{a}\n{b}\n{c}\n");
 			eventlog_close(log);
@@ -331,7 +366,7 @@ static void test_copied_archive(void)
 		struct eventlog *log = open_log(&s, &reports);
 		CHECK_INT(append(log, "{a}\n", &n), 0);
 		CHECK_INT(eventlog_seal(log), 0);
-		CHECK_INT(eventlog_archive(log, NULL), 0);
+		CHECK_INT(archive_all(log, NULL), 0);
 		CHECK_INT(append(log, "{b}\n", &n), 0);
 		if (sealed)
 			CHECK_INT(eventlog_seal(log), 0);
@@ -339,7 +374,7 @@ static void test_copied_archive(void)
 		undo(&s, "archive.jsonl.zst", content, len);
 		free(content);
 		CHECK_INT(eventlog_seal(log), sealed);
-		CHECK_INT(eventlog_archive(log, NULL), 0);
+		CHECK_INT(archive_all(log, NULL), 0);
 		CHECK_INT(append(log, "{c}\n", &n), 0);
 		check_history(&s, log, "{a}\n{b}\n{c}\n");
 		eventlog_close(log);
@@ -363,7 +398,7 @@ static void test_foreign_archive(void)
 	CHECK_INT(append(log, "{a}\n", &n), 0);
 	CHECK_INT(eventlog_seal(log), 0);
 	simdisk_put(&s, "archive.jsonl.zst", "other", 5);
-	CHECK_INT(eventlog_archive(log, NULL), -EROFS);
+	CHECK_INT(archive_all(log, NULL), -EROFS);
 	check_read_only(log, "archive.jsonl.zst");
 	check_file(&s, "archive.jsonl.zst", "other");
 	check_file(&s, "app.jsonl.sealed", "{a}\n");
@@ -378,7 +413,8 @@ static int no_truncate(struct disk *d, int fd, off_t size)
 	return -EIO;
 }
 
-/* The sealed file is gone, but not what was in it: the archive has it, and must not be cut back for the want of something to remove. */
+/* The sealed file is gone, but not what was in it: the archive has it, and must not be cut back for the want
+ * of something to remove. */
 static void test_removed_sealed(void)
 {
 	struct simdisk s;
@@ -390,7 +426,7 @@ static void test_removed_sealed(void)
 	CHECK_INT(append(log, "{a}\n", &n), 0);
 	CHECK_INT(eventlog_seal(log), 0);
 	simdisk_remove(&s, "app.jsonl.sealed");
-	CHECK_INT(eventlog_archive(log, NULL), 0);
+	CHECK_INT(archive_all(log, NULL), 0);
 	CHECK_INT(append(log, "{b}\n", &n), 0);
 	check_history(&s, log, "{a}\n{b}\n");
 	eventlog_close(log);
@@ -398,7 +434,8 @@ static void test_removed_sealed(void)
 	check_history(&s, log, "{a}\n{b}\n");
 	CHECK_INT(reports, 0);
 	eventlog_close(log);
-	/* A try that failed behind that: the next one must not cut off what by then is all there is, not even to write it anew. */
+	/* A try that failed behind that: the next one must not cut off what by then is all there is, not even
+	 * to write it anew. */
 	log = open_log(&s, &reports);
 	CHECK_INT(eventlog_seal(log), 0);
 	simdisk_remove(&s, "app.jsonl.sealed");
@@ -407,7 +444,7 @@ static void test_removed_sealed(void)
 	for (unsigned at = 1; at < 1000; at++) {
 		s.fail_at = at;
 		s.fail_error = -EMFILE;
-		if (eventlog_archive(log, NULL) == 0)
+		if (archive_all(log, NULL) == 0)
 			break;
 		CHECK(s.fail_at == 0);
 	}
@@ -425,7 +462,7 @@ static void test_removed_sealed(void)
 	CHECK_INT(eventlog_seal(log), 0);
 	simdisk_remove(&s, "app.jsonl.sealed");
 	simdisk_put(&s, "app.jsonl.sealed", "{other}\n", 8);
-	CHECK_INT(eventlog_archive(log, NULL), -EROFS);
+	CHECK_INT(archive_all(log, NULL), -EROFS);
 	check_file(&s, "app.jsonl.sealed", "{other}\n");
 	eventlog_close(log);
 	simdisk_remove(&s, "app.jsonl.sealed");
@@ -435,7 +472,8 @@ static void test_removed_sealed(void)
 	simdisk_deinit(&s);
 }
 
-/* A sealed file that is not what was sealed is not archived as if it were: the offsets behind it would move. */
+/* A sealed file that is not what was sealed is not archived as if it were: the offsets behind it would move.
+ */
 static void test_changed_sealed(void)
 {
 	struct simdisk s;
@@ -449,20 +487,21 @@ static void test_changed_sealed(void)
 	CHECK_INT(append(log, "{c}\n", &n), 0);
 	int fd = s.disk.open(&s.disk, -1, "app.jsonl.sealed", O_RDWR, 0);
 	CHECK_INT(s.disk.truncate(&s.disk, fd, 4), 0);
-	CHECK_INT(eventlog_archive(log, NULL), -EIO);
+	CHECK_INT(archive_all(log, NULL), -EIO);
 	check_read_only(log, "app.jsonl.sealed");
-	CHECK_INT(eventlog_archive(log, NULL), -EROFS);
+	CHECK_INT(archive_all(log, NULL), -EROFS);
 	CHECK_INT(s.disk.pwrite(&s.disk, fd, "{b}\n", 4, 4), 4);
 	s.disk.close(&s.disk, fd);
 	eventlog_close(log);
 	log = open_log(&s, &reports);
-	CHECK_INT(eventlog_archive(log, NULL), 0);
+	CHECK_INT(archive_all(log, NULL), 0);
 	check_history(&s, log, "{a}\n{b}\n{c}\n");
 	eventlog_close(log);
 	simdisk_deinit(&s);
 }
 
-/* Under the name that a rotation gives to the active log is a file that is none of the log's: it is not replaced. */
+/* Under the name that a rotation gives to the active log is a file that is none of the log's: it is not
+ * replaced. */
 static void test_foreign_sealed(void)
 {
 	struct simdisk s;
@@ -478,7 +517,7 @@ static void test_foreign_sealed(void)
 	CHECK_INT(append(log, "{b}\n", &n), 0);
 	simdisk_remove(&s, "app.jsonl.sealed");
 	CHECK_INT(eventlog_seal(log), 0);
-	CHECK_INT(eventlog_archive(log, NULL), 0);
+	CHECK_INT(archive_all(log, NULL), 0);
 	check_history(&s, log, "{a}\n{b}\n");
 	CHECK_INT(reports, 0);
 	eventlog_close(log);
@@ -501,5 +540,6 @@ int main(void)
 	test_full();
 	test_failed();
 	test_locked();
+	test_asked();
 	return 0;
 }

@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-#include "model/fold.h"
+#include "model/engine/fold.h"
 
 #define A "{\"type\":\"a\",\"data\":1,\"ts\":1}"
 #define B "{\"type\":\"b\",\"data\":{\"n\":2},\"ts\":2}"

@@ -1,5 +1,5 @@
 #include "check.h"
-#include "fs/guard.h"
+#include "fs/log/guard.h"
 
 /* Lines are letters here: "abc" is a log or a write of three lines. */
 static void log_of(struct guard_log *log, const char *letters)

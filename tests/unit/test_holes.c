@@ -1,4 +1,4 @@
-#include "model/holes.h"
+#include "model/engine/holes.h"
 
 #include "check.h"
 

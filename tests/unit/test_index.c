@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/buf.h"
+#include "archive_all.h"
 #include "check.h"
 #include "simdisk.h"
 #include "store/eventlog.h"
@@ -27,7 +28,7 @@ static void build(struct simdisk *s, uint64_t *ret_first, char **ret, size_t *re
 		for (unsigned n = 0; n < 20; n++)
 			CHECK_INT(eventlog_append(log, SLICE("{\"type\":\"a\"}\n"), false, &done), 0);
 		CHECK_INT(eventlog_seal(log), 0);
-		CHECK_INT(eventlog_archive(log, NULL), 0);
+		CHECK_INT(archive_all(log, NULL), 0);
 		struct eventlog_stats stats;
 		eventlog_stats(log, &stats);
 		if (i == 0)
@@ -37,7 +38,8 @@ static void build(struct simdisk *s, uint64_t *ret_first, char **ret, size_t *re
 	CHECK(simdisk_content(s, ARCHIVE, ret, ret_len));
 }
 
-/* What was counted before turns out to be wrong by the next record, so entries are taken back; and then a call fails. */
+/* What was counted before turns out to be wrong by the next record, so entries are taken back; and then a
+ * call fails. */
 static void test_failure_changes_nothing(void)
 {
 	struct index_entry wrong[] = {
@@ -159,11 +161,9 @@ static void test_claims(void)
 	    .frame_bytes = (uint64_t)1 << 39,
 	    .frame_lines = 2,
 	};
-	record_write(&rec, bytes);
-	buf_add(&archive, bytes, sizeof(bytes));
+	buf_add(&archive, bytes, record_write(&rec, bytes));
 	rec = (struct record){.kind = RECORD_END, .at = archive.len, .pos = rec.pos, .frames = 1};
-	record_write(&rec, bytes);
-	buf_add(&archive, bytes, sizeof(bytes));
+	buf_add(&archive, bytes, record_write(&rec, bytes));
 	open_archive(&s, &archive, &log);
 	CHECK_INT(eventlog_files(log, &files), 0);
 	CHECK_INT(reader_new(&reader, &s.disk, &files), 0);

@@ -1,9 +1,9 @@
 /* JSON as raw bytes: what is refused and where, walking, look-ups, and numbers that are exact. */
 #include <math.h>
 
-#include "check.h"
 #include "base/buf.h"
-#include "model/json.h"
+#include "base/json.h"
+#include "check.h"
 
 static void good(const char *text)
 {
@@ -328,7 +328,8 @@ static void ranges(void)
 	CHECK(!in_range("0.", 5000, "1e5310"));
 	CHECK(in_range("1", 5000, "e-4700"));
 	CHECK(!in_range("1", 5000, "e-4600"));
-	/* The least that rounds to infinity is 2^1024 - 2^970; a last digit after many may lie on either side of it. */
+	/* The least that rounds to infinity is 2^1024 - 2^970; a last digit after many may lie on either side
+	 * of it. */
 	const char *below = "1.797693134862315807e308", *above = "1.797693134862315808e308";
 	CHECK(in_range(below, 0, ""));
 	CHECK(!in_range(above, 0, ""));

@@ -1,9 +1,10 @@
-/* The published JSONTestSuite: its y_ cases are accepted as data, its n_ cases refused; the i_ cases as decided here. */
+/* The published JSONTestSuite: its y_ cases are accepted as data, its n_ cases refused; the i_ cases as
+ * decided here. */
 #include <dirent.h>
 #include <errno.h>
 
 #include "check.h"
-#include "model/event.h"
+#include "model/event/event.h"
 
 /* The i_ cases that are accepted; all others are refused. docs/EVENTS.md says why. */
 static const char *const accepted[] = {

@@ -4,7 +4,7 @@
 #include <sys/wait.h>
 
 #include "check.h"
-#include "fs/opener.h"
+#include "fs/log/opener.h"
 
 enum { MINE = 11, THEIRS = 22 };
 

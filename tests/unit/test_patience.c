@@ -1,7 +1,8 @@
-/* What is held against a worker, as a table: looks at intervals of 100 ms, and after how many of them the verdict falls. */
+/* What is held against a worker, as a table: looks at intervals of 100 ms, and after how many of them the
+ * verdict falls. */
 #include "check.h"
 
-#include "model/patience.h"
+#include "model/link/patience.h"
 
 #define MS 1000000ull
 #define NEVER 100000

@@ -1,13 +1,16 @@
-/* Loses the power at every change that a workload of appends and rotations makes, and again while recovering from that, or kills the
- * process first and loses the power later, and wants every acknowledged line back: once, in order, at its place. What comes back is read without the code under test: plain files, and the
+/* Loses the power at every change that a workload of appends and rotations makes, and again while recovering
+ * from that, or kills the process first and loses the power later, and wants every acknowledged line back:
+ * once, in order, at its place. What comes back is read without the code under test: plain files, and the
  * archive by zstd's simple interface. */
 #include <errno.h>
 #include <zstd.h>
 
+#include "archive_all.h"
 #include "check.h"
 #include "simdisk.h"
 #include "store/cursor.h"
 #include "store/eventlog.h"
+#include "store/sha.h"
 
 #define FRAME 300
 
@@ -51,6 +54,9 @@ static bool is_event(void *arg, struct slice line)
 	snprintf(sum, sizeof(sum), "%08x", line_sum(line.data + 9, line.len - 9));
 	return memcmp(sum, line.data, 8) == 0 && line.data[8] == ' ';
 }
+
+/* The journal's size; 0: without. */
+static uint64_t ring;
 
 static const struct eventlog_options options = {.is_event = is_event, .frame_bytes = FRAME};
 
@@ -97,7 +103,8 @@ static size_t read_plainly(struct simdisk *s, char *out, size_t room)
 	return n + add_file(s, "app.jsonl", out + n, room - n);
 }
 
-/* What comes behind the acknowledged lines must be of those in flight, in order; or garbage that is no event. */
+/* What comes behind the acknowledged lines must be of those in flight, in order; or garbage that is no event.
+ */
 static void check_rest(const struct told *t, const char *rest, size_t len)
 {
 	const char *flying = t->flying, *flying_end = t->flying + t->flying_len;
@@ -143,7 +150,7 @@ static size_t read_by_cursor(struct simdisk *s, struct eventlog *log, char *out,
 		memcpy(out + cursor.pos.off, block.data, block.len);
 		for (const char *at = block.data, *end = at + block.len; at < end;) {
 			const char *nl = memchr(at, '\n', (size_t)(end - at));
-			cursor_settle(&cursor, (struct slice){at, (size_t)(nl - at)});
+			cursor_hash(&cursor, (struct slice){at, (size_t)(nl - at)});
 			cursor_advance(&cursor, (size_t)(nl - at));
 			at = nl + 1;
 		}
@@ -163,7 +170,11 @@ static int append(struct eventlog *log, struct told *t, unsigned n)
 	t->flying_len = 0;
 	for (unsigned i = 0; i < n; i++)
 		t->flying_len += make_line(t->next++, t->flying + t->flying_len);
-	int r = eventlog_append(log, (struct slice){t->flying, t->flying_len}, true, &done);
+	/* Also straight into the log, and by a sync of its own. */
+	bool sync = t->next % 5 != 0;
+	int r = eventlog_append(log, (struct slice){t->flying, t->flying_len}, sync, &done);
+	if (r == 0 && !sync)
+		r = eventlog_sync(log);
 	if (r < 0)
 		return r;
 	memcpy(t->acked + t->acked_len, t->flying, t->flying_len);
@@ -178,21 +189,49 @@ static void workload(struct simdisk *s, struct told *t)
 
 	if (eventlog_open(&log, &s->disk, -1, &options, NULL))
 		return;
+	if (ring)
+		(void)!eventlog_journal(log, ring);
 	for (unsigned round = 0; round < 3 && !s->dead; round++) {
 		for (unsigned i = 0; i < 3 && !s->dead; i++)
 			if (append(log, t, 1 + (t->next + i) % 4) < 0)
 				break;
+		if (t->next % 3 == 0 && eventlog_settle(log) < 0)
+			break;
 		if (s->dead || eventlog_seal(log) != 0)
 			break;
 		if (append(log, t, 2) < 0)
 			break;
-		if (eventlog_archive(log, NULL) != 0)
+		if (archive_all(log, NULL) != 0)
 			break;
 	}
+	if (t->next % 2 == 0)
+		(void)!eventlog_finish(log);
 	eventlog_close(log);
 }
 
-/* After a stop: opens (the power may go again meanwhile), finishes, and compares. Takes over what came back as told. */
+/* All that is in the archive is proven by its last record. */
+static void check_sha(struct simdisk *s, struct eventlog *log, const char *history)
+{
+	char want[SHA_TEXT + 1], got[SHA_TEXT + 1];
+	struct eventlog_stats stats;
+	struct log_files files;
+	struct sha256_ctx sha;
+	uint64_t off;
+
+	eventlog_stats(log, &stats);
+	CHECK_INT(eventlog_files(log, &files), 0);
+	CHECK_INT(sha_seek(&s->disk, files.archive_fd, files.archive_size, &sha, &off), 0);
+	log_files_deinit(&files);
+	CHECK_INT(off, stats.archived_bytes);
+	sha_text(&sha, got);
+	sha256_init(&sha);
+	sha256_update(&sha, off, (const uint8_t *)history);
+	sha_text(&sha, want);
+	CHECK_STR(got, want);
+}
+
+/* After a stop: opens (the power may go again meanwhile), finishes, and compares. Takes over what came back
+ * as told. */
 static void recover_and_check(struct simdisk *s, struct told *t, uint64_t seed)
 {
 	static char got[32768], read[32768];
@@ -202,19 +241,24 @@ static void recover_and_check(struct simdisk *s, struct told *t, uint64_t seed)
 	for (unsigned again = (unsigned)(seed / 4 % 4); again > 0; again--) {
 		s->stop_at = 1 + sim_random(&s->random) % 30;
 		if (eventlog_open(&log, &s->disk, -1, &options, NULL) == 0) {
-			(void)!eventlog_archive(log, NULL);
+			(void)!archive_all(log, NULL);
 			eventlog_close(log);
 		}
 		simdisk_reboot(s, sim_random(&seed));
 	}
 	CHECK_INT(eventlog_open(&log, &s->disk, -1, &options, NULL), 0);
 	size_t read_len = read_by_cursor(s, log, read, sizeof(read));
-	CHECK(eventlog_archive(log, NULL) >= 0);
+	CHECK(archive_all(log, NULL) >= 0);
 	size_t len = read_plainly(s, got, sizeof(got));
 	CHECK_MEM(read, read_len, got, len);
 	CHECK_INT(read_by_cursor(s, log, read, sizeof(read)), len);
 	CHECK(memcmp(read, got, len) == 0);
+	check_sha(s, log, got);
 
+	char *journal;
+	size_t journal_len;
+	CHECK(!simdisk_content(s, "app.jsonl.journal", &journal, &journal_len));
+	CHECK(!simdisk_content(s, "app.jsonl.journal.1", &journal, &journal_len));
 	CHECK(len >= t->acked_len);
 	CHECK(memcmp(got, t->acked, t->acked_len) == 0);
 	check_rest(t, got + t->acked_len, len - t->acked_len);
@@ -240,8 +284,8 @@ static void take_over(struct simdisk *s, struct told *t)
 	t->flying_len = 0;
 }
 
-/* The process dies at every change, is started again, and goes on; then, at any time, the power is lost: nothing that was left unsynced
- * by the first may take with it what the second has acknowledged. */
+/* The process dies at every change, is started again, and goes on; then, at any time, the power is lost:
+ * nothing that was left unsynced by the first may take with it what the second has acknowledged. */
 static uint64_t die_everywhere(uint64_t seeds)
 {
 	uint64_t stops = 0;
@@ -301,7 +345,8 @@ static uint64_t stop_everywhere(uint64_t seeds)
 	return stops;
 }
 
-/* Each call fails once, with each of these; then the power goes. What is acknowledged stays, what is refused is not there. */
+/* Each call fails once, with each of these; then the power goes. What is acknowledged stays, what is refused
+ * is not there. */
 static uint64_t fail_everywhere(void)
 {
 	static const int errors[] = {-EIO, -ENOSPC, 1};
@@ -331,10 +376,16 @@ static uint64_t fail_everywhere(void)
 
 int main(void)
 {
-	uint64_t fails = fail_everywhere(), stops = stop_everywhere(80), deaths = die_everywhere(60);
+	static const uint64_t rings[] = {0, 32768};
 
-	printf("%" PRIu64 " stops, %" PRIu64 " deaths, %" PRIu64 " failed calls\n", stops, deaths, fails);
-	CHECK(stops >= 10000);
-	CHECK(fails >= 100);
+	for (size_t i = 0; i < countof(rings); i++) {
+		ring = rings[i];
+		uint64_t fails = fail_everywhere(), stops = stop_everywhere(80), deaths = die_everywhere(60);
+		printf("ring of %" PRIu64 ": %" PRIu64 " stops, %" PRIu64 " deaths, %" PRIu64
+		       " failed calls\n",
+		       ring, stops, deaths, fails);
+		CHECK(stops >= 10000);
+		CHECK(fails >= 100);
+	}
 	return 0;
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/buf.h"
+#include "archive_all.h"
 #include "check.h"
 #include "simdisk.h"
 #include "store/cursor.h"
@@ -43,7 +44,7 @@ static void setup(struct fixture *f)
 		CHECK_INT(eventlog_seal(f->log), 0);
 		add_lines(f, 5, 60);
 		if (i < 2)
-			CHECK_INT(eventlog_archive(f->log, NULL), 0);
+			CHECK_INT(archive_all(f->log, NULL), 0);
 	}
 }
 
@@ -121,7 +122,7 @@ static void test_read(void)
 	CHECK(sum == log_hash(SLICE("")));
 	/* The layout changes beneath it. */
 	struct log_files files;
-	CHECK_INT(eventlog_archive(f.log, NULL), 0);
+	CHECK_INT(archive_all(f.log, NULL), 0);
 	add_lines(&f, 3, 10);
 	CHECK_INT(eventlog_files(f.log, &files), 0);
 	CHECK_INT(reader_update(r, &files), 0);
@@ -131,7 +132,8 @@ static void test_read(void)
 	teardown(&f);
 }
 
-/* Each byte of the archive is damaged in turn: what is read is right, or it is an error, and reading goes on behind it. */
+/* Each byte of the archive is damaged in turn: what is read is right, or it is an error, and reading goes on
+ * behind it. */
 static void test_damage(void)
 {
 	struct fixture f;
@@ -188,7 +190,8 @@ static void test_damage(void)
 	buf_deinit(&f.text);
 }
 
-/* Feeds the cursor's whole history to `out`; the first error is returned, and what came before it has come. */
+/* Feeds the cursor's whole history to `out`; the first error is returned, and what came before it has come.
+ */
 static int copy_all(struct cursor *c, uint64_t end, struct buf *out)
 {
 	struct log_damage damage;
@@ -207,8 +210,8 @@ static int copy_all(struct cursor *c, uint64_t end, struct buf *out)
 	}
 }
 
-/* Each call to the disk fails once, in several ways, and then it is good again: nothing is taken for damage, nothing is left out, nothing
- * comes twice. */
+/* Each call to the disk fails once, in several ways, and then it is good again: nothing is taken for damage,
+ * nothing is left out, nothing comes twice. */
 static void test_failed_reads(void)
 {
 	static const int errors[] = {-EIO, -EINTR, -ENOMEM, -EAGAIN};

@@ -1,7 +1,7 @@
 /* What <eventfold/reducer.h> promises to reducers, on one event after the other. */
 #include "check.h"
-#include "model/event.h"
-#include "model/reducer_api.h"
+#include "model/event/event.h"
+#include "model/host/reducer_api.h"
 
 static struct event ev;
 
@@ -129,26 +129,33 @@ static void tree(void)
 	CHECK(cJSON_IsNull(eventfold_data(&ev.pub)));
 }
 
-static void count_free(void *foreign)
+static void count_free(void *form)
 {
-	++*(int *)foreign;
+	++*(int *)form;
 }
 
-/* What another host has made of an event goes with it, once. */
+/* What a host has made of an event is found by that host alone, and goes with the event, once. */
 static void foreign_form(void)
 {
-	int freed = 0;
+	static const struct event_host one = {count_free}, other = {count_free};
+	int freed = 0, freed_other = 0;
 
 	scan("{\"type\":\"a\"}");
-	ev.foreign = &freed;
-	ev.foreign_free = count_free;
+	CHECK(!event_form(&ev, &one));
+	event_set_form(&ev, &one, &freed);
+	CHECK(event_form(&ev, &one) == &freed && !event_form(&ev, &other));
 	scan("{\"type\":\"b\"}");
 	CHECK_INT(freed, 1);
+	CHECK(!event_form(&ev, &one));
 	scan("{\"type\":\"c\"}");
 	CHECK_INT(freed, 1);
-	ev.foreign = &freed;
+	event_set_form(&ev, &one, &freed);
+	event_set_form(&ev, &other, &freed_other);
+	CHECK_INT(freed, 2);
+	CHECK(!event_form(&ev, &one) && event_form(&ev, &other) == &freed_other);
 	event_deinit(&ev);
 	CHECK_INT(freed, 2);
+	CHECK_INT(freed_other, 1);
 }
 
 static void walking(void)

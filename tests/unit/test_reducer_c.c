@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
-#include "model/reducer.h"
+#include "model/host/reducer.h"
 
 static int open_object(const char *dir, const char *name)
 {

@@ -1,7 +1,7 @@
 #include <time.h>
 
 #include "check.h"
-#include "model/reducer.h"
+#include "model/host/reducer.h"
 
 /* An event put together by hand: what the host reads of it, and no more. */
 static void event_make(struct event *ev, const char *type, const char *data, char *line, size_t size)
@@ -14,13 +14,6 @@ static void event_make(struct event *ev, const char *type, const char *data, cha
 	ev->pub.data = (struct eventfold_slice){data, strlen(data)};
 	ev->pub.line = (struct eventfold_slice){line, (size_t)n};
 	ev->pub.ts = 1700000000;
-}
-
-static void event_drop(struct event *ev)
-{
-	if (ev->foreign)
-		ev->foreign_free(ev->foreign);
-	ev->foreign = NULL;
 }
 
 static struct reducer *load(const char *program)
@@ -42,7 +35,7 @@ static int fold(struct reducer *r, const char *type, const char *data, struct di
 
 	event_make(&ev, type, data, line, sizeof(line));
 	int result = r->class->fold(r, &ev, diag);
-	event_drop(&ev);
+	event_deinit(&ev);
 	return result;
 }
 
@@ -132,7 +125,7 @@ static void test_place(void)
 		state_is(r, "[7,1234567890123]");
 		reducer_free(r);
 	}
-	event_drop(&ev);
+	event_deinit(&ev);
 }
 
 static void explained(const char *program, const char *want)
@@ -150,13 +143,30 @@ static void test_explain(void)
 	explained(".[$event.type] += 1", "compiled\n");
 	explained("def f(g): .n |= g; f(. + 1) | [limit(3; .[]?)]", "compiled\n");
 	explained("if $event.type | test(\"a\") then .s |= (@base64 | sub(\"a\"; \"b\")) else . end",
-		  "compiled; left to libjq: regular expressions, @base64\n");
+		  "compiled; left to libjq: @base64\n");
 	explained("def f(g): if . == 1 then g else f(g | .) end; f(2)",
 		  "run by libjq as a whole: a function that calls itself with another one: f\n");
 	explained("def unused: foo; [.[]? | bsearch(1)]", "run by libjq as a whole: not compiled: bsearch\n");
 }
 
-/* Functions that call themselves are as deep as they like where that is the last thing that they do, and an error where not. */
+/* An empty match within a character, or behind the end of an empty text, ends libjq 1.6. */
+static void test_empty_matches(void)
+{
+	step("\"é\" | [match(\"x*\"; \"g\").offset]", "null", "1", EVENTFOLD_CHANGED, "[0]");
+	step("\"aé,b\" | [match(\"[a-z]*\"; \"g\") | [.offset, .string]]", "null", "1", EVENTFOLD_CHANGED,
+	     "[[0,\"a\"],[1,\"\"],[2,\"\"],[3,\"b\"]]");
+	step("\"\" | [scan(\"\")], [splits(\"x*\")]", "null", "1", EVENTFOLD_CHANGED, "[\"\"]");
+}
+
+/* Groups, which may lie before the match, and what they are in characters. */
+static void test_groups(void)
+{
+	step("\"éaéb\" | [match(\"(?<=(é)a)(é)(b)?\") | .offset, (.captures[] | .offset, .string)]", "null",
+	     "1", EVENTFOLD_CHANGED, "[2,0,\"é\",2,\"é\",3,\"b\"]");
+}
+
+/* Functions that call themselves are as deep as they like where that is the last thing that they do, and an
+ * error where not. */
 static void test_recursion(void)
 {
 	step("def f: if . >= 1000000 then . else . + 1 | f end; f", "0", "1", EVENTFOLD_CHANGED, "1000000");
@@ -257,7 +267,6 @@ static void test_errors(void)
 static void test_pure(void)
 {
 	static const char *const names[] = {"now",
-					    "localtime",
 					    "env",
 					    "input",
 					    "inputs",
@@ -602,6 +611,48 @@ static void test_restore(void)
 	}
 }
 
+/* A key of any length up to 90, the same for the same number. */
+static void long_key(char *key, unsigned n)
+{
+	memset(key, 'x', 90);
+	key[n % 90] = 0;
+	snprintf(key + n % 90, 10, "%u", n);
+}
+
+/* Objects of some hundred members, with short and long keys, that come and go and are held by others: plain
+ * libjq's are the same. */
+static void test_many_members(void)
+{
+	static const char *const programs[] = {
+	    "if $event.data % 3 == 0 then del(.[$event.type]) else .[$event.type] += 1 end",
+	    ". as $old | .[$event.type] = $event.data | if $event.data % 50 == 7 then . + {old: ($old | keys "
+	    "| .[-1])} else . end",
+	    "if $event.data % 97 == 96 then with_entries(select(.value % 2 == 0)) else .[$event.type] = "
+	    "$event.data end",
+	    "if $event.data % 150 == 149 then delpaths([keys[3:][] | [.]]) else .[$event.type] = "
+	    "[has($event.type)] end",
+	};
+	struct diag diag = {0};
+
+	for (size_t p = 0; p < countof(programs); p++) {
+		char by_libjq[300], key[110], data[16];
+		snprintf(by_libjq, sizeof(by_libjq), "([1] | bsearch(1)) as $plain | %s", programs[p]);
+		struct reducer *ours = load(programs[p]), *theirs = load(by_libjq);
+
+		for (unsigned i = 0; i < 1000; i++) {
+			auto_buf struct buf text = {0};
+			long_key(key, i * i % 311);
+			snprintf(data, sizeof(data), "%u", i);
+			CHECK_INT(fold(ours, key, data, &diag), fold(theirs, key, data, &diag));
+			CHECK_INT(theirs->class->write(theirs, &text, &diag), 0);
+			buf_add_char(&text, 0);
+			state_is(ours, text.data);
+		}
+		reducer_free(ours);
+		reducer_free(theirs);
+	}
+}
+
 static double cpu_seconds(void)
 {
 	struct timespec t;
@@ -628,7 +679,8 @@ static double cost(const char *program, int n)
 		buf_printf(&state, ",\"k%d\":%d", i, i);
 	buf_add_str(&state, "}");
 	CHECK_INT(r->class->read(r, buf_slice(&state), &diag), 0);
-	/* The best of some rounds: a copy would be in each of them, what the allocator does now and then is not. */
+	/* The best of some rounds: a copy would be in each of them, what the allocator does now and then is
+	 * not. */
 	double seconds = 1e9;
 	for (int round = 0; round < 5; round++) {
 		double before = cpu_seconds();
@@ -644,7 +696,8 @@ static double cost(const char *program, int n)
 	return seconds;
 }
 
-/* What the documentation says costs the same however large the state is. Copying would cost a hundred times as much. */
+/* What the documentation says costs the same however large the state is. Copying would cost a hundred times
+ * as much. */
 static void test_in_place(void)
 {
 	static const char *const programs[] = {
@@ -672,8 +725,13 @@ static void test_in_place(void)
 	};
 
 	for (size_t i = 0; i < countof(programs); i++) {
-		double small = cost(programs[i], 200), large = cost(programs[i], 20000);
+		double small = 0, large = 1;
 
+		/* A busy machine has other things in its caches: again, then. */
+		for (int tries = 0; tries < 5 && large > small * 8; tries++) {
+			small = cost(programs[i], 200);
+			large = cost(programs[i], 20000);
+		}
 		if (large > small * 8)
 			fprintf(stderr, "%s: %f s, then %f s\n", programs[i], small, large);
 		CHECK(large <= small * 8);
@@ -699,14 +757,20 @@ static void test_shared_event(void)
 			state_is(r, wants[i]);
 			reducer_free(r);
 		}
-	event_drop(&ev);
+	event_deinit(&ev);
 }
 
 int main(void)
 {
+	if (strcmp(reducer_version_jq(), "1.6") != 0) {
+		fprintf(stderr, "skipped: only what jq 1.6 does is compiled, and this is another jq\n");
+		return 77;
+	}
 	test_contract();
 	test_place();
 	test_explain();
+	test_empty_matches();
+	test_groups();
 	test_recursion();
 	test_large_programs();
 	test_no_output();
@@ -715,6 +779,7 @@ int main(void)
 	test_text();
 	test_depth();
 	test_restore();
+	test_many_members();
 	test_shared_event();
 	test_in_place();
 	test_like_jq();

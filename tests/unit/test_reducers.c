@@ -5,7 +5,7 @@
 
 #include <fcntl.h>
 
-#include "model/reducer.h"
+#include "model/host/reducer.h"
 
 static const char *const names[] = {"count", "types", "todos", "stats", "notes", "tags", "files", "latest"};
 

@@ -1,5 +1,5 @@
 /* Reservations by themselves: the time is what the test says it is. */
-#include "fs/reservation.h"
+#include "fs/node/reservation.h"
 
 #include <sched.h>
 #include <stdlib.h>
@@ -107,6 +107,14 @@ static void one_that_is_given(void)
 	end();
 }
 
+/* Whom the thread makes room for: those who are known to have been told, and have not come in time. */
+static pid_t forget(struct node *main, pid_t tid)
+{
+	CHECK(!reservations_look(&r, main, tid, RESERVATION_US));
+	CHECK_INT(r.n, 0);
+	return 1;
+}
+
 static void very_many(void)
 {
 	begin();
@@ -115,21 +123,21 @@ static void very_many(void)
 		CHECK(reservations_make(&r, main, NULL, tid, 0));
 	CHECK(!reservations_make(&r, main, NULL, RESERVATIONS_MAX + 1, 0));
 	CHECK(!reservations_end(&r, main, RESERVATIONS_MAX + 1, 0));
-	/* A second later those who have not come make room, and are still known to have been told. */
+	/* Some time later those who have not come make room, and are still known to have been told. */
 	CHECK(reservations_make(&r, main, NULL, RESERVATIONS_MAX + 1, RESERVATION_US));
 	for (pid_t tid = 1; tid <= RESERVATIONS_MAX + 1; tid++)
 		CHECK(reservations_end(&r, main, tid, RESERVATION_US));
 	CHECK_INT(r.n, 0);
-	/* Of two that fall on the same place the second is told nothing, until the first has opened something, or long after. */
-	uint64_t now = RESERVATION_US;
-	CHECK(reservations_make(&r, main, NULL, 7, now));
-	CHECK(!reservations_make(&r, main, NULL, 7 + RESERVATIONS_TOLD, now + RESERVATION_TOLD_US - 1));
-	CHECK(!reservations_end(&r, main, 7 + RESERVATIONS_TOLD, now + RESERVATION_TOLD_US - 1));
-	CHECK(reservations_end(&r, main, 7, now + RESERVATION_TOLD_US - 1));
-	CHECK(reservations_make(&r, main, NULL, 7, now));
-	CHECK(reservations_make(&r, main, NULL, 7 + RESERVATIONS_TOLD, now + RESERVATION_TOLD_US));
-	CHECK(!reservations_end(&r, main, 7, now + RESERVATION_TOLD_US));
-	CHECK(reservations_end(&r, main, 7 + RESERVATIONS_TOLD, now + RESERVATION_TOLD_US));
+	/* Where it would not be remembered, one is told nothing, until another has opened something, or long
+	 * after. */
+	pid_t tid = 1;
+	while (reservations_make(&r, main, NULL, tid, 0))
+		tid += r.n < RESERVATIONS_MAX / 2 ? 1 : forget(main, tid);
+	CHECK(tid > RESERVATIONS_TOLD / 2);
+	CHECK(!reservations_end(&r, main, tid, 0));
+	CHECK(!reservations_make(&r, main, NULL, tid, RESERVATION_TOLD_US - 1));
+	CHECK(reservations_make(&r, main, NULL, tid, RESERVATION_TOLD_US));
+	CHECK(reservations_end(&r, main, tid, RESERVATION_TOLD_US));
 	/* Each has a node of its own, as far as numbers go. */
 	uint64_t first = 0;
 	for (unsigned i = 0; i < 70000; i++) {
@@ -159,12 +167,21 @@ static void look_ups(void)
 	looked_up_note(l, 7, 40, 100);
 	CHECK(!looked_up_take(l, 7, 41, &size));
 	CHECK(!looked_up_take(l, 7, 40, &size));
-	/* Two threads that fall on the same place. */
-	looked_up_note(l, 7, 40, 100);
-	looked_up_note(l, 7 + LOOKED_UP, 40, 200);
-	CHECK(!looked_up_take(l, 7, 40, &size));
-	CHECK(looked_up_take(l, 7 + LOOKED_UP, 40, &size));
-	CHECK_INT(size, 200);
+	/* Very many that are at it at a time, whatever their numbers have in common. */
+	for (pid_t apart = 1; apart <= 4096; apart *= 2) {
+		for (pid_t i = 1; i <= 1000; i++)
+			looked_up_note(l, i * apart, 40, (uint64_t)i);
+		for (pid_t i = 1; i <= 1000; i++) {
+			CHECK(looked_up_take(l, i * apart, 40, &size));
+			CHECK_INT(size, i);
+		}
+	}
+	/* Who looks and opens nothing is forgotten in the end, and nobody else for his sake. */
+	for (pid_t tid = 1; tid <= 100 * LOOKED_UP; tid++) {
+		looked_up_note(l, tid, 40, 100);
+		CHECK(tid < 100 || looked_up_is(l, tid - 99, 40));
+	}
+	CHECK(!looked_up_is(l, 1, 40));
 	free(l);
 }
 
@@ -188,6 +205,53 @@ static void hidden(void)
 	}
 	CHECK_INT(waitpid(pid, &status, 0), pid);
 	CHECK_INT(status, 0);
+}
+
+static void joiners(void)
+{
+	static struct joiners j;
+	const pid_t a = 7, b = a + JOINERS;
+
+	CHECK(!joiners_has(&j, a, 0) && !joiners_has(&j, 0, 0));
+	joiners_note(&j, a, true, 100);
+	CHECK(joiners_has(&j, a, 100) && joiners_has(&j, a, 99 + JOINED_LATELY_US));
+	CHECK(!joiners_has(&j, a, 100 + JOINED_LATELY_US) && !joiners_has(&j, b, 100));
+	joiners_note(&j, b, false, 200);
+	CHECK(joiners_has(&j, a, 200));
+	joiners_note(&j, b, true, 200);
+	CHECK(joiners_has(&j, a, 200) && joiners_has(&j, b, 200));
+	joiners_note(&j, b, false, 300);
+	CHECK(joiners_has(&j, a, 300) && !joiners_has(&j, b, 300));
+	joiners_note(&j, 0, true, 300);
+	CHECK(!joiners_has(&j, 0, 300));
+}
+
+/* The files of a view, whose numbers differ in their kind alone, and those of many views. */
+static void uses(void)
+{
+	static struct uses u;
+	char name[16];
+	uint64_t inos[5 * 40];
+	size_t n = 0;
+
+	for (unsigned view = 0; view < 40; view++) {
+		snprintf(name, sizeof(name), "v%u", view);
+		for (enum node_kind kind = NODE_VIEW_JSON; kind < NODE_VIEW_END; kind++)
+			inos[n++] = node_ino(kind, slice_of(name));
+	}
+	CHECK(n == sizeof(inos) / sizeof(*inos));
+	for (size_t i = 0; i < n; i++)
+		uses_note(&u, 7, inos[i], 100);
+	for (size_t i = 0; i < n; i++) {
+		CHECK(!uses_are_others(&u, 7, inos[i], 100));
+		CHECK(uses_are_others(&u, 8, inos[i], 99 + USE_LATELY_US));
+		CHECK(!uses_are_others(&u, 8, inos[i], 100 + USE_LATELY_US));
+	}
+	for (size_t i = 0; i < n; i++)
+		uses_note(&u, 8, inos[i], 200);
+	for (size_t i = 0; i < n; i++)
+		CHECK(uses_are_others(&u, 8, inos[i], 200) && uses_are_others(&u, 7, inos[i], 200));
+	CHECK(!uses_are_others(&u, 8, 1, 200));
 }
 
 static void threads(void)
@@ -218,6 +282,8 @@ int main(void)
 	one_that_is_given();
 	very_many();
 	look_ups();
+	joiners();
+	uses();
 	threads();
 	hidden();
 	return 0;

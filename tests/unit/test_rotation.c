@@ -1,9 +1,11 @@
-/* A writer, a reader and a rotating thread at once, on the real disk: nobody waits for another, and what is read is what was written. */
+/* A writer, a reader and a rotating thread at once, on the real disk: nobody waits for another, and what is
+ * read is what was written. */
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "archive_all.h"
 #include "check.h"
 #include "store/cursor.h"
 #include "store/eventlog.h"
@@ -21,7 +23,7 @@ static void *rotate(void *arg)
 	struct shared *s = arg;
 
 	while (!atomic_load(&s->done)) {
-		if (eventlog_archive(s->log, NULL) == 0)
+		if (archive_all(s->log, NULL) == 0)
 			s->rotations++;
 		sched_yield();
 	}
@@ -84,7 +86,8 @@ int main(void)
 		if (i % 500 != 0)
 			continue;
 		int r;
-		/* However the threads are scheduled, what follows has an archive of several rotations to stand on. */
+		/* However the threads are scheduled, what follows has an archive of several rotations to
+		 * stand on. */
 		while ((r = eventlog_seal(s.log)) == 1 && i <= 1000)
 			sched_yield(); /* the rotating thread is looking just now */
 		CHECK(r >= 0);

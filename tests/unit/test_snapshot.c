@@ -1,12 +1,13 @@
 /* Snapshots: their bytes, what is refused, and whether they fit a log. Sums were computed by another
  * implementation of xxh64, or are xxHash's own. */
+#include "archive_all.h"
 #include "check.h"
 
 #include <errno.h>
 #include <xxhash.h>
 
 #include "base/limits.h"
-#include "model/snapshot.h"
+#include "model/engine/snapshot.h"
 #include "simdisk.h"
 #include "store/eventlog.h"
 
@@ -262,7 +263,7 @@ static void add_lines(struct fixture *f, unsigned count)
 static void rotate(struct fixture *f)
 {
 	CHECK_INT(eventlog_seal(f->log), 0);
-	CHECK_INT(eventlog_archive(f->log, NULL), 0);
+	CHECK_INT(archive_all(f->log, NULL), 0);
 }
 
 static void open_reader(struct fixture *f)

@@ -1,7 +1,7 @@
 #include <errno.h>
 
 #include "check.h"
-#include "fs/writer.h"
+#include "fs/log/writer.h"
 #include "store/log.h"
 
 #define GOOD "{\"type\":\"a\",\"data\":1,\"ts\":7}"
@@ -10,7 +10,8 @@ static struct guard_log beginning;
 static struct writer_rules rules = {.max_line = 100, .log = &beginning, .now = 5};
 static struct event ev;
 
-/* One write that is wholly accepted as far as it is good: what was stored, how much was taken, which error. */
+/* One write that is wholly accepted as far as it is good: what was stored, how much was taken, which error.
+ */
 static void feed(struct writer *w, const char *data, const char *want_stored, size_t want_given,
 		 int want_error)
 {
@@ -21,7 +22,7 @@ static void feed(struct writer *w, const char *data, const char *want_stored, si
 	CHECK_INT(b.bad.error, want_error);
 	CHECK_INT(b.given, want_given);
 	CHECK_INT(batch_written(&b, b.lines.len), want_given);
-	CHECK_INT(writer_settle(w, &b, b.given), want_error ? 1 : 0);
+	CHECK_INT(writer_written(w, &b, b.given), want_error ? 1 : 0);
 	batch_deinit(&b);
 }
 
@@ -64,7 +65,7 @@ static void bad_lines(void)
 	CHECK_MEM(b.bad.head.data, b.bad.head.len, "bad", 3);
 	CHECK_INT(b.bad.bytes, 3);
 	CHECK_MEM(b.behind.head.data, b.behind.head.len, GOOD "\n", strlen(GOOD) + 1);
-	CHECK_INT(writer_settle(&w, &b, 0), 1);
+	CHECK_INT(writer_written(&w, &b, 0), 1);
 	partial_is(&w, "");
 	batch_deinit(&b);
 	writer_deinit(&w);
@@ -122,14 +123,14 @@ static void hidden_by_the_kernel(void)
 	struct slice first = {long_part, sizeof(long_part)};
 	CHECK_INT(writer_resume(&w, first, &left), 0);
 	CHECK_INT(writer_feed(&w, first, &wide, &ev, &b), 0);
-	CHECK_INT(writer_settle(&w, &b, b.given), 0);
+	CHECK_INT(writer_written(&w, &b, b.given), 0);
 	batch_deinit(&b);
 	resume(&w, again, 0, "");
 	CHECK_INT(writer_feed(&w, slice_of(again), &wide, &ev, &b), 0);
 	CHECK_INT(b.bad.error, -EINVAL);
 	CHECK_INT(b.bad.bytes, sizeof(long_part) + strlen("nonsense"));
 	CHECK_INT(b.bad.head.len, LIMIT_REJECTED_LINE);
-	CHECK_INT(writer_settle(&w, &b, 0), 1);
+	CHECK_INT(writer_written(&w, &b, 0), 1);
 	batch_deinit(&b);
 	/* The rest is not a line of its own. */
 	resume(&w, again, -EINVAL, "");
@@ -151,9 +152,9 @@ static void partly_stored(void)
 	CHECK_INT(batch_written(&b, line), 17);
 	CHECK_INT(batch_written(&b, 2 * line), 18 + line + strlen(GOOD));
 	/* Nothing was stored: the writer may send the same again. */
-	CHECK_INT(writer_settle(&w, &b, 0), 0);
+	CHECK_INT(writer_written(&w, &b, 0), 0);
 	partial_is(&w, "{\"type\":\"a\",");
-	CHECK_INT(writer_settle(&w, &b, 17), 0);
+	CHECK_INT(writer_written(&w, &b, 17), 0);
 	partial_is(&w, "");
 	batch_deinit(&b);
 	writer_deinit(&w);
@@ -190,7 +191,7 @@ static void saving_the_log_over_itself(void)
 	guard_watch(&w.guard, &log);
 	/* Over two writes: the line's beginning has been taken, and goes. */
 	CHECK_INT(writer_feed(&w, slice_of("{\"type\":\"a\","), &guarded, &ev, &b), 0);
-	CHECK_INT(writer_settle(&w, &b, b.given), 0);
+	CHECK_INT(writer_written(&w, &b, b.given), 0);
 	batch_deinit(&b);
 	const char *rest = "\"data\":1,\"ts\":7}\n{\"type\":\"b\"}";
 	CHECK_INT(writer_feed(&w, slice_of(rest), &guarded, &ev, &b), 0);
@@ -199,7 +200,7 @@ static void saving_the_log_over_itself(void)
 	CHECK_INT(b.lines.len, 0);
 	CHECK_MEM(b.bad.head.data, b.bad.head.len, GOOD, strlen(GOOD));
 	CHECK(strstr(b.bad.why.why, ">>"));
-	CHECK_INT(writer_settle(&w, &b, 0), 1);
+	CHECK_INT(writer_written(&w, &b, 0), 1);
 	partial_is(&w, "");
 	batch_deinit(&b);
 	/* From then on, whatever comes. */
@@ -211,7 +212,7 @@ static void saving_the_log_over_itself(void)
 	w = (struct writer){0};
 	guard_watch(&w.guard, &log);
 	CHECK_INT(writer_feed(&w, slice_of("{\"type\":\"c\"}\n"), &guarded, &ev, &b), 0);
-	CHECK_INT(writer_settle(&w, &b, b.given), 0);
+	CHECK_INT(writer_written(&w, &b, b.given), 0);
 	batch_deinit(&b);
 	CHECK_INT(writer_feed(&w, slice_of(GOOD "\n{\"type\":\"b\"}\n"), &guarded, &ev, &b), 0);
 	CHECK_INT(b.bad.error, 0);
@@ -230,7 +231,7 @@ static void the_only_line_without_its_newline(void)
 	guard_log_add(&log, slice_of(GOOD));
 	guard_watch(&w.guard, &log);
 	CHECK_INT(writer_feed(&w, slice_of(GOOD), &guarded, &ev, &b), 0);
-	CHECK_INT(writer_settle(&w, &b, b.given), 0);
+	CHECK_INT(writer_written(&w, &b, b.given), 0);
 	batch_deinit(&b);
 	CHECK_INT(writer_finish(&w, &guarded, &ev, &b), 0);
 	CHECK_INT(b.bad.error, -EPERM);
@@ -257,8 +258,127 @@ static void at_close(void)
 	writer_deinit(&w);
 }
 
+#define EVENT_B "{\"type\":\"b\",\"data\":2,\"ts\":8}"
+
+/* A write whose first bad line is a group: where in the line the trouble is, and that nothing of it is taken.
+ */
+static void refuse_group(const char *line, size_t want_at, const char *want_why)
+{
+	auto_buf struct buf data = {0};
+	struct writer w = {0};
+	struct batch b;
+
+	buf_printf(&data, GOOD "\n%s\n" GOOD "\n", line);
+	CHECK_INT(writer_feed(&w, buf_slice(&data), &rules, &ev, &b), 0);
+	CHECK_MEM(b.lines.data, b.lines.len, GOOD "\n", strlen(GOOD) + 1);
+	CHECK_INT(b.n, 1);
+	CHECK_INT(b.groups, 0);
+	CHECK_INT(b.given, strlen(GOOD) + 1);
+	CHECK_INT(b.bad.error, -EINVAL);
+	CHECK_MEM(b.bad.head.data, b.bad.head.len, line, strlen(line));
+	CHECK_INT(b.bad.why.at, want_at);
+	CHECK(strstr(b.bad.why.why, want_why));
+	batch_deinit(&b);
+	writer_deinit(&w);
+}
+
+static void groups(void)
+{
+	struct writer w = {0};
+	struct batch b;
+
+	/* One line, several stored ones, one unit. */
+	const char *data = GOOD "\n [ " GOOD " ,{\"type\":\"c\"}] \n[" GOOD "]\n";
+	CHECK_INT(writer_feed(&w, slice_of(data), &rules, &ev, &b), 0);
+	CHECK_INT(b.bad.error, 0);
+	const char *stored = GOOD "\n" GOOD "\n{\"type\":\"c\",\"data\":null,\"ts\":5}\n" GOOD "\n";
+	CHECK_MEM(b.lines.data, b.lines.len, stored, strlen(stored));
+	CHECK_INT(b.n, 3);
+	CHECK_INT(b.groups, 1);
+	CHECK_INT(b.units[1].lines, 2);
+	size_t line = strlen(GOOD) + 1;
+	CHECK_INT(unit_begin(b.units, 1), line);
+	CHECK_INT(batch_written(&b, line), line);
+	/* Where not all of it is stored, nothing of it is. */
+	CHECK_INT(batch_written(&b, 2 * line), line);
+	CHECK_INT(batch_written(&b, b.lines.len), strlen(data));
+	batch_deinit(&b);
+	/* Nothing. */
+	feed(&w, "[]\n [ \t] \n", "", 10, 0);
+	/* Over several writes, and at a close. */
+	feed(&w, "[" GOOD, "", 1 + strlen(GOOD), 0);
+	feed(&w, "," EVENT_B "]", "", 2 + strlen(EVENT_B), 0);
+	CHECK_INT(writer_finish(&w, &rules, &ev, &b), 0);
+	CHECK_MEM(b.lines.data, b.lines.len, GOOD "\n" EVENT_B "\n", strlen(GOOD EVENT_B) + 2);
+	CHECK_INT(b.n, 1);
+	batch_deinit(&b);
+	feed(&w, "\n", GOOD "\n" EVENT_B "\n", 1, 0);
+	/* The limit is the line's. */
+	feed(&w, "[" GOOD "," GOOD "," GOOD "," GOOD "]\n", "", 0, -EMSGSIZE);
+	writer_deinit(&w);
+
+	refuse_group("[", 1, "a group is one line");
+	refuse_group("[" GOOD, 1 + strlen(GOOD), "a group is one line");
+	refuse_group("[" GOOD ",", 2 + strlen(GOOD), "a group is one line");
+	refuse_group("[" GOOD ",]", 2 + strlen(GOOD), "a comma before");
+	refuse_group("[" GOOD " " GOOD "]", 2 + strlen(GOOD), "a comma or ] is missing");
+	refuse_group("[" GOOD "] x", 3 + strlen(GOOD), "something follows");
+	refuse_group("[" GOOD ",{\"type\":7}]", 2 + strlen(GOOD) + 8, "not a string");
+	refuse_group("[" GOOD ",{\"ty\":\"a\"}]", 2 + strlen(GOOD), "no \"type\"");
+	refuse_group("[" GOOD ",1]", 2 + strlen(GOOD), "JSON object");
+	refuse_group("[[" GOOD "]]", 1, "JSON object");
+	refuse_group("[" GOOD ",{\"type\":\"a\"", 2 + strlen(GOOD) + 11, "the line ends");
+}
+
+static void odd_times_in_groups(void)
+{
+	struct writer_rules strict = {.max_line = 200, .log = &beginning, .now = 5, .strict_ts = true};
+	const char *data = "[" GOOD ",{\"type\":\"b\",\"ts\":1700000000000}," GOOD "]\n";
+	struct writer w = {0};
+	struct batch b;
+
+	CHECK_INT(writer_feed(&w, slice_of(data), &strict, &ev, &b), 0);
+	CHECK_INT(b.bad.error, -EINVAL);
+	CHECK_INT(b.bad.why.at, strlen("[" GOOD ",{\"type\":\"b\",\"ts\":"));
+	CHECK_INT(b.lines.len, 0);
+	CHECK_INT(b.odd_ts, 0);
+	batch_deinit(&b);
+	strict.strict_ts = false;
+	CHECK_INT(writer_feed(&w, slice_of(data), &strict, &ev, &b), 0);
+	CHECK_INT(b.odd_ts, 1);
+	CHECK_INT(batch_odd_ts(&b, b.lines.len), 1);
+	CHECK_INT(batch_odd_ts(&b, 0), 0);
+	batch_deinit(&b);
+	writer_deinit(&w);
+}
+
+/* `jq -cs . events/app` makes one line of the log. */
+static void saving_the_log_as_a_group(void)
+{
+	struct writer w = {0};
+	struct guard_log log = {0};
+	struct writer_rules guarded = {.max_line = 200, .log = &log, .now = 5};
+	struct batch b;
+
+	guard_log_add(&log, slice_of(GOOD));
+	guard_log_add(&log, slice_of(EVENT_B));
+	guard_watch(&w.guard, &log);
+	CHECK_INT(writer_feed(&w, slice_of("[" GOOD "," EVENT_B "]\n"), &guarded, &ev, &b), 0);
+	CHECK_INT(b.bad.error, -EPERM);
+	CHECK_INT(b.given, 0);
+	batch_deinit(&b);
+	guard_watch(&w.guard, &log);
+	CHECK_INT(writer_feed(&w, slice_of("[" EVENT_B "," GOOD "]\n"), &guarded, &ev, &b), 0);
+	CHECK_INT(b.bad.error, 0);
+	batch_deinit(&b);
+	writer_deinit(&w);
+}
+
 int main(void)
 {
+	groups();
+	odd_times_in_groups();
+	saving_the_log_as_a_group();
 	lines_over_several_writes();
 	bad_lines();
 	after_a_short_count();

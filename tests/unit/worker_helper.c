@@ -1,8 +1,8 @@
 /* The program that test_views runs as its fold worker and as its looker. */
 #include <string.h>
 
-#include "model/looker.h"
-#include "model/worker.h"
+#include "model/catalog/looker.h"
+#include "model/worker/loop.h"
 
 int main(int argc, char **argv)
 {

@@ -16,7 +16,6 @@ from harness import LIMIT, ROOT, SUSPICIOUS
 BUILD = Path(os.environ.get("EVENTFOLD_BUILD", ROOT / "build"))
 PROGRAM = BUILD / "src/web/eventfold-web"
 PAGE = ROOT / "web/page"
-LONG = os.environ.get("EVENTFOLD_LONG") == "1"  # as many, and as long, as nobody waits for every day
 TODO = ROOT / "web/todo"
 
 

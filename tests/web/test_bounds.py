@@ -7,8 +7,8 @@ import threading
 import time
 
 import pytest
-from harness import LIMIT, event, scaled
-from server import LONG, read_until
+from harness import FULL, LIMIT, children, event, scaled
+from server import read_until
 
 GET = b"GET /files/head/app HTTP/1.1\r\nHost: localhost\r\n"
 POST = b"POST /files/events/app HTTP/1.1\r\nHost: localhost\r\n"
@@ -66,7 +66,7 @@ def trickle(web, what, begin, took):
 def test_one_byte_at_a_time(m, web):
     """A deadline for the whole, however busy it looks: 15 s for a head, 60 s for a body."""
     begins = {"head": GET + b"X: ", "silence": b"", "again": GET + b"\r\n"}
-    if LONG:
+    if FULL:
         begins["body"] = POST + b"Content-Length: 1000\r\n\r\n"
     took = {}
     threads = [threading.Thread(target=trickle, args=[web, *b, took]) for b in begins.items()]
@@ -168,7 +168,7 @@ WORDS = [
 @pytest.mark.limit(4)
 def test_noise(m, web):
     """Requests put together by chance, from several sides at once, for a while."""
-    seconds = 60 if LONG else 5
+    seconds = int(os.environ.get("EVENTFOLD_FUZZ", 60 if FULL else 5))
     until = time.monotonic() + seconds
     seed = int(os.environ.get("EVENTFOLD_SEED", time.time()))
     print(f"EVENTFOLD_SEED={seed}")
@@ -199,3 +199,26 @@ def test_noise(m, web):
     assert len(sent) > 10
     goes_on(m, web)
     assert {e["type"] for e in m.events()} <= {"fuzz", "todo_added", "todo_completed"}
+
+
+def test_who_goes_away_is_not_worked_for(new_mount, serve):
+    """A way into the past that nobody waits for any more ends, in the server and in the mount."""
+    m = new_mount(options=f"reduce_timeout={4 * LIMIT}", reducers=["count"])
+    web = serve(m)
+    m.append(*[event(i) for i in range(20)])
+    (m.mnt / "reducers/slow.jq").write_text("if . == 10 then until(false; .) else . + 1 end")
+    quiet = web.threads()
+    s = web.connect()
+    s.sendall(b"GET /files/at/15/slow.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    # Both workers are at that event: the one that keeps the view, and the one of the past.
+    until = time.monotonic() + LIMIT
+    while len(children(m.pid)) < 3:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    s.close()
+    while web.threads() > quiet:
+        assert time.monotonic() < until, "the server still waits"
+        time.sleep(0.02)
+    assert web.get("/files/at/15/count.json").json == {"count": 15}
+    (m.mnt / "reducers/slow.jq").unlink()
+    goes_on(m, web)

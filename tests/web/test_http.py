@@ -24,6 +24,21 @@ def test_append_and_read(m, web):
     assert web.get("/files/views/count.json").body == m.raw_view("count")
 
 
+def test_a_group_counts_as_what_it_has(m, web):
+    assert web.post('[{"type":"a","ts":1},{"type":"b","ts":2}]\n[]\n{"type":"c","ts":3}').json == {"appended": 3}
+    answer = web.post('[{"type":"d","ts":4},{"type":"e","ts":5}]\n[{"type":"f","ts":6},{"type":7}]\n')
+    assert answer.json["column"] == 30 and answer.json["appended"] == 2
+    assert "".join(e["type"] for e in m.events()) == "abcde"
+
+
+def test_at_a_time(m, web):
+    m.append(*({"type": "a", "ts": ts} for ts in (1000, 2000, 3000)))
+    assert web.get("/files/at/1970-01-01T00:33:20Z/count.json").json == {"count": 2}
+    assert web.get("/files/at/1970-01-01T01:33:19%2B01:00/app").body.count(b"\n") == 1
+    assert web.get("/files/at/-1h/count.json").json == {"count": 3}
+    assert web.get("/files/at/yesterday/count.json").status == 404
+
+
 def test_refusals_come_with_their_reason(m, web):
     answer = web.post('{"type":7}')
     assert answer.status == 422
@@ -159,6 +174,43 @@ def test_the_past(m, web):
     assert web.get("/files/at/4/app").body == b"".join(m.history().splitlines(True)[:4])
     assert web.get("/files/at/4/count.json").json == {"count": 4}
     assert web.get("/files/at/10/count.json").status == 404
+
+
+def test_rows_of_a_state(new_mount, serve):
+    """As much of it as a page shows."""
+    m = new_mount(reducers=[])
+    web = serve(m)
+    (m.data / "reducers/v.jq").write_text("$event.data")
+    data = {"list": list(range(1000)), "in": {"a/b": {"text": "x\u00e4"}, "%22": 1.5}, "big": 1234567}
+    m.append({"type": "x", "data": data})
+
+    def rows(query, name="views/v.json"):
+        answer = web.get(f"/files/{name}?{query}")
+        assert answer.status == 200 and answer.headers["Content-Type"] == "application/json"
+        return answer.json
+
+    got = rows("rows=100")
+    assert {r["key"]: r.get("size", r.get("value")) for r in got["rows"]} == {"list": 1000, "in": 2, "big": "1234567"}
+    assert got["length"] == len(m.raw_view("v")) and got["count"] == 3
+    assert rows("rows=100", "at/1/v.json") == got
+    nested = rows("rows=100&open=%5B%5B%22in%22%5D%2C%5B%22in%22%2C%22a%2Fb%22%5D%5D")
+    assert nested["count"] == 6
+    text = next(r for r in nested["rows"] if r["key"] == "text")
+    assert text["value"] == '"x\u00e4"' and nested["parents"][str(text["parent"])] == {"level": 3, "size": 1, "path": ["in", "a/b"]}
+    part = rows("from=600&rows=9&open=%5B%5B%22list%22%5D%5D")
+    assert part["count"] == 1003 and len(part["rows"]) == 9
+    shift = [r["key"] for r in rows("rows=9")["rows"]].index("list") + 1
+    assert [r["value"] for r in part["rows"]] == [str(i - shift) for i in range(600, 609)]
+    assert len(rows("rows=1000000&open=%5B%5B%22list%22%5D%5D")["rows"]) == 500
+    # A hash is another one where the value is.
+    before = {r["key"]: r["hash"] for r in got["rows"]}
+    m.append({"type": "x", "data": {**data, "big": 1}})
+    after = {r["key"]: r["hash"] for r in rows("rows=9")["rows"]}
+    assert {k for k in data if before[k] != after[k]} == {"big"}
+    for query in ("rows=x", "rows=-1", "rows=1&from=x", "rows=1&open=x", "rows=1&open=%", "rows=1&open=%5B%5B1%5D%5D"):
+        assert problem(web.get(f"/files/views/v.json?{query}"))["status"] == 400, query
+    assert web.get("/files/views/w.json?rows=9").status == 404
+    assert web.get("/files/events/app?rows=9").body == m.history()  # rows are of JSON
 
 
 def test_directories_are_lists(m, web):

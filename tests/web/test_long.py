@@ -1,15 +1,15 @@
-"""As long as nobody waits for every day: EVENTFOLD_LONG=1. What is measured is printed; what is asserted has room for a slow machine."""
+"""As long as nobody waits for every day: EVENTFOLD_FULL=1. What is measured is printed, no speed is
+asserted."""
 
 import json
 import threading
 import time
 
 import pytest
-from harness import LIMIT, bound
-from server import LONG
+from harness import FULL, LIMIT
 from test_page import is_live, rows, state
 
-pytestmark = [pytest.mark.browser, pytest.mark.limit(20), pytest.mark.skipif(not LONG, reason="long: EVENTFOLD_LONG=1")]
+pytestmark = [pytest.mark.browser, pytest.mark.limit(20), pytest.mark.skipif(not FULL, reason="long: EVENTFOLD_FULL=1")]
 MILLION = 1_000_000
 
 
@@ -36,27 +36,36 @@ def test_a_million_events_and_a_state_of_ten_megabytes(new_mount, serve, browse)
     w.wait(lambda: is_live(w) and len(rows(w)) > 9 and any("key 0" in line for line in state(w, "big")))
     before = w.heap()
 
-    # The first look into the middle folds as far; the neighbours are what one drags through.
+    def members():
+        """Of the large state, as its first row says."""
+        script = """const card = [...document.querySelectorAll(".view")].find((e) => e.querySelector("h3").textContent === "big");
+            return Number(card.querySelector("[role=treeitem]").getAttribute("aria-setsize"))"""
+        return w.run(script)
+
+    # The first look into the middle folds as far; the neighbours are what one drags through. Back and forth.
     place = "const s = document.getElementById('slider'); s.value = arguments[0]; s.dispatchEvent(new Event('input'))"
     steps = []
     end = MILLION + 300
     w.run(place, end - 1)
-    w.wait(lambda: state(w, "count") == [f"count: {end - 1}"])
-    for n in range(end - 2, end - 22, -1):
+    w.wait(lambda: state(w, "count") == [f"count: {end - 1}"] and members() == 300 * 299 + 1)
+    for n in (*range(end - 2, end - 22, -1), *range(end - 20, end - 1)):
         begin = time.monotonic()
         w.run(place, n)
         w.wait(lambda: state(w, "count") == [f"count: {n}"])
-        steps.append(time.monotonic() - begin)
+        small = time.monotonic() - begin
+        w.wait(lambda: members() == 300 * (n - MILLION) + 1)
+        steps.append((time.monotonic() - begin, small))
     for at in range(0, MILLION, MILLION // 40):
         w.run("const b = document.getElementById('rows'); b.scrollTop = b.scrollHeight * arguments[0]", at / MILLION)
         time.sleep(0.05)
     w.one("#live").click()
     w.wait(lambda: state(w, "count") == [f"count: {end}"])
     after = w.heap()
-    steps.sort()
-    print(f"first paint {paint:.0f} ms; slider: median {steps[10] * 1000:.0f} ms, most {steps[-1] * 1000:.0f} ms; heap {before >> 20} to {after >> 20} MB")
-    assert paint / 1000 < bound(1) and steps[10] < bound(0.3)
-    assert after < before + (64 << 20)
+    print(f"first paint {paint:.0f} ms; heap {before >> 20} to {after >> 20} MB; a step of the slider:")
+    for what, took in zip(("all that is seen", "the small view"), zip(*steps)):
+        took = sorted(took)
+        print(f"{what}: median {took[len(took) // 2] * 1000:.0f} ms, most {took[-1] * 1000:.0f} ms")
+    assert after < before + (16 << 20)
 
 
 def test_eight_hours_at_a_hundred_events_a_second(new_mount, serve, browse):

@@ -7,8 +7,7 @@ import threading
 import time
 
 import pytest
-from harness import LIMIT, event, line_of, scaled
-from server import LONG
+from harness import FULL, LIMIT, event, line_of, scaled
 
 
 def lines(history):
@@ -165,7 +164,7 @@ def test_many_streams(new_mount, serve):
     """Each gets every event, while some of them read nothing at all."""
     m = new_mount(reducers=[], options="sync=none")
     web = serve(m)
-    many, seconds = (1000, 60) if LONG else (scaled(200, 40), 2)
+    many, seconds = (1000, 60) if FULL else (scaled(200, 40), 2)
     request = b"GET /files/tail/app@0 HTTP/1.1\r\nHost: localhost\r\n\r\n"
     sockets = []
     for _ in range(many):

@@ -7,7 +7,7 @@ import pytest
 from browser import Keys, names
 from harness import bound
 from server import TODO
-from test_page import CONTRAST, axe
+from test_page import CONTRAST
 
 pytestmark = [pytest.mark.browser, pytest.mark.limit(4)]
 
@@ -133,4 +133,3 @@ def test_looks(app, browse, dark):
         assert w.overflow() == 0
         assert [n for n in names(w) if not n[1]] == []
         assert w.run(CONTRAST) == []
-        axe(w)

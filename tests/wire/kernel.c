@@ -268,6 +268,18 @@ static int cut(struct kernel *k, uint64_t ino)
 	return end(kernel_wait(k, kernel_send(k, FUSE_SETATTR, ino, &in, sizeof(in), NULL, 0)), 0);
 }
 
+int kernel_open_once(struct kernel *k, uint64_t ino, int flags, uint64_t *ret_fh)
+{
+	struct reply *r = kernel_wait(k, kernel_send_open(k, ino, flags));
+	struct fuse_open_out out;
+
+	if (r->error)
+		return end(r, 0);
+	memcpy(&out, r->body, sizeof(out));
+	*ret_fh = out.fh;
+	return end(r, 0);
+}
+
 int kernel_open(struct kernel *k, uint64_t ino, int flags, uint64_t *ret_fh)
 {
 	struct reply *r = kernel_wait(k, kernel_send_open(k, ino, flags & ~O_TRUNC));
@@ -379,6 +391,16 @@ char *kernel_cat(struct kernel *k, const char *path, int *ret_error)
 		return NULL;
 	}
 	return text;
+}
+
+void kernel_cat_is(struct kernel *k, const char *path, const char *want)
+{
+	int error;
+	char *text = kernel_cat(k, path, &error);
+
+	CHECK_INT(error, 0);
+	CHECK_STR(text, want);
+	free(text);
 }
 
 int kernel_append(struct kernel *k, const char *text)

@@ -1,5 +1,5 @@
-/* Plays the kernel: a mount of its own in a temporary directory, whose session is driven over a socketpair. No mount, no
- * root, any order of messages. A failed check ends the test. */
+/* Plays the kernel: a mount of its own in a temporary directory, whose session is driven over a socketpair.
+ * No mount, no root, any order of messages. A failed check ends the test. */
 #pragma once
 
 #include <linux/fuse.h>
@@ -28,8 +28,8 @@ struct kernel {
 	void (*_Atomic replied)(struct kernel *k, uint64_t unique);
 };
 
-/* A mount on an empty DATA; `options` may be NULL, data and worker_path are filled in. The reducers named (NULL-terminated,
- * "count") are enabled. */
+/* A mount on an empty DATA; `options` may be NULL, data and worker_path are filled in. The reducers named
+ * (NULL-terminated, "count") are enabled. */
 void kernel_start(struct kernel *k, const struct mount_options *options, const char *const *reducers);
 /* Ends it as an unmount does; what was answered then can still be waited for. */
 void kernel_end(struct kernel *k);
@@ -38,7 +38,8 @@ void kernel_stop(struct kernel *k);
 void kernel_restart(struct kernel *k, const struct mount_options *options);
 void kernel_cleanup(struct kernel *k);
 
-/* Sends a request and returns its number. What has no answer (FUSE_FORGET) is done when another one's has come. */
+/* Sends a request and returns its number. What has no answer (FUSE_FORGET) is done when another one's has
+ * come. */
 uint64_t kernel_send(struct kernel *k, uint32_t opcode, uint64_t ino, const void *arg, size_t arg_len,
 		     const void *data, size_t len);
 /* Waits for an answer (bounded); the caller frees it. */
@@ -50,7 +51,10 @@ struct reply *kernel_poll(struct kernel *k, uint64_t unique, int ms);
 int64_t kernel_lookup(struct kernel *k, const char *path); /* the inode number */
 int64_t kernel_size(struct kernel *k, uint64_t ino);
 void kernel_forget(struct kernel *k, uint64_t ino, uint64_t lookups);
-/* As an open that looks no name up: where the answer is ESTALE, the same comes again. And one with O_TRUNC is followed by a cut to 0. */
+/* One OPEN and its answer. */
+int kernel_open_once(struct kernel *k, uint64_t ino, int flags, uint64_t *ret_fh);
+/* As an open that looks no name up: where the answer is ESTALE, the same comes again. And one with O_TRUNC is
+ * followed by a cut to 0. */
 int kernel_open(struct kernel *k, uint64_t ino, int flags, uint64_t *ret_fh);
 /* As read(2): the kernel names whoever asks, but where it fills its own cache. */
 int kernel_read(struct kernel *k, uint64_t ino, uint64_t fh, uint64_t off, char *data, size_t size);
@@ -64,7 +68,10 @@ uint64_t kernel_send_open(struct kernel *k, uint64_t ino, int flags);
 uint64_t kernel_send_write(struct kernel *k, uint64_t ino, uint64_t fh, const char *data, size_t size);
 void kernel_interrupt(struct kernel *k, uint64_t unique);
 
-/* Reads a whole file by path: its text, zero-terminated, the caller's to free; NULL and *ret_error where it can't. */
+/* Reads a whole file by path: its text, zero-terminated, the caller's to free; NULL and *ret_error where it
+ * can't. */
 char *kernel_cat(struct kernel *k, const char *path, int *ret_error);
+/* It is this. */
+void kernel_cat_is(struct kernel *k, const char *path, const char *want);
 /* Opens, writes, closes: the first error, or 0. */
 int kernel_append(struct kernel *k, const char *text);

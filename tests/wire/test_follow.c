@@ -229,7 +229,8 @@ static void step(struct kernel *k, struct handle *h, unsigned what)
 	}
 }
 
-/* Followers are opened, interrupted and closed at random while events are appended: each read ends, and nothing is left. */
+/* Followers are opened, interrupted and closed at random while events are appended: each read ends, and
+ * nothing is left. */
 static void come_and_go(struct kernel *k)
 {
 	struct handle handles[30] = {0};

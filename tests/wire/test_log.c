@@ -10,31 +10,21 @@
 #define A "{\"type\":\"a\",\"data\":1,\"ts\":7}"
 #define B "{\"type\":\"b\",\"data\":2,\"ts\":8}"
 
-static void cat_is(struct kernel *k, const char *path, const char *want)
-{
-	int error;
-	char *text = kernel_cat(k, path, &error);
-
-	CHECK_INT(error, 0);
-	CHECK_STR(text, want);
-	free(text);
-}
-
 static void appends(struct kernel *k)
 {
 	uint64_t app = (uint64_t)kernel_lookup(k, "events/app"), fh, other;
 
 	CHECK_INT(kernel_size(k, app), 0);
-	cat_is(k, "head/app", "0:\n");
+	kernel_cat_is(k, "head/app", "0:\n");
 	CHECK_INT(kernel_append(k, A "\n"), 0);
-	cat_is(k, "events/app", A "\n");
+	kernel_cat_is(k, "events/app", A "\n");
 	/* Truncating truncates nothing; lines of two writers do not mix. */
 	CHECK_INT(kernel_open(k, app, O_WRONLY | O_TRUNC, &fh), 0);
 	CHECK_INT(kernel_open(k, app, O_WRONLY | O_APPEND, &other), 0);
 	CHECK_INT(kernel_write(k, app, fh, "{\"type\":", 8), 8);
 	CHECK_INT(kernel_write(k, app, other, B "\n", strlen(B) + 1), strlen(B) + 1);
 	CHECK_INT(kernel_write(k, app, fh, "\"c\",\"data\":3,\"ts\":9}\n", 21), 21);
-	cat_is(k, "events/app", A "\n" B "\n{\"type\":\"c\",\"data\":3,\"ts\":9}\n");
+	kernel_cat_is(k, "events/app", A "\n" B "\n{\"type\":\"c\",\"data\":3,\"ts\":9}\n");
 	CHECK_INT(kernel_flush(k, app, fh), 0);
 	kernel_release(k, app, fh);
 	/* A short count before a bad line, then its error; the guard. */
@@ -53,7 +43,8 @@ static void closes(struct kernel *k)
 	int64_t size = kernel_size(k, app);
 	int error;
 
-	/* A whole event without its newline is appended by a close; half a one is not, and is refused at last. */
+	/* A whole event without its newline is appended by a close; half a one is not, and is refused at
+	 * last. */
 	CHECK_INT(kernel_open(k, app, O_WRONLY, &fh), 0);
 	CHECK_INT(kernel_write(k, app, fh, B, strlen(B)), strlen(B));
 	CHECK_INT(kernel_size(k, app), size);
@@ -94,7 +85,8 @@ static void write_by(struct kernel *k, uint32_t pid, uint64_t app, uint64_t fh, 
 	free(r);
 }
 
-/* One line by several programs. `opener` and `child` are process ids; 0 for both: in a namespace that can't be seen. */
+/* One line by several programs. `opener` and `child` are process ids; 0 for both: in a namespace that can't
+ * be seen. */
 static void inherited(struct kernel *k, uint32_t opener, uint32_t child)
 {
 	uint64_t app = (uint64_t)kernel_lookup(k, "events/app"), fh;
@@ -301,7 +293,7 @@ static void interrupted_rotation(void)
 	CHECK_INT(r->error, 0);
 	free(r);
 	CHECK(!data_has(&k, "app.jsonl.sealed"));
-	cat_is(&k, "events/app", A "\n" B "\n" A "\n" A "\n");
+	kernel_cat_is(&k, "events/app", A "\n" B "\n" A "\n" A "\n");
 	k.replied = NULL;
 	kernel_release(&k, ctl, fh);
 	kernel_stop(&k);
@@ -327,7 +319,7 @@ static void all(enum sync_mode sync)
 	kernel_stop(&k);
 	kernel_restart(&k, &options);
 	CHECK_INT(kernel_size(&k, (uint64_t)kernel_lookup(&k, "events/app")), size);
-	cat_is(&k, "events/app", before);
+	kernel_cat_is(&k, "events/app", before);
 	free(before);
 	kernel_stop(&k);
 	kernel_cleanup(&k);

@@ -1,13 +1,13 @@
-/* Files with several nodes, over the wire: every order in which the kernel looks up, forgets and opens; who gets a node of his own and who
- * never does; and what is closed and forgotten while its last request is being answered. */
+/* Files with several nodes, over the wire: every order in which the kernel looks up, forgets and opens; who
+ * gets a node of his own and who never does; and what is closed and forgotten while its last request is being
+ * answered. */
 #include <errno.h>
 #include <fcntl.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdatomic.h>
-#include <sys/file.h>
 
 #include "../unit/check.h"
-#include "base/clock.h"
 #include "kernel.h"
 
 #define A "{\"type\":\"a\",\"data\":1,\"ts\":7}\n"
@@ -31,20 +31,6 @@ static char *text_of(unsigned count)
 
 	snprintf(text, sizeof(text), "{\"count\":%u}\n", count);
 	return text;
-}
-
-static int open_once(struct kernel *k, uint64_t ino, int flags, uint64_t *ret_fh)
-{
-	struct reply *r = kernel_wait(k, kernel_send_open(k, ino, flags));
-	struct fuse_open_out out;
-	int error = r->error;
-
-	if (!error) {
-		memcpy(&out, r->body, sizeof(out));
-		*ret_fh = out.fh;
-	}
-	free(r);
-	return error;
 }
 
 static struct fuse_attr attr_of(struct kernel *k, uint64_t ino)
@@ -77,7 +63,8 @@ static uint64_t look(struct scene *s)
 	return (uint64_t)kernel_lookup(s->k, "views/count.json");
 }
 
-/* The next thread comes to open the view, which has changed since the first one opened it, and is told to look once more. */
+/* The next thread comes to open the view, which has changed since the first one opened it, and is told to
+ * look once more. */
 static uint64_t next_thread(struct scene *s)
 {
 	uint64_t fh;
@@ -86,7 +73,7 @@ static uint64_t next_thread(struct scene *s)
 	CHECK_INT(kernel_append(s->k, A), 0);
 	s->count++;
 	CHECK_INT(look(s), s->main);
-	CHECK_INT(open_once(s->k, s->main, O_RDONLY, &fh), -ESTALE);
+	CHECK_INT(kernel_open_once(s->k, s->main, O_RDONLY, &fh), -ESTALE);
 	return s->main;
 }
 
@@ -96,7 +83,7 @@ static void begin(struct scene *s, struct kernel *k)
 	k->pid = FIRST;
 	CHECK_INT(kernel_append(k, A), 0);
 	s->main = look(s);
-	CHECK_INT(open_once(k, s->main, O_RDONLY, &s->held), 0);
+	CHECK_INT(kernel_open_once(k, s->main, O_RDONLY, &s->held), 0);
 	reads(s, s->main, s->held, 1, 1);
 }
 
@@ -109,7 +96,7 @@ static void looks_once(struct scene *s)
 	own = look(s);
 	CHECK(own != s->main);
 	CHECK_INT(attr_of(s->k, own).ino, s->main);
-	CHECK_INT(open_once(s->k, own, O_RDONLY, &fh), 0);
+	CHECK_INT(kernel_open_once(s->k, own, O_RDONLY, &fh), 0);
 	reads(s, own, fh, s->count, s->count);
 	reads(s, s->main, s->held, 1, 1);
 	/* Whoever asks for the size of that node has it from there. */
@@ -119,15 +106,47 @@ static void looks_once(struct scene *s)
 	CHECK_INT(look(s), s->main);
 	/* A second open on it by no name, where the kernel has it at hand. */
 	uint64_t again;
-	CHECK_INT(open_once(s->k, own, O_RDONLY, &again), 0);
+	CHECK_INT(kernel_open_once(s->k, own, O_RDONLY, &again), 0);
 	reads(s, own, again, s->count, s->count - 1);
 	kernel_release(s->k, own, again);
 	kernel_release(s->k, own, fh);
 	kernel_forget(s->k, own, 1);
 	/* It is gone, and what has its number is the file itself. */
 	CHECK_INT(attr_of(s->k, own).ino, s->main);
-	CHECK_INT(open_once(s->k, own, O_RDONLY, &fh), 0);
+	CHECK_INT(kernel_open_once(s->k, own, O_RDONLY, &fh), 0);
 	kernel_release(s->k, s->main, fh);
+}
+
+static void others_look(struct scene *s)
+{
+	const uint32_t pid = s->k->pid;
+
+	for (uint32_t apart = 1; apart <= 1 << 16; apart *= 2) {
+		s->k->pid = pid + apart;
+		CHECK_INT(look(s), s->main);
+	}
+	s->k->pid = pid;
+}
+
+/* Others look, too, before each of its steps, whatever their numbers have in common with its own. */
+static void among_others(struct scene *s)
+{
+	uint64_t fh, own;
+
+	s->k->pid += 1 << 17;
+	CHECK_INT(kernel_append(s->k, A), 0);
+	s->count++;
+	CHECK_INT(look(s), s->main);
+	others_look(s);
+	CHECK_INT(kernel_open_once(s->k, s->main, O_RDONLY, &fh), -ESTALE);
+	others_look(s);
+	own = look(s);
+	CHECK(own != s->main);
+	others_look(s);
+	CHECK_INT(kernel_open_once(s->k, own, O_RDONLY, &fh), 0);
+	reads(s, own, fh, s->count, s->count);
+	kernel_release(s->k, own, fh);
+	kernel_forget(s->k, own, 1);
 }
 
 /* LOOKUP, FORGET, LOOKUP, OPEN, as for a name that the kernel knows; and twice so. */
@@ -144,7 +163,7 @@ static void looks_twice(struct scene *s)
 		}
 		CHECK_INT(look(s), own);
 		kernel_forget(s->k, own, 1);
-		CHECK_INT(open_once(s->k, own, O_RDONLY, &fh), 0);
+		CHECK_INT(kernel_open_once(s->k, own, O_RDONLY, &fh), 0);
 		CHECK_INT(look(s), s->main);
 		reads(s, own, fh, s->count, s->count);
 		kernel_release(s->k, own, fh);
@@ -159,7 +178,7 @@ static void forgets_first(struct scene *s)
 
 	next_thread(s);
 	own = look(s);
-	CHECK_INT(open_once(s->k, own, O_RDONLY, &fh), 0);
+	CHECK_INT(kernel_open_once(s->k, own, O_RDONLY, &fh), 0);
 	kernel_forget(s->k, own, 1);
 	reads(s, own, fh, s->count, s->count);
 	kernel_release(s->k, own, fh);
@@ -171,16 +190,16 @@ static void looks_never(struct scene *s)
 	uint64_t fh;
 
 	next_thread(s);
-	CHECK_INT(open_once(s->k, s->main, O_RDONLY, &fh), 0);
+	CHECK_INT(kernel_open_once(s->k, s->main, O_RDONLY, &fh), 0);
 	reads(s, s->main, fh, s->count, 1);
 	reads(s, s->main, s->held, 1, 1);
 	kernel_release(s->k, s->main, fh);
 	/* And where nothing was looked up in the first place, it is granted at once. */
-	CHECK_INT(open_once(s->k, s->main, O_RDONLY, &fh), 0);
+	CHECK_INT(kernel_open_once(s->k, s->main, O_RDONLY, &fh), 0);
 	kernel_release(s->k, s->main, fh);
 	CHECK_INT(look(s), s->main);
 	CHECK(kernel_lookup(s->k, "views/count.offset") > 0);
-	CHECK_INT(open_once(s->k, s->main, O_RDONLY, &fh), 0);
+	CHECK_INT(kernel_open_once(s->k, s->main, O_RDONLY, &fh), 0);
 	kernel_release(s->k, s->main, fh);
 }
 
@@ -195,7 +214,7 @@ static void never_comes(struct scene *s)
 	next_thread(s);
 	other = look(s);
 	CHECK(other != own && other != s->main);
-	CHECK_INT(open_once(s->k, other, O_RDONLY, &fh), 0);
+	CHECK_INT(kernel_open_once(s->k, other, O_RDONLY, &fh), 0);
 	reads(s, other, fh, s->count, s->count);
 	kernel_release(s->k, other, fh);
 	kernel_forget(s->k, other, 1);
@@ -203,7 +222,7 @@ static void never_comes(struct scene *s)
 	for (unsigned i = 0; i < 2 * RESERVATIONS_MAX; i++) {
 		s->k->pid++;
 		look(s);
-		int r = open_once(s->k, s->main, O_RDONLY, &fh);
+		int r = kernel_open_once(s->k, s->main, O_RDONLY, &fh);
 		CHECK(r == 0 || r == -ESTALE);
 		/* Where too many have not come, one is granted what there is. */
 		CHECK_INT(r, i + 2 < RESERVATIONS_MAX ? -ESTALE : r);
@@ -213,7 +232,7 @@ static void never_comes(struct scene *s)
 	CHECK(s->k->mount->reservations.n <= RESERVATIONS_MAX);
 }
 
-/* The thread's next open of any kind ends the reservation; and a second has to do. */
+/* The thread's next open of any kind ends the reservation; and some time has to do. */
 static void ends(struct scene *s)
 {
 	uint64_t fh, dir;
@@ -221,7 +240,7 @@ static void ends(struct scene *s)
 
 	next_thread(s);
 	uint64_t head = (uint64_t)kernel_lookup(s->k, "head/app");
-	CHECK_INT(open_once(s->k, head, O_RDONLY, &fh), 0);
+	CHECK_INT(kernel_open_once(s->k, head, O_RDONLY, &fh), 0);
 	kernel_release(s->k, head, fh);
 	CHECK_INT(look(s), s->main);
 	next_thread(s);
@@ -235,13 +254,14 @@ static void ends(struct scene *s)
 	free(kernel_wait(s->k, kernel_send(s->k, FUSE_RELEASEDIR, 1, &release, sizeof(release), NULL, 0)));
 
 	next_thread(s);
-	uint64_t until = clock_us() + RESERVATION_US, own = look(s);
-	CHECK(own != s->main || clock_us() >= until);
-	while (look(s) != s->main)
-		CHECK(clock_us() < until + 60 * RESERVATION_US);
-	CHECK(clock_us() >= until - 100000);
+	CHECK(look(s) != s->main);
+	struct reservations *reservations = &s->k->mount->reservations;
+	pthread_mutex_lock(&reservations->lock);
+	reservations->first->since -= RESERVATION_US;
+	pthread_mutex_unlock(&reservations->lock);
+	CHECK_INT(look(s), s->main);
 	/* Too late for a node of its own, but it is told ESTALE no second time. */
-	CHECK_INT(open_once(s->k, s->main, O_RDONLY, &fh), 0);
+	CHECK_INT(kernel_open_once(s->k, s->main, O_RDONLY, &fh), 0);
 	reads(s, s->main, fh, s->count, 1);
 	kernel_release(s->k, s->main, fh);
 }
@@ -254,25 +274,97 @@ static void never_told(struct scene *s)
 	/* In another namespace of processes; through overlayfs, which never looks again. */
 	s->k->pid = 0;
 	CHECK_INT(look(s), s->main);
-	CHECK_INT(open_once(s->k, s->main, O_RDONLY, &fh), 0);
+	CHECK_INT(kernel_open_once(s->k, s->main, O_RDONLY, &fh), 0);
 	kernel_release(s->k, s->main, fh);
 	s->k->pid = FIRST + 500000;
 	CHECK_INT(look(s), s->main);
-	CHECK_INT(open_once(s->k, s->main, O_RDONLY | O_NOATIME, &fh), 0);
+	CHECK_INT(kernel_open_once(s->k, s->main, O_RDONLY | O_NOATIME, &fh), 0);
 	reads(s, s->main, fh, s->count, 1);
-	kernel_release(s->k, s->main, fh);
-	/* Who opens the same text shares the node. */
-	kernel_release(s->k, s->main, s->held);
-	look(s);
-	CHECK_INT(open_once(s->k, s->main, O_RDONLY, &s->held), 0);
-	s->k->pid++;
-	look(s);
-	CHECK_INT(open_once(s->k, s->main, O_RDONLY, &fh), 0);
 	kernel_release(s->k, s->main, fh);
 	kernel_release(s->k, s->main, s->held);
 }
 
-/* fstat by a thread of which nothing is known gets the size of what there is now, not of what some other has open. */
+/* What was told of the main node's size was told some time ago. */
+static void time_passes(struct scene *s)
+{
+	struct use *use = WAYS_FIND(s->k->mount->uses.by, s->main);
+
+	use->way.when -= USE_LATELY_US;
+	use->others_us -= use->others_us ? USE_LATELY_US : 0;
+}
+
+/* While others are told the size of the main node, too, nobody can rely on what he is told there. */
+static void crowded(struct scene *s)
+{
+	uint64_t fh, own;
+
+	s->k->pid = FIRST + 600000;
+	look(s);
+	s->k->pid++;
+	attr_of(s->k, s->main);
+	s->k->pid--;
+	look(s);
+	CHECK_INT(kernel_open_once(s->k, s->main, O_RDONLY, &fh), -ESTALE);
+	own = look(s);
+	CHECK(own != s->main);
+	CHECK_INT(kernel_open_once(s->k, own, O_RDONLY, &fh), 0);
+	reads(s, own, fh, s->count, s->count);
+	kernel_release(s->k, own, fh);
+	kernel_forget(s->k, own, 1);
+	/* When that is some time ago, who opens the same text shares the node with those who have it open. */
+	time_passes(s);
+	look(s);
+	CHECK_INT(kernel_open_once(s->k, s->main, O_RDONLY, &s->held), 0);
+	time_passes(s);
+	s->k->pid++;
+	look(s);
+	CHECK_INT(kernel_open_once(s->k, s->main, O_RDONLY, &fh), 0);
+	reads(s, s->main, fh, s->count, s->count);
+	kernel_release(s->k, s->main, fh);
+	kernel_release(s->k, s->main, s->held);
+}
+
+static pid_t worker_of(struct kernel *k)
+{
+	char *status = kernel_cat(k, "status.json", &(int){0});
+	const char *at = strstr(status, "\"worker\":");
+	int pid = 0;
+
+	CHECK(at && sscanf(at, "\"worker\":{\"pid\":%d", &pid) == 1);
+	free(status);
+	return pid;
+}
+
+/* The same where they are told while the open waits for the view. */
+static void crowded_meanwhile(struct scene *s)
+{
+	uint64_t own, fh;
+
+	time_passes(s);
+	pid_t worker = worker_of(s->k);
+	CHECK_INT(kill(worker, SIGSTOP), 0);
+	CHECK_INT(kernel_append(s->k, A), 0);
+	s->count++;
+	s->k->pid = FIRST + 700000;
+	look(s);
+	uint64_t open = kernel_send_open(s->k, s->main, O_RDONLY);
+	s->k->pid++;
+	look(s);
+	s->k->pid--;
+	CHECK_INT(kill(worker, SIGCONT), 0);
+	struct reply *r = kernel_wait(s->k, open);
+	CHECK_INT(r->error, -ESTALE);
+	free(r);
+	own = look(s);
+	CHECK(own != s->main);
+	CHECK_INT(kernel_open_once(s->k, own, O_RDONLY, &fh), 0);
+	reads(s, own, fh, s->count, s->count);
+	kernel_release(s->k, own, fh);
+	kernel_forget(s->k, own, 1);
+}
+
+/* fstat by a thread of which nothing is known gets the size of what there is now, not of what some other has
+ * open. */
 static void unknown_threads(struct kernel *k)
 {
 	uint64_t ino = (uint64_t)kernel_lookup(k, "views/count.offset"), fh;
@@ -280,7 +372,7 @@ static void unknown_threads(struct kernel *k)
 	CHECK_INT(kernel_append(k, A), 0);
 	int64_t before = kernel_size(k, ino);
 	k->pid = 0;
-	CHECK_INT(open_once(k, ino, O_RDONLY, &fh), 0);
+	CHECK_INT(kernel_open_once(k, ino, O_RDONLY, &fh), 0);
 	while (kernel_size(k, (uint64_t)kernel_lookup(k, "events/app")) < 10000)
 		CHECK_INT(kernel_append(k, A A A A A A A A A A), 0);
 	CHECK(kernel_size(k, ino) > before);
@@ -295,10 +387,10 @@ static void truncates(struct kernel *k)
 	struct fuse_setattr_in in = {.valid = FATTR_SIZE};
 	struct fuse_attr_out out;
 
-	CHECK_INT(open_once(k, main, O_WRONLY, &fh), -ESTALE);
+	CHECK_INT(kernel_open_once(k, main, O_WRONLY, &fh), -ESTALE);
 	own = (uint64_t)kernel_lookup(k, "events/app");
 	CHECK(own != main);
-	CHECK_INT(open_once(k, own, O_WRONLY, &fh), 0);
+	CHECK_INT(kernel_open_once(k, own, O_WRONLY, &fh), 0);
 	struct reply *r = kernel_wait(k, kernel_send(k, FUSE_SETATTR, own, &in, sizeof(in), NULL, 0));
 	CHECK_INT(r->error, 0);
 	memcpy(&out, r->body, sizeof(out));
@@ -311,7 +403,7 @@ static void truncates(struct kernel *k)
 	free(r);
 	/* truncate(2) by one that has it open. */
 	CHECK_INT(kernel_lookup(k, "events/app"), main);
-	CHECK_INT(open_once(k, main, O_WRONLY | O_APPEND, &other), 0);
+	CHECK_INT(kernel_open_once(k, main, O_WRONLY | O_APPEND, &other), 0);
 	CHECK_INT(kernel_lookup(k, "events/app"), main);
 	r = kernel_wait(k, kernel_send(k, FUSE_SETATTR, main, &in, sizeof(in), NULL, 0));
 	CHECK_INT(r->error, -EPERM);
@@ -321,9 +413,9 @@ static void truncates(struct kernel *k)
 	kernel_release(k, own, fh);
 	k->pid++;
 	CHECK_INT(kernel_lookup(k, "events/app"), main);
-	CHECK_INT(open_once(k, main, O_RDWR, &fh), -ESTALE);
+	CHECK_INT(kernel_open_once(k, main, O_RDWR, &fh), -ESTALE);
 	CHECK_INT(kernel_lookup(k, "events/app"), own);
-	CHECK_INT(open_once(k, own, O_RDWR, &fh), 0);
+	CHECK_INT(kernel_open_once(k, own, O_RDWR, &fh), 0);
 	kernel_release(k, own, fh);
 }
 
@@ -336,7 +428,7 @@ static void truncates_from_elsewhere(struct kernel *k)
 
 	k->pid = 0;
 	CHECK_INT(kernel_lookup(k, "events/app"), main);
-	CHECK_INT(open_once(k, main, O_WRONLY | O_APPEND, &idle), 0);
+	CHECK_INT(kernel_open_once(k, main, O_WRONLY | O_APPEND, &idle), 0);
 	/* truncate(2) by one, while another has it open. */
 	CHECK_INT(kernel_lookup(k, "events/app"), main);
 	struct reply *r = kernel_wait(k, kernel_send(k, FUSE_SETATTR, main, &in, sizeof(in), NULL, 0));
@@ -344,7 +436,7 @@ static void truncates_from_elsewhere(struct kernel *k)
 	free(r);
 	/* An open that truncates, with somebody's look-up in between. */
 	CHECK_INT(kernel_lookup(k, "events/app"), main);
-	CHECK_INT(open_once(k, main, O_WRONLY, &fh), 0);
+	CHECK_INT(kernel_open_once(k, main, O_WRONLY, &fh), 0);
 	CHECK_INT(kernel_lookup(k, "events/app"), main);
 	r = kernel_wait(k, kernel_send(k, FUSE_SETATTR, main, &in, sizeof(in), NULL, 0));
 	CHECK_INT(r->error, 0);
@@ -353,63 +445,12 @@ static void truncates_from_elsewhere(struct kernel *k)
 	kernel_release(k, main, idle);
 	/* And one that appends. */
 	CHECK_INT(kernel_lookup(k, "events/app"), main);
-	CHECK_INT(open_once(k, main, O_WRONLY | O_APPEND, &fh), 0);
+	CHECK_INT(kernel_open_once(k, main, O_WRONLY | O_APPEND, &fh), 0);
 	r = kernel_wait(k, kernel_send(k, FUSE_SETATTR, main, &in, sizeof(in), NULL, 0));
 	CHECK_INT(r->error, 0);
 	free(r);
 	kernel_release(k, main, fh);
 	k->pid = pid;
-}
-
-static uint64_t send_flock(struct kernel *k, uint64_t ino, uint64_t fh, uint32_t type, uint32_t op)
-{
-	struct fuse_lk_in in = {.fh = fh, .owner = fh, .lk = {.type = type}, .lk_flags = FUSE_LK_FLOCK};
-
-	return kernel_send(k, op, ino, &in, sizeof(in), NULL, 0);
-}
-
-static void error_is(struct kernel *k, uint64_t unique, int want)
-{
-	struct reply *r = kernel_wait(k, unique);
-
-	CHECK_INT(r->error, want);
-	free(r);
-}
-
-static void locks(struct kernel *k)
-{
-	uint64_t main = (uint64_t)kernel_lookup(k, "events/app"), own, a, b;
-
-	CHECK_INT(open_once(k, main, O_WRONLY | O_APPEND, &a), 0);
-	CHECK_INT(kernel_lookup(k, "events/app"), main);
-	CHECK_INT(open_once(k, main, O_WRONLY, &b), -ESTALE);
-	own = (uint64_t)kernel_lookup(k, "events/app");
-	CHECK_INT(open_once(k, own, O_WRONLY, &b), 0);
-	error_is(k, send_flock(k, main, a, F_WRLCK, FUSE_SETLK), 0);
-	error_is(k, send_flock(k, own, b, F_RDLCK, FUSE_SETLK), -EWOULDBLOCK);
-	uint64_t waits = send_flock(k, own, b, F_RDLCK, FUSE_SETLKW);
-	CHECK(!kernel_poll(k, waits, 20));
-	kernel_interrupt(k, waits);
-	error_is(k, waits, -EINTR);
-	/* An interrupt that comes before the request that it means. */
-	kernel_interrupt(k, k->unique + 4);
-	error_is(k, send_flock(k, own, b, F_RDLCK, FUSE_SETLKW), -EINTR);
-	waits = send_flock(k, own, b, F_RDLCK, FUSE_SETLKW);
-	CHECK(!kernel_poll(k, waits, 20));
-	/* Shared with the other now; and a lock that can't be had is not the old one either. */
-	error_is(k, send_flock(k, main, a, F_RDLCK, FUSE_SETLK), 0);
-	error_is(k, waits, 0);
-	error_is(k, send_flock(k, main, a, F_WRLCK, FUSE_SETLK), -EWOULDBLOCK);
-	error_is(k, send_flock(k, own, b, F_WRLCK, FUSE_SETLK), 0);
-	waits = send_flock(k, main, a, F_WRLCK, FUSE_SETLKW);
-	kernel_release(k, own, b);
-	error_is(k, waits, 0);
-	kernel_release(k, main, a);
-	/* One that still waits when the mount ends is answered. */
-	CHECK_INT(open_once(k, main, O_RDONLY, &a), 0);
-	CHECK_INT(open_once(k, main, O_RDONLY, &b), 0);
-	error_is(k, send_flock(k, main, a, F_WRLCK, FUSE_SETLK), 0);
-	send_flock(k, main, b, F_WRLCK, FUSE_SETLKW);
 }
 
 /* Holds up the thread of the daemon that answers one request between the answer and what it does then. */
@@ -434,7 +475,8 @@ static void arm(struct kernel *k)
 	gate.unique = k->unique + 2;
 }
 
-/* The request's answer is sent: the file is closed and its node forgotten before that thread goes on. `fh` 0: it is an open. */
+/* The request's answer is sent: the file is closed and its node forgotten before that thread goes on. `fh` 0:
+ * it is an open. */
 static void close_at_gate(struct kernel *k, uint64_t ino, uint64_t fh, uint64_t unique, int want_error)
 {
 	struct reply *r = kernel_wait(k, unique);
@@ -553,18 +595,20 @@ int main(void)
 	k.pid = FIRST;
 	truncates(&k);
 	truncates_from_elsewhere(&k);
-	locks(&k);
 	kernel_stop(&k);
 	kernel_cleanup(&k);
 
 	kernel_start(&k, NULL, shipped);
 	begin(&s, &k);
 	looks_once(&s);
+	among_others(&s);
 	looks_twice(&s);
 	forgets_first(&s);
 	looks_never(&s);
 	ends(&s);
 	never_told(&s);
+	crowded(&s);
+	crowded_meanwhile(&s);
 	unknown_threads(&k);
 	closed_while_answered(&k);
 	kernel_stop(&k);

@@ -1,4 +1,5 @@
-/* Where memory is short, whoever waits is told all the same: a wake-up that is lost is one that nobody makes up for. */
+/* Where memory is short, whoever waits is told all the same: a wake-up that is lost is one that nobody makes
+ * up for. */
 #include <fcntl.h>
 #include <poll.h>
 

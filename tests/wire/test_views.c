@@ -12,29 +12,19 @@
 
 static const char *const shipped[] = {"count", "todos", NULL};
 
-static void cat_is(struct kernel *k, const char *path, const char *want)
-{
-	int error;
-	char *text = kernel_cat(k, path, &error);
-
-	CHECK_INT(error, 0);
-	CHECK_STR(text, want);
-	free(text);
-}
-
 static void fresh(struct kernel *k)
 {
 	char want[64];
 
-	cat_is(k, "views/count.json", "{\"count\":0}\n");
-	cat_is(k, "views/count.offset", "0\n");
-	cat_is(k, "views/count.hash", "\n");
+	kernel_cat_is(k, "views/count.json", "{\"count\":0}\n");
+	kernel_cat_is(k, "views/count.offset", "0\n");
+	kernel_cat_is(k, "views/count.hash", "\n");
 	for (int i = 1; i <= 300; i++) {
 		CHECK_INT(kernel_append(k, "{\"type\":\"a\",\"data\":1,\"ts\":7}\n"), 0);
 		snprintf(want, sizeof(want), "{\"count\":%d}\n", i);
-		cat_is(k, "views/count.json", want);
+		kernel_cat_is(k, "views/count.json", want);
 		snprintf(want, sizeof(want), "%d\n", i * 29);
-		cat_is(k, "views/count.offset", want);
+		kernel_cat_is(k, "views/count.offset", want);
 	}
 }
 
@@ -72,7 +62,7 @@ static void waits_and_interrupts(struct kernel *k)
 
 	snprintf(link, sizeof(link), "%s/reducers/slow.so", k->dir);
 	CHECK_INT(symlink(getenv("WIRE_SLOW"), link), 0);
-	cat_is(k, "views/slow.json", "null\n");
+	kernel_cat_is(k, "views/slow.json", "null\n");
 	CHECK_INT(kernel_append(k, "{\"type\":\"hang\"}\n"), 0);
 	int64_t ino = kernel_lookup(k, "views/slow.json");
 	uint64_t waiting[20];
@@ -146,7 +136,8 @@ static bool has_error(struct kernel *k, const char *view, const char *want)
 	return has;
 }
 
-/* A reducer that lies where a look may hang, and a look that does hang. sysfs stands for what is no disk of this machine. */
+/* A reducer that lies where a look may hang, and a look that does hang. sysfs stands for what is no disk of
+ * this machine. */
 static void stuck_looks(struct kernel *k)
 {
 	char link[600], want[64];
@@ -182,7 +173,7 @@ static void stuck_looks(struct kernel *k)
 	char *head = kernel_cat(k, "views/count.offset", &(int){0});
 	CHECK_INT(kernel_append(k, "{\"type\":\"a\",\"data\":1,\"ts\":7}\n"), 0);
 	snprintf(want, sizeof(want), "%llu\n", strtoull(head, NULL, 10) + 29);
-	cat_is(k, "views/count.offset", want);
+	kernel_cat_is(k, "views/count.offset", want);
 	free(head);
 	/* It is given up; from then on nobody waits for it. */
 	struct reply *r = kernel_wait(k, waiting[0]);
@@ -208,7 +199,7 @@ static void end_while_waiting(void)
 	kernel_start(&k, NULL, NULL);
 	snprintf(link, sizeof(link), "%s/reducers/slow.so", k.dir);
 	CHECK_INT(symlink(getenv("WIRE_SLOW"), link), 0);
-	cat_is(&k, "views/slow.json", "null\n");
+	kernel_cat_is(&k, "views/slow.json", "null\n");
 	CHECK_INT(kernel_append(&k, "{\"type\":\"hang\"}\n"), 0);
 	for (size_t i = 0; i < countof(names); i++)
 		waiting[i] = kernel_send_open(&k, (uint64_t)kernel_lookup(&k, names[i]), O_RDONLY);
@@ -238,7 +229,7 @@ int main(void)
 	CHECK(before);
 	kernel_stop(&k);
 	kernel_restart(&k, &options);
-	cat_is(&k, "views/todos.snapshot.json", before);
+	kernel_cat_is(&k, "views/todos.snapshot.json", before);
 	free(before);
 	kernel_stop(&k);
 	kernel_cleanup(&k);

@@ -16,11 +16,18 @@ async function problemOf(response) {
 	}
 }
 
-/** A whole file, as { text, etag }. */
+/** A whole file. */
 export async function read(name) {
-	const response = await fetch(`/files/${name}`);
+	const response = await fetch(`/files/${name}`, { cache: "no-store" });
 	if (!response.ok) throw await problemOf(response);
-	return { text: await response.text(), etag: response.headers.get("ETag") };
+	return response.text();
+}
+
+/** Rows of a file of JSON, as src/web/outline.h has them. A signal ends it. */
+export async function readRows(name, query, signal) {
+	const response = await fetch(`/files/${name}?${query}`, { signal, cache: "no-store" });
+	if (!response.ok) throw await problemOf(response);
+	return response.json();
 }
 
 /** The bytes [from, to) of a file, as text. */
@@ -53,6 +60,10 @@ export async function append(lines, head) {
 export class Digits {
 	constructor(text) {
 		this.text = text;
+	}
+
+	toJSON() {
+		return JSON.rawJSON(this.text);
 	}
 }
 

@@ -92,6 +92,7 @@ export class List {
 	paint() {
 		const first = Math.floor(this.top);
 		const n = Math.min(Math.ceil(this.seen) + 1, this.count - first);
+		this.box.classList.toggle("is-cut", this.top - first > 0.05);
 		const y0 = this.box.scrollTop - (this.top - first) * this.rowHeight;
 		while (this.drawn.length > Math.max(0, n)) this.drawn.pop().remove();
 		for (let k = 0; k < n; k++) {

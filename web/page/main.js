@@ -58,7 +58,8 @@ new Live({
 	status(s) {
 		const isOther = end.pid !== undefined && s.pid !== end.pid;
 		end = { events: s.log.events, offset: s.log.offset, pid: s.pid };
-		byId("where").textContent = s.data;
+		byId("where").textContent = `\u200e${s.data}`; // a path is written from left to right, whatever its letters
+		byId("where").title = s.data;
 		document.title = `${s.data.split("/").pop()} · eventfold`;
 		place.setTotal(end.events);
 		views.setStatus(s.views, end.events);

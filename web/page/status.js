@@ -102,7 +102,7 @@ export class Refused {
 		this.count.textContent = n ? n.toLocaleString() : "";
 		if (!n) return this.list.replaceChildren(Object.assign(document.createElement("li"), { className: "none", textContent: "Nothing was refused since the mount." }));
 		try {
-			const { text } = await read("rejected.jsonl");
+			const text = await read("rejected.jsonl");
 			this.list.replaceChildren(...parseLines(text).slice(-50).reverse().map((r) => this.item(r)));
 		} catch {
 			this.known = -1;

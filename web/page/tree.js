@@ -1,92 +1,34 @@
-// A JSON value as a tree that folds open. Only the rows that are seen are drawn; what is different from the value before is marked.
+// A state as a tree that folds open. Of a large one the page has only the rows that are seen, and some around them: they are asked for as it is
+// scrolled and folded. What is different from before is marked.
 
-import { Digits } from "./files.js";
 import { List } from "./list.js";
 import { mark, MARK_MS } from "./mark.js";
 
 const ROW = 24;
 const FEW = 16; // rows that open by themselves
-const LOOK = 20000; // values that are compared to find out whether a closed branch has changed
+const AROUND = 40; // rows that are asked for on either side of what is seen
+const DEEP = 100; // names of a path that can be folded open, and
+const ADDRESS = 12000; // characters of all of them in an address
 
-const keysOf = new WeakMap();
-
-function isBranch(value) {
-	return typeof value === "object" && value !== null && !(value instanceof Digits);
+function isBranch(row) {
+	return row.type !== undefined && row.size > 0;
 }
 
-function keys(value) {
-	if (Array.isArray(value)) return value;
-	let found = keysOf.get(value);
-	if (!found) keysOf.set(value, (found = Object.keys(value)));
-	return found;
+function short(row) {
+	if (row.type === "array") return `[ ${row.size} ]`;
+	return row.type === "object" ? `{ ${row.size} }` : row.value;
 }
 
-function keyAt(value, i) {
-	return Array.isArray(value) ? i : keys(value)[i];
-}
-
-function indexOf(value, key) {
-	return Array.isArray(value) ? Number(key) : keys(value).indexOf(key);
-}
-
-/** Are they the same? Where it takes too long to know, yes. */
-function same(a, b, budget) {
-	if (a === b || budget.left-- <= 0) return true;
-	if (!isBranch(a) || !isBranch(b)) return a instanceof Digits && b instanceof Digits && a.text === b.text;
-	const names = keys(a);
-	if (Array.isArray(a) !== Array.isArray(b) || names.length !== keys(b).length) return false;
-	for (let i = 0; i < names.length && budget.left > 0; i++) {
-		const key = keyAt(a, i);
-		if (!Object.hasOwn(b, key) || !same(a[key], b[key], budget)) return false;
-	}
-	return true;
-}
-
-/** An open branch: `open` has those of its members that are open, too. */
-class Branch {
-	open = new Map();
-}
-
-/** How many rows the members of an open branch take. */
-function rowsIn(value, branch) {
-	let n = keys(value).length;
-	for (const [key, inner] of branch.open) if (Object.hasOwn(value, key) && isBranch(value[key])) n += rowsIn(value[key], inner);
-	return n;
-}
-
-/** The i-th row below an open branch. */
-function rowAt(value, branch, i, level, path) {
-	const opened = [...branch.open]
-		.filter(([key]) => Object.hasOwn(value, key) && isBranch(value[key]))
-		.map(([key, inner]) => [indexOf(value, key), inner])
-		.sort((a, b) => a[0] - b[0]);
-	let skipped = 0; // rows of open members before
-	for (const [index, inner] of opened) {
-		if (i - skipped <= index) break;
-		const key = keyAt(value, index);
-		const n = rowsIn(value[key], inner);
-		if (i - skipped - index - 1 < n) return rowAt(value[key], inner, i - skipped - index - 1, level + 1, [...path, key]);
-		skipped += n;
-	}
-	const index = i - skipped;
-	const key = keyAt(value, index);
-	return { parent: value, branch, key, index, size: keys(value).length, value: value[key], level, path: [...path, key] };
-}
-
-function short(value) {
-	if (value instanceof Digits) return value.text;
-	if (!isBranch(value)) return JSON.stringify(value);
-	const n = keys(value).length;
-	return Array.isArray(value) ? `[ ${n} ]` : `{ ${n} }`;
-}
-
-function kind(value) {
-	return isBranch(value) ? "branch" : value === null ? "null" : value instanceof Digits ? "number" : typeof value;
+function kind(row) {
+	if (row.type) return "branch";
+	const names = { '"': "string", n: "null", t: "boolean", f: "boolean" };
+	return names[row.value[0]] ?? "number";
 }
 
 export class Tree {
-	constructor(box, label) {
-		Object.assign(this, { box, label, root: new Branch(), marks: new Map(), active: 0, hasValue: false });
+	/** `onWant()`: rows are wanted that are not there; what `query` says is to be read and given to set(), or failed() called. */
+	constructor(box, label, onWant) {
+		Object.assign(this, { box, label, onWant, part: null, open: new Set(), marks: new Map(), active: 0, keys: [], unfolds: 2 });
 		this.id = `tree-${label.replace(/\W/g, "-")}`;
 		box.tabIndex = 0;
 		box.setAttribute("role", "tree");
@@ -96,36 +38,87 @@ export class Tree {
 		box.addEventListener("click", (e) => this.onClick(e));
 	}
 
+	/** What is to be asked for, as the part of an address. */
+	get query() {
+		const from = Math.max(0, Math.floor(this.list.top) - AROUND);
+		return `from=${from}&rows=${Math.ceil(this.list.seen) + FEW + 2 * AROUND}&open=${this.openForAddress}`;
+	}
+
+	get openForAddress() {
+		return encodeURIComponent(`[${[...this.open].join(",")}]`);
+	}
+
 	get count() {
-		return !this.hasValue ? 0 : isBranch(this.value) ? rowsIn(this.value, this.root) : 1;
+		return this.part?.count ?? 0;
 	}
 
+	/** The i-th row, if it is there. */
 	row(i) {
-		if (!isBranch(this.value)) return { key: null, index: 0, size: 1, value: this.value, level: 1, path: [] };
-		return rowAt(this.value, this.root, i, 1, []);
+		return this.part?.rows[i - this.part.from];
 	}
 
-	/** Shows a value. `mark`: what is different from the one before is marked. */
-	set(value, mark) {
-		this.before = mark && this.hasValue ? this.value : undefined;
-		const isFirst = !this.hasValue;
-		this.value = value;
-		this.hasValue = true;
-		this.marks.clear();
-		this.since = performance.now();
-		if (isFirst && isBranch(value)) this.openSmall(value, this.root, 2);
+	/** The answer to a query. */
+	set(part, query) {
+		for (const row of part.rows) {
+			row.of = part.parents[row.parent];
+			row.path = row.key === undefined ? [] : [...row.of.path, row.key].map(String);
+			row.name = JSON.stringify(row.path);
+		}
+		if (this.part) this.compare(part, query === this.asked);
+		const name = this.row(this.active)?.name;
+		const at = part.rows.findIndex((row) => row.name === name);
+		if (at >= 0) this.active = part.from + at; // rows before it have come or gone
+		this.part = part;
+		this.asked = query;
+		this.isWaiting = false;
 		this.resize();
+		this.unfold();
+		this.pressed();
+	}
+
+	/** There is no answer now. */
+	failed() {
+		this.isWaiting = false;
+		this.keys = [];
+	}
+
+	want() {
+		this.isWaiting = true;
+		this.onWant();
+	}
+
+	/**
+	 * Marks what has another value than in the part before. If that was asked for with the same words, what was not in it, but lies between
+	 * rows that were, is new.
+	 */
+	compare(part, isSame) {
+		const old = this.part;
+		const before = new Map(old.rows.map((row) => [row.name, row.hash]));
+		const known = part.rows.map((row) => before.has(row.name));
+		const first = old.from === 0 ? -1 : known.includes(true) ? known.indexOf(true) : Infinity;
+		const last = old.from + old.rows.length >= old.count ? Infinity : known.lastIndexOf(true);
+		const now = performance.now();
+		const marks = new Map();
+		part.rows.forEach((row, i) => {
+			const since = this.marks.get(row.name);
+			if (known[i] ? before.get(row.name) !== row.hash : isSame && i > first && i < last) marks.set(row.name, now);
+			else if (now - since < MARK_MS) marks.set(row.name, since);
+		});
+		this.marks = marks;
 	}
 
 	/** The first look shows a little more than the uppermost names. */
-	openSmall(value, branch, depth) {
-		for (let i = 0; i < keys(value).length && i < FEW && depth > 0; i++) {
-			const key = keyAt(value, i);
-			if (!isBranch(value[key]) || !keys(value[key]).length || this.count + keys(value[key]).length > FEW) continue;
-			const inner = new Branch();
-			branch.open.set(String(key), inner);
-			this.openSmall(value[key], inner, depth - 1);
+	unfold() {
+		if (!this.unfolds) return;
+		let count = this.count;
+		this.unfolds--;
+		for (const row of this.part.rows.slice(0, FEW)) {
+			if (!isBranch(row) || row.open || row.cut || count + row.size > FEW) continue;
+			count += row.size;
+			this.open.add(row.name);
 		}
+		if (count > this.count) this.want();
+		else this.unfolds = 0;
 	}
 
 	resize() {
@@ -138,63 +131,65 @@ export class Tree {
 		this.list.setCount(n);
 	}
 
-	/** Did the value at the path change? Found out when it is seen, once. */
-	isMarked(path, value) {
-		if (this.before === undefined || performance.now() - this.since > MARK_MS) return false;
-		const name = path.join("\n");
-		if (!this.marks.has(name)) {
-			let old = this.before;
-			for (const key of path) old = isBranch(old) && Object.hasOwn(old, key) ? old[key] : undefined;
-			this.marks.set(name, old === undefined || !same(old, value, { left: LOOK }));
-		}
-		return this.marks.get(name);
-	}
-
 	draw(el, i) {
 		const row = this.row(i);
-		const branch = isBranch(row.value) && keys(row.value).length > 0;
-		const isOpen = branch && row.branch.open.has(String(row.key));
 		el.className = i === this.active ? "row is-active" : "row";
-		mark(el, this.isMarked(row.path, row.value) ? `${this.since} ${row.path.join("\n")}` : null, this.since);
 		el.id = `${this.id}-${i}`;
 		el.dataset.i = i;
 		el.setAttribute("role", "treeitem");
-		el.setAttribute("aria-level", row.level);
-		el.setAttribute("aria-posinset", row.index + 1);
-		el.setAttribute("aria-setsize", row.size);
 		el.setAttribute("aria-selected", i === this.active);
-		if (branch) el.setAttribute("aria-expanded", isOpen);
+		if (i === this.active) this.box.setAttribute("aria-activedescendant", el.id);
+		if (!row) return this.drawLater(el);
+		const since = this.marks.get(row.name);
+		mark(el, performance.now() - since < MARK_MS ? `${since} ${row.name}` : null, since);
+		el.setAttribute("aria-level", row.of.level);
+		el.setAttribute("aria-posinset", row.index + 1);
+		el.setAttribute("aria-setsize", row.of.size);
+		if (isBranch(row)) el.setAttribute("aria-expanded", Boolean(row.open));
 		else el.removeAttribute("aria-expanded");
-		el.style.setProperty("--level", row.level - 1);
+		el.style.setProperty("--level", row.of.level - 1);
 		const fold = document.createElement("span");
 		fold.className = "fold";
-		fold.textContent = branch ? (isOpen ? "▾" : "▸") : "";
+		fold.textContent = isBranch(row) ? (row.open ? "▾" : "▸") : "";
 		fold.setAttribute("aria-hidden", "true");
 		const value = document.createElement("span");
-		value.className = `value is-${kind(row.value)}`;
-		value.textContent = short(row.value).slice(0, 500);
-		if (row.key === null) return el.replaceChildren(fold, value);
+		value.className = `value is-${kind(row)}`;
+		value.textContent = short(row);
+		if (row.key === undefined) return el.replaceChildren(fold, value);
 		const key = document.createElement("span");
-		key.className = Array.isArray(row.parent) ? "key is-index" : "key";
+		key.className = typeof row.key === "number" ? "key is-index" : "key";
 		key.textContent = row.key;
 		el.replaceChildren(fold, key, value);
-		if (i === this.active) this.box.setAttribute("aria-activedescendant", el.id);
+	}
+
+	/** A row that is not there yet. */
+	drawLater(el) {
+		mark(el, null);
+		for (const name of ["aria-level", "aria-posinset", "aria-setsize", "aria-expanded"]) el.removeAttribute(name);
+		el.textContent = "…";
+		this.want();
 	}
 
 	toggle(i, open) {
 		const row = this.row(i);
-		const isOpen = row.branch?.open.has(String(row.key));
-		if (!isBranch(row.value) || !row.branch || isOpen === open) return;
-		if (isOpen) row.branch.open.delete(String(row.key));
-		else row.branch.open.set(String(row.key), new Branch());
-		this.before = undefined;
-		this.resize();
+		if (!row || !isBranch(row) || row.cut || Boolean(row.open) === open) return;
+		if (row.open) {
+			// And what is open within.
+			const within = `${row.name.slice(0, -1)},`;
+			for (const name of this.open) if (name === row.name || name.startsWith(within)) this.open.delete(name);
+		} else if (row.path.length < DEEP) {
+			this.open.add(row.name);
+			for (const name of this.open) if (this.openForAddress.length > ADDRESS) this.open.delete(name);
+		}
+		this.unfolds = 0;
+		this.want();
 	}
 
 	move(i) {
 		this.active = Math.max(0, Math.min(i, this.count - 1));
 		this.list.reveal(this.active);
 		this.list.update();
+		if (!this.row(this.active)) this.want();
 	}
 
 	onClick(e) {
@@ -207,8 +202,6 @@ export class Tree {
 
 	onKey(e) {
 		if (!this.count || e.ctrlKey || e.altKey || e.metaKey) return;
-		const row = this.row(this.active);
-		const isOpen = Boolean(row.branch?.open.has(String(row.key)) && isBranch(row.value));
 		const page = Math.max(1, Math.floor(this.list.seen) - 1);
 		const acts = {
 			ArrowDown: () => this.move(this.active + 1),
@@ -217,19 +210,24 @@ export class Tree {
 			PageUp: () => this.move(this.active - page),
 			Home: () => this.move(0),
 			End: () => this.move(this.count - 1),
-			ArrowRight: () => (isOpen ? this.move(this.active + 1) : this.toggle(this.active, true)),
-			ArrowLeft: () => (isOpen ? this.toggle(this.active, false) : this.move(this.parentOf(row))),
+			ArrowRight: () => (this.row(this.active).open ? this.move(this.active + 1) : this.toggle(this.active, true)),
+			ArrowLeft: () => (this.row(this.active).open ? this.toggle(this.active, false) : this.moveOut()),
 			Enter: () => this.toggle(this.active),
 			" ": () => this.toggle(this.active),
 		};
 		if (!acts[e.key]) return;
 		e.preventDefault();
-		acts[e.key]();
+		this.keys.push(acts[e.key]);
+		this.pressed();
 	}
 
-	parentOf(row) {
-		let i = this.active;
-		while (i > 0 && this.row(i).level >= row.level) i--;
-		return i;
+	/** One key after the other: each acts on the rows that the one before has brought. */
+	pressed() {
+		while (this.keys.length && !this.isWaiting && this.row(this.active)) this.keys.shift()();
+	}
+
+	moveOut() {
+		const { parent } = this.row(this.active);
+		if (parent >= 0) this.move(parent);
 	}
 }

@@ -1,9 +1,10 @@
 // The views: a card with a tree for each, read only while it is open and seen.
 
-import { parse, read } from "./files.js";
+import { readRows } from "./files.js";
 import { Tree } from "./tree.js";
 
 const REST_MS = 80; // between two readings of a view, and twice what one takes
+const LONG_MS = 600; // a place in the past that takes longer is given up for the one that is wanted now
 
 function bytes(n) {
 	if (n < 1000) return `${n} B`;
@@ -12,7 +13,7 @@ function bytes(n) {
 
 class Card {
 	constructor(name, place) {
-		Object.assign(this, { name, place, isStale: true, isSeen: true, etag: null });
+		Object.assign(this, { name, place, isStale: true, isSeen: true });
 		this.el = document.createElement("details");
 		this.el.className = "panel view";
 		this.el.open = true;
@@ -20,7 +21,7 @@ class Card {
 		this.el.querySelector("h3").textContent = name;
 		this.aside = this.el.querySelector(".aside");
 		this.broken = this.el.querySelector(".broken");
-		this.tree = new Tree(this.el.querySelector(".tree"), `State of ${name}`);
+		this.tree = new Tree(this.el.querySelector(".tree"), `State of ${name}`, () => this.now());
 		this.el.addEventListener("toggle", () => this.refresh());
 		this.observer = new IntersectionObserver(([entry]) => {
 			this.isSeen = entry.isIntersecting;
@@ -43,40 +44,62 @@ class Card {
 		this.refresh();
 	}
 
+	/** It is read without a rest: somebody waits for it. */
+	now() {
+		this.isWanted = true;
+		this.stale();
+		this.endRest?.();
+	}
+
+	/** Another place in time. What is on its way is seen, too, if it does not take long: so a slider that is dragged shows what it passes. */
+	moved() {
+		if (this.isReading) this.giveUp ??= setTimeout(() => this.reading.abort(), LONG_MS - (performance.now() - this.since));
+		this.now();
+	}
+
 	/** Reads it if there is need; once more afterwards, if there was meanwhile. */
 	async refresh() {
 		if (this.isBusy || !this.isStale || !this.isSeen || !this.el.open) return;
-		this.isBusy = true;
-		this.isStale = false;
-		const begin = performance.now();
-		await this.readNow(this.path);
-		const took = performance.now() - begin;
-		// What somebody waits for who moves the slider is not put off.
-		if (this.isStale && this.place.isLive) await new Promise((go) => setTimeout(go, Math.max(REST_MS, 2 * took)));
+		this.isBusy = this.isReading = true;
+		this.isStale = this.isWanted = false;
+		this.since = performance.now();
+		this.reading = new AbortController();
+		await this.readNow(this.path, this.reading.signal);
+		this.isReading = false;
+		clearTimeout(this.giveUp);
+		this.giveUp = null;
+		if (this.isStale && !this.isWanted && this.place.isLive) await this.rest(Math.max(REST_MS, 2 * (performance.now() - this.since)));
 		this.isBusy = false;
 		this.refresh();
 	}
 
-	async readNow(path) {
+	/** now() ends it. */
+	async rest(ms) {
+		await new Promise((end) => {
+			this.endRest = end;
+			setTimeout(end, ms);
+		});
+		this.endRest = null;
+	}
+
+	async readNow(path, signal) {
+		const { query } = this.tree;
 		try {
-			const { text, etag } = await read(path);
-			this.show(text, etag ?? text);
+			this.show(await readRows(path, query, signal), query);
 		} catch (error) {
-			if (error.status === 503 || !error.status) return; // the mount is gone: what was seen last stays
+			this.tree.failed();
+			if (error.status === 503 || !error.status) return; // the mount is gone, or it was given up: what was seen last stays
 			this.broken.textContent = error.message;
 			this.broken.hidden = false;
 			this.el.classList.add("is-broken");
 		}
 	}
 
-	show(text, etag) {
+	show(part, query) {
 		this.broken.hidden = true;
 		this.el.classList.remove("is-broken");
-		this.el.dataset.length = text.length;
-		if (etag === this.etag) return;
-		const isFirst = this.etag === null;
-		this.etag = etag;
-		this.tree.set(parse(text), !isFirst);
+		this.el.dataset.length = part.length;
+		this.tree.set(part, query);
 	}
 
 	setStatus(s, events) {
@@ -125,7 +148,7 @@ export class Views {
 	setPlace(isLive, at) {
 		const moved = this.place.isLive !== isLive || (!isLive && this.place.at !== at);
 		Object.assign(this.place, { isLive, at });
-		if (moved) for (const card of this.cards.values()) card.stale();
+		if (moved) for (const card of this.cards.values()) card.moved();
 	}
 
 	allChanged() {

@@ -60,8 +60,8 @@ struct eventfold_event {
 
 /* Typed look-ups by JSON pointer (RFC 6901) from the event's top: "/data/text", "/data/tags/0".
  * They read the raw bytes and build no tree. Each says whether the value is there and of that kind;
- * if not, *ret stays as it was. Of members of the same name the last one counts. Integers are exact over all of 64 bits; 1.0 and 1e2 are no integers
- * to them, but doubles. */
+ * if not, *ret stays as it was. Of members of the same name the last one counts. Integers are exact over all
+ * of 64 bits; 1.0 and 1e2 are no integers to them, but doubles. */
 EVENTFOLD_EXPORT bool eventfold_get_string(const struct eventfold_event *ev, const char *pointer,
 					   struct eventfold_slice *ret);
 EVENTFOLD_EXPORT bool eventfold_get_int64(const struct eventfold_event *ev, const char *pointer,

@@ -1,5 +1,5 @@
-/* Reads a file that grows through the page cache, over and over: sendfile, splice and a private mapping, each from a descriptor of its own,
- * and each compared with what fstat(2) has told and with what read(2) says.
+/* Reads a file that grows through the page cache, over and over: sendfile, splice and a private mapping, each
+ * from a descriptor of its own, and each compared with what fstat(2) has told and with what read(2) says.
  *
  *     cached_reader FILE ROUNDS        exits with 1 at the first that is short, other or ends in SIGBUS */
 #define _GNU_SOURCE

@@ -1,6 +1,7 @@
-/* followers MNT FOLLOWERS EVENTS SECONDS: appends EVENTS alone, then as many while so many followers of all kinds watch. Each follower
- * of the log wants every event in order, each of a view or a position its last state. Prints "alone RATE together RATE last MS":
- * events a second, and how long after the last append the last follower was done. Exit 1: somebody has missed something. */
+/* followers MNT FOLLOWERS EVENTS SECONDS: appends EVENTS alone, then as many while so many followers of all
+ * kinds watch. Each follower of the log wants every event in order, each of a view or a position its last
+ * state. Prints "alone RATE together RATE last MS": events a second, and how long after the last append the
+ * last follower was done. Exit 1: somebody has missed something. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -48,7 +49,8 @@ static const struct kind {
     {"tail/app", POLL, NULL, false},
 };
 
-/* A user has 128 instances of inotify on many a machine, and others want some, too: whoever is above this polls. */
+/* A user has 128 instances of inotify on many a machine, and others want some, too: whoever is above this
+ * polls. */
 #define INOTIFY_MAX 40
 
 struct follower {

@@ -1,6 +1,7 @@
-/* poll_client FILE...: as libfuse's example client for its poll example does: select(2) on several files that do not block, reads those that
- * are ready, from the start where a file is not a log, and selects again. Prints "INDEX BYTES" for each read. Ends at the end of its
- * standard input. Exit 1: what was ready gave nothing, but for the end of a log, which is told once. */
+/* poll_client FILE...: as libfuse's example client for its poll example does: select(2) on several files that
+ * do not block, reads those that are ready, from the start where a file is not a log, and selects again.
+ * Prints "INDEX BYTES" for each read. Ends at the end of its standard input. Exit 1: what was ready gave
+ * nothing, but for the end of a log, which is told once. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>

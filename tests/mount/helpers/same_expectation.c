@@ -1,5 +1,6 @@
-/* same_expectation MNT PROCESSES ROUNDS: in each round all processes append to MNT/events/app, each on condition that the head is
- * where all of them have seen it. Prints one line a round: the winners' numbers. Exit 1: something else than winning or ESTALE. */
+/* same_expectation MNT PROCESSES ROUNDS: in each round all processes append to MNT/events/app, each on
+ * condition that the head is where all of them have seen it. Prints one line a round: the winners' numbers.
+ * Exit 1: something else than winning or ESTALE. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>

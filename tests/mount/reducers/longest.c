@@ -1,5 +1,5 @@
-/* Built outside of the tree with nothing but what is installed: the full level, with a state of its own. Keeps the longest
- * data.text and how often each length was seen as the longest. */
+/* Built outside of the tree with nothing but what is installed: the full level, with a state of its own.
+ * Keeps the longest data.text and how often each length was seen as the longest. */
 #include <eventfold/reducer.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* Tries what a reducer must not be able to do. Its state is the list of what worked. Where there is no socket to the daemon, as in verify,
- * there is none to close. */
+/* Tries what a reducer must not be able to do. Its state is the list of what worked. Where there is no socket
+ * to the daemon, as in verify, there is none to close. */
 #include <errno.h>
 #include <eventfold/reducer.h>
 #include <fcntl.h>

@@ -1,4 +1,5 @@
-/* At its 500th event it writes behind what it has allocated, and so over what the allocator, and other views, have there. */
+/* At its 500th event it writes behind what it has allocated, and so over what the allocator, and other views,
+ * have there. */
 #include <eventfold/reducer.h>
 #include <stdlib.h>
 

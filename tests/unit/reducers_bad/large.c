@@ -18,8 +18,9 @@ static int write_json(const void *state, struct eventfold_writer *out)
 {
 	eventfold_write_text(out, "[\"");
 	for (int i = 0; i < 30000; i++)
-		eventfold_write_text(out, "0123456789012345678901234567890123456789012345678901234567890123456789"
-					  "012345678901234567890123456789");
+		eventfold_write_text(out,
+				     "0123456789012345678901234567890123456789012345678901234567890123456789"
+				     "012345678901234567890123456789");
 	eventfold_write_text(out, "\",");
 	eventfold_write_uint64(out, *(const uint64_t *)state);
 	eventfold_write_text(out, "]");

@@ -1,8 +1,9 @@
-/* At its 500th event it says, in the worker's name, that another view has taken all the memory, and ends the process. */
+/* At its 500th event it says, in the worker's name, that another view has taken all the memory, and ends the
+ * process. */
 #include <eventfold/reducer.h>
 #include <unistd.h>
 
-#include "model/proto.h"
+#include "model/link/proto.h"
 
 #define LIE (1ull << 40)
 

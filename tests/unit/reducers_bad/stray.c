@@ -1,4 +1,5 @@
-/* From its 500th event on its index runs out of an array, far up the stack: into what the worker has there. */
+/* From its 500th event on its index runs out of an array, far up the stack: into what the worker has there.
+ */
 #include <eventfold/reducer.h>
 
 __attribute__((noinline)) static void fill(volatile long *array, long n)

@@ -1,0 +1,546 @@
+#include "fs/log/append.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "fs/reply.h"
+
+/* Something of a file's that is with the commit thread. */
+struct append {
+	struct commit commit;
+	struct file *file;           /* with a reference */
+	fuse_req_t req;              /* NULL: answered already, when it was queued */
+	pid_t pid;                   /* whose */
+	bool writing;                /* a write: the answer is a count, and the writer is told it */
+	bool closing;                /* its locks go with it, once its line is in the log */
+	uint64_t number;             /* among what its file has queued; 0: it has no lines */
+	int result;                  /* the answer to a close whose own part failed, once all else is done */
+	uint64_t table;              /* of a close: the descriptors it went through */
+	struct open_log_close close; /* while it waits for its turn */
+	struct batch batch;
+	struct verdict verdict;
+	struct ids_wait wait; /* for what that is made of */
+	struct buf rest;      /* behind the batch's last newline */
+};
+
+static struct writer_rules rules_now(const struct file *f)
+{
+	const struct mount *m = f->mount;
+
+	return (struct writer_rules){
+	    .max_line = m->options.max_line,
+	    .log = &m->beginning,
+	    .now = clock_unix(),
+	    .need_id = f->log.once,
+	    .strict_ts = m->options.strict_ts,
+	};
+}
+
+static void note_rejection(struct mount *m, const struct rejection *rejection)
+{
+	rejected_add(&m->rejected, rejection);
+	mtime_note_rejected(m);
+	follow_rejected_changed(m);
+}
+
+static void reject_line(struct file *f, pid_t pid, int error, const struct json_error *why, struct slice line)
+{
+	struct rejection rejection = {
+	    .time = clock_unix(),
+	    .error = -error,
+	    .why = why->why,
+	    .column = why->at + 1,
+	    .pid = pid,
+	    .bytes = line.len,
+	    .line = line,
+	};
+
+	note_rejection(f->mount, &rejection);
+}
+
+static void reject(struct file *f, pid_t pid, const struct refusal *r)
+{
+	struct rejection rejection = {
+	    .time = clock_unix(),
+	    .error = -r->error,
+	    .why = r->why.why,
+	    .column = r->why.at + 1,
+	    .pid = pid,
+	    .bytes = r->bytes,
+	    .line = buf_slice(&r->head),
+	};
+
+	if (r->error)
+		note_rejection(f->mount, &rejection);
+}
+
+/* What the guard against saving the log over itself compares with. */
+static void note_beginning(struct mount *m, struct slice lines)
+{
+	while (lines.len > 0 && guard_log_is_open(&m->beginning)) {
+		const char *nl = memchr(lines.data, '\n', lines.len);
+		size_t len = (size_t)(nl - lines.data);
+		guard_log_add(&m->beginning, (struct slice){lines.data, len});
+		lines = slice_skip(lines, len + 1);
+	}
+}
+
+/* Times that are likely to be in another unit than seconds are counted, and told of once. */
+static void note_odd_ts(struct mount *m, size_t n)
+{
+	if (n == 0)
+		return;
+	bool first = atomic_fetch_add(&m->odd_ts, n) == 0;
+	if (first && m->options.report)
+		m->options.report(
+		    m->options.arg,
+		    "an event was appended whose \"ts\" is beyond the year 9999: it is in seconds, not in a "
+		    "smaller unit; status.json counts them, and -o ts=strict refuses them");
+}
+
+static void append_free(struct append *a)
+{
+	file_unref(a->file);
+	batch_deinit(&a->batch);
+	verdict_deinit(&a->verdict);
+	buf_deinit(&a->rest);
+	free(a);
+}
+
+/* What of its lines is new in the log, where `stored` of them count. */
+static struct slice appended_of(const struct append *a, size_t stored)
+{
+	const struct verdict *v = a->commit.verdict;
+
+	return v ? (struct slice){v->lines.data, v->stored} : (struct slice){a->commit.lines.data, stored};
+}
+
+static size_t odd_ts_of(const struct append *a, size_t stored)
+{
+	const struct verdict *v = a->commit.verdict;
+
+	return v ? units_odd_ts(v->kept, v->n_kept, v->stored) : batch_odd_ts(&a->batch, stored);
+}
+
+/* The winner of a conditional append goes on from its own new head; who repeats one that was there already,
+ * from behind it. */
+static void move_expectation(struct append *a, size_t stored, const struct log_pos *head)
+{
+	struct open_log *log = &a->file->log;
+
+	if (!a->commit.conditional || stored == 0)
+		return;
+	if (appended_of(a, stored).len > 0)
+		open_log_expect(log, head);
+	else if (a->verdict.behind.off > a->commit.expect.off)
+		open_log_expect(log, &a->verdict.behind);
+}
+
+/* On the commit thread. */
+static int refusal_of(struct commit *commit)
+{
+	const struct append *a = container_of(commit, struct append, commit);
+
+	return a->number ? open_log_refusal(&a->file->log, a->number) : 0;
+}
+
+static void set_lines(struct append *a)
+{
+	a->commit.lines = buf_slice(&a->batch.lines);
+	a->commit.units = a->batch.units;
+	a->commit.n_units = a->batch.n;
+	a->commit.groups = a->batch.groups;
+	a->commit.once = a->file->log.once && a->batch.lines.len > 0;
+	a->commit.judged = a->batch.lines.len > 0 && judge_is_asked(a->file->mount->judge);
+	if (!a->commit.once && !a->commit.judged)
+		return;
+	verdict_init(&a->verdict, a->commit.lines, a->commit.units, a->commit.n_units);
+	a->commit.verdict = &a->verdict;
+}
+
+/* Of what brings lines: its number, and what it expects, which what went before through the same file has
+ * moved by then. */
+static void expect_now(struct append *a)
+{
+	a->number = a->commit.lines.len > 0 ? open_log_number(&a->file->log) : 0;
+	a->commit.conditional = a->file->log.conditional && a->commit.lines.len > 0;
+	if (a->commit.conditional)
+		a->commit.expect = open_log_expected(&a->file->log);
+}
+
+static void count_written(struct append *a, size_t written)
+{
+	a->batch.rest = buf_slice(&a->rest);
+	int r = open_log_written(&a->file->log, &a->batch, written);
+	assert(r >= 0); /* its room was reserved */
+	if (r > 0)
+		reject(a->file, a->pid, &a->batch.bad);
+}
+
+/* Is the error that of the unit behind the lines that count? */
+static bool is_decided(const struct append *a, int error)
+{
+	return error < 0 && a->commit.verdict && a->verdict.error == error;
+}
+
+/* What a rule refuses is counted by its name, with which the reason begins. */
+static void count_by_rule(const char *said, char *ret, size_t size)
+{
+	snprintf(ret, size, "rule %.*s", (int)strcspn(said, ":"), said);
+}
+
+/* That unit. */
+static void reject_decided(struct append *a, size_t stored)
+{
+	const struct verdict *v = &a->verdict;
+	char counted[LIMIT_NAME + 8];
+	size_t i = 0;
+
+	if (v->said)
+		count_by_rule(v->said, counted, sizeof(counted));
+	while (v->units[i].stored <= stored)
+		i++;
+	struct slice lines = {v->brought.data + stored, v->units[i].stored - stored};
+	struct rejection rejection = {
+	    .time = clock_unix(),
+	    .error = -v->error,
+	    .why = v->said ? counted : v->why,
+	    .text = v->said ? v->said : v->text,
+	    .column = 1,
+	    .pid = a->pid,
+	    .bytes = lines.len - 1,
+	    .line = {lines.data, lines.len - 1},
+	};
+
+	note_rejection(a->file->mount, &rejection);
+	/* Refused for good: a part of it that came before is no beginning of another. */
+	if ((v->error == -EEXIST || v->error == -EPERM) && a->writing)
+		open_log_forget_partial(&a->file->log);
+}
+
+/* What its program can't come back with: it was told that the lines are taken, or it closes. Many do not
+ * look at what a close says. */
+static void reject_unwritten(struct append *a, int error, size_t stored)
+{
+	struct slice lines = {a->commit.lines.data + stored, a->commit.lines.len - stored};
+	struct json_error why = {
+	    error == -ESTALE ? "the head has moved on" : "it could not be written",
+	    0,
+	};
+
+	if (is_decided(a, error))
+		reject_decided(a, stored);
+	else if (lines.len > 0)
+		reject_line(a->file, a->pid, error, &why, lines);
+}
+
+/* At a close: the partial line is appended if it is a whole event. A part of one stays: others may go on
+ * with it. Who has opened the file is told what is wrong, and what no write could tell; who has only
+ * inherited it is told nothing that is not his. */
+static int finish_line(struct append *a, struct event *scanner)
+{
+	struct open_log *log = &a->file->log;
+	struct writer_rules rules = rules_now(a->file);
+	int r = open_log_take_partial(log, &rules, scanner, &a->batch);
+
+	if (r == -EPERM)
+		reject(a->file, log->wrote, &a->batch.bad);
+	if (r == -EPERM || r == -ENOMEM)
+		return r;
+	/* Seldom is there anything to tell: who closes need not be known. */
+	if ((r == 0 && !writer_is_owing(&log->writer)) || !opener_is(&log->opener, a->pid, a->table))
+		return 0;
+	return r ? r : writer_owes(&log->writer);
+}
+
+static void answer_call(struct append *a, int error)
+{
+	if (a->closing)
+		posix_locks_close(a->file, a->table);
+	reply_error(a->req, error);
+}
+
+/* In the modes where writes don't wait, everything queued before is waited for. On the thread that has the
+ * writer. */
+static void close_now(struct append *a, struct event *scanner)
+{
+	struct mount *m = a->file->mount;
+
+	a->result = finish_line(a, scanner);
+	set_lines(a);
+	expect_now(a);
+	if (a->commit.lines.len > 0 || m->options.sync != SYNC_WRITE)
+		return commit_queue(m->committer, &a->commit);
+	answer_call(a, a->result);
+	append_free(a);
+}
+
+/* On the commit thread, which gives the writer back: first come those who have closed it meanwhile. */
+static void release_writer(struct file *f)
+{
+	struct event scanner = {0};
+	struct open_log_close *close;
+
+	while ((close = open_log_give_back(&f->log)))
+		close_now(container_of(close, struct append, close), &scanner);
+	event_deinit(&scanner);
+}
+
+static void append_done(struct commit *commit, int error, size_t stored, const struct log_pos *head);
+
+/* On the index's thread. */
+static void index_is_there(struct ids_wait *wait, int error)
+{
+	struct append *a = container_of(wait, struct append, wait);
+	struct log_pos head = {0};
+
+	if (error == 0)
+		return commit_queue(a->file->mount->committer, &a->commit);
+	a->verdict.error = 0;
+	append_done(&a->commit, error == -EINTR ? error : -EIO, 0, &head);
+}
+
+static bool is_given_up(const struct ids_wait *wait)
+{
+	return fuse_req_interrupted(container_of(wait, struct append, wait)->req);
+}
+
+/* There was an index when the file was opened, but it begins anew, or is being stored: it is waited for once
+ * more. */
+static void wait_for_index(struct append *a)
+{
+	verdict_reset(&a->verdict);
+	a->wait.given_up = is_given_up;
+	a->wait.done = index_is_there;
+	ids_want(a->file->mount->ids, &a->wait);
+}
+
+/* On the commit thread. */
+static void append_done(struct commit *commit, int error, size_t stored, const struct log_pos *head)
+{
+	struct append *a = container_of(commit, struct append, commit);
+	struct file *f = a->file;
+	fuse_req_t req = a->req;
+
+	struct slice appended = appended_of(a, stored);
+
+	if (error == -EAGAIN && is_decided(a, error) && !a->verdict.said && stored == 0)
+		return wait_for_index(a);
+	note_beginning(f->mount, appended);
+	note_odd_ts(f->mount, odd_ts_of(a, stored));
+	move_expectation(a, stored, head);
+	if (error < 0 && (!req || !a->writing))
+		reject_unwritten(a, error, stored);
+	if (!req) {
+		if (error < 0)
+			open_log_owe(&f->log, a->number, error);
+	} else if (a->writing) {
+		size_t written = batch_written(&a->batch, stored);
+		count_written(a, written);
+		/* Who is told a short count comes back with it. */
+		if (written == 0 && is_decided(a, error))
+			reject_decided(a, stored);
+		release_writer(f);
+		if (written > 0)
+			reply_written(req, written);
+		else
+			reply_error(req, error);
+	} else {
+		int owed = open_log_take_owed(&f->log);
+		answer_call(a, error ? error : owed ? owed : a->result);
+	}
+	if (appended.len > 0)
+		follow_appended(f->mount, f, a->writing);
+	append_free(a);
+}
+
+/* On the commit thread, which has not answered it yet. */
+static bool has_given_up(struct commit *commit)
+{
+	const struct append *a = container_of(commit, struct append, commit);
+
+	return fuse_req_interrupted(a->req);
+}
+
+static struct append *append_new(struct file *f, fuse_req_t req)
+{
+	struct append *a = calloc(1, sizeof(*a));
+
+	if (!a)
+		return NULL;
+	a->file = file_ref(f);
+	a->req = req;
+	a->pid = fuse_req_ctx(req)->pid;
+	a->commit.done = append_done;
+	a->commit.refusal = refusal_of;
+	a->commit.given_up = has_given_up;
+	return a;
+}
+
+/* Who asks whether he may append wants to know now, and whom the rules may refuse is told so. And where
+ * several megabytes are waiting for the disk, whoever brings more waits too. */
+static bool must_wait(struct mount *m, const struct append *a)
+{
+	return a->commit.durable || a->commit.conditional || a->commit.verdict ||
+	       committer_backlog(m->committer) > LIMIT_QUEUE;
+}
+
+static void queue_write(fuse_req_t req, struct file *f, struct batch *batch, bool durable)
+{
+	struct mount *m = f->mount;
+	struct append *a = append_new(f, req);
+	size_t given = batch->given;
+
+	if (!a) {
+		batch_deinit(batch);
+		return reply_error(req, -ENOMEM);
+	}
+	a->batch = *batch;
+	a->writing = true;
+	a->commit.durable = durable;
+	buf_add_slice(&a->rest, batch->rest);
+	if (buf_error(&a->rest) < 0 || buf_reserve(&f->log.writer.partial, a->rest.len) < 0) {
+		f->log.writer.partial.failed = false;
+		append_free(a);
+		return reply_error(req, -ENOMEM);
+	}
+	set_lines(a);
+	expect_now(a);
+	if (must_wait(m, a)) {
+		open_log_lend(&f->log);
+		commit_queue(m->committer, &a->commit);
+		return;
+	}
+	a->req = NULL;
+	count_written(a, given);
+	commit_queue(m->committer, &a->commit);
+	reply_written(req, given);
+}
+
+static bool is_read_only(struct mount *m)
+{
+	struct eventlog_stats stats;
+
+	eventlog_stats(m->log, &stats);
+	return stats.failed;
+}
+
+/* A write of no whole line, or one whose first line is bad. */
+static void take_part(fuse_req_t req, struct file *f, struct batch *batch)
+{
+	int r = open_log_written(&f->log, batch, batch->given);
+
+	if (r > 0)
+		reject(f, f->log.wrote, &batch->bad);
+	if (r < 0)
+		reply_error(req, r);
+	else if (batch->given > 0 || !batch->bad.error)
+		reply_written(req, batch->given);
+	else
+		reply_error(req, batch->bad.error);
+}
+
+/* 0, or the error of a write that is not even looked at. */
+static int may_write(struct file *f)
+{
+	struct mount *m = f->mount;
+	int r = open_log_may_write(&f->log);
+
+	/* Where nobody waits for the commit, this is the place to hear of it. */
+	if (r == 0 && m->options.sync != SYNC_WRITE && is_read_only(m))
+		r = -EROFS;
+	return r;
+}
+
+void append_write(fuse_req_t req, struct file *f, struct slice data, const struct fuse_file_info *fi)
+{
+	struct mount *m = f->mount;
+	struct writer_rules rules = rules_now(f);
+	struct refusal left;
+	struct batch batch;
+
+	int r = may_write(f);
+	if (r < 0)
+		return reply_error(req, r);
+	r = writer_resume(&f->log.writer, data, &left);
+	reject(f, f->log.wrote, &left);
+	refusal_deinit(&left);
+	f->log.wrote = fuse_req_ctx(req)->pid;
+	file_wrote(f);
+	opener_wrote(&f->log.opener, f->log.wrote, fi->lock_owner);
+	if (r < 0)
+		return reply_error(req, r);
+	r = writer_feed(&f->log.writer, data, &rules, &m->scanner, &batch);
+	/* O_SYNC has the bit of O_DSYNC, and more. */
+	bool durable = m->options.sync == SYNC_WRITE || fi->flags & O_DSYNC;
+	if (r == 0 && batch.lines.len > 0)
+		return queue_write(req, f, &batch, durable);
+	if (r < 0)
+		reply_error(req, r);
+	else
+		take_part(req, f, &batch);
+	batch_deinit(&batch);
+}
+
+void append_refuse_cut(fuse_req_t req, struct file *f)
+{
+	static const struct json_error why = {
+	    "a program that cuts the log is about to save it over itself; to append lines, use >>", 0};
+
+	if (open_log_cut(&f->log))
+		reject_line(f, fuse_req_ctx(req)->pid, -EPERM, &why, (struct slice){0});
+	reply_error(req, -EPERM);
+}
+
+void append_flush(fuse_req_t req, struct file *f, uint64_t table)
+{
+	struct mount *m = f->mount;
+	struct append *a;
+
+	bool writes = (f->flags & O_ACCMODE) != O_RDONLY && !f->notice;
+	a = writes ? append_new(f, req) : NULL;
+	if (!a) {
+		posix_locks_close(f, table);
+		return reply_error(req, writes ? -ENOMEM : 0);
+	}
+	a->commit.durable = a->closing = true;
+	a->table = table;
+	if (!open_log_must_wait(&f->log, &a->close))
+		close_now(a, &m->scanner);
+}
+
+void append_fsync(fuse_req_t req, struct file *f)
+{
+	struct mount *m = f->mount;
+	struct append *a;
+
+	/* What a write in this mode has answered is on disk already. */
+	if (m->options.sync == SYNC_WRITE)
+		return reply_error(req, open_log_take_owed(&f->log));
+	a = append_new(f, req);
+	if (!a)
+		return reply_error(req, -ENOMEM);
+	a->commit.durable = true;
+	commit_queue(m->committer, &a->commit);
+}
+
+void append_release(fuse_req_t req, struct file *f)
+{
+	struct slice partial = buf_slice(&f->log.writer.partial);
+	struct json_error why;
+	struct refusal left;
+
+	writer_end(&f->log.writer, &left);
+	reject(f, f->log.wrote, &left);
+	refusal_deinit(&left);
+	if (partial.len > 0) {
+		if (event_group_check(partial, &f->mount->scanner, &why) >= 0)
+			why = (struct json_error){.why = "its close failed"};
+		reject_line(f, f->log.wrote, -EINVAL, &why, partial);
+	}
+	file_unref(f);
+	reply_error(req, 0);
+}

@@ -1,0 +1,560 @@
+#include "fs/log/commit.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "fs/log/rulings.h"
+#include "model/judge/judge.h"
+
+/* How often others may run before the next commit where several write at once: a sync costs the same for
+ * one line and for ten. Nobody else to run: it takes a few µs. */
+#define GIVE_WAY 10
+/* After a rotation that has failed, until the next try; twice as long after each further one. */
+#define ROTATE_RETRY_MS 1000
+#define ROTATE_RETRY_DOUBLED 8
+
+struct committer {
+	struct eventlog *log;
+	struct committer_options options;
+	struct mailbox box;
+	_Atomic size_t backlog;   /* bytes queued and in the commit thread's hands */
+	_Atomic unsigned waiting; /* of the same, items that somebody waits for until they are on disk */
+	_Atomic uint64_t took[COMMIT_BUCKETS + 1], took_ns, rotations;
+
+	struct commit nudge; /* queued while is_nudged */
+	_Atomic bool is_nudged;
+
+	/* The commit thread's own. */
+	struct rulings *rulings; /* NULL: there are no rules */
+	struct buf joined;
+	struct decider *decider;  /* NULL: nothing is decided */
+	struct log_group *groups; /* of the run */
+	size_t cap_groups;
+	bool unsynced;            /* something was appended without a sync */
+	unsigned rotate_failures; /* in a row; */
+	uint64_t rotate_again_ms; /* then it is not tried before this time */
+};
+
+const unsigned commit_bounds_us[COMMIT_BUCKETS] = {
+    50, 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 500000, 2500000,
+};
+
+static struct commit *commit_of(struct mail *mail)
+{
+	return mail ? container_of(mail, struct commit, mail) : NULL;
+}
+
+/* What goes to no disk at once brings no other's sync forward, and its writer may go on for ever. */
+static bool is_waited_for(const struct committer *c, const struct commit *item)
+{
+	return item->durable && c->options.sync != SYNC_NONE;
+}
+
+static struct commit *next_of(const struct commit *item)
+{
+	return commit_of(item->mail.next);
+}
+
+/* A run of queued items whose lines go to the disk together. */
+struct run {
+	struct commit *first, *end; /* end: behind the run */
+	struct slice lines;
+	size_t n_groups;
+	bool durable;
+};
+
+/* What of an item is appended. */
+static struct slice lines_of(const struct commit *item)
+{
+	return unlikely(item->verdict) ? item->verdict->lines : item->lines;
+}
+
+/* The item's lines come at `at` of the run's. 0, or -ENOMEM with nothing added. */
+static int add_groups(struct committer *c, struct run *run, const struct commit *item, size_t at)
+{
+	const struct unit *units = item->verdict ? item->verdict->kept : item->units;
+	size_t n_units = item->verdict ? item->verdict->n_kept : item->n_units, n = run->n_groups;
+
+	for (size_t i = 0; i < n_units; i++) {
+		const struct unit *unit = &units[i];
+		size_t begin = unit_begin(units, i);
+		if (unit->lines == 1)
+			continue;
+		if (!list_room(c->groups, n, c->cap_groups, 16))
+			return -ENOMEM;
+		c->groups[n++] = (struct log_group){at + begin, unit->stored - begin};
+	}
+	run->n_groups = n;
+	return 0;
+}
+
+static bool head_holds(const struct commit *item, const struct log_pos *head)
+{
+	return !item->conditional ||
+	       (item->expect.off == head->off && (head->off == 0 || item->expect.hash == head->hash));
+}
+
+/* Does the item go on? 0: it does; 1: not in this run; a negative errno: it is refused. */
+static int judge(struct committer *c, struct commit *item, const struct log_pos *head)
+{
+	int r = item->refusal ? item->refusal(item) : 0;
+
+	if (unlikely(item->verdict))
+		verdict_reset(item->verdict);
+	if (r == 0 && unlikely(item->once))
+		r = decider_judge(c->decider, buf_slice(&c->joined), head->off, item->verdict);
+	/* Where there is nothing to be appended, the head is no matter. */
+	if (r == 0 && !head_holds(item, head) && lines_of(item).len > 0)
+		r = -ESTALE;
+	if (r < 0 && item->verdict)
+		verdict_reset(item->verdict);
+	return r;
+}
+
+/* The longest run from `first` on, as one piece of bytes. An item that is refused ends it before, and stands
+ * alone at the front otherwise: *ret_refusal is then why. */
+static void make_run(struct committer *c, struct commit *first, struct run *ret, int *ret_refusal)
+{
+	struct log_pos head = eventlog_head(c->log);
+	struct commit *item = first;
+
+	*ret = (struct run){.first = first};
+	*ret_refusal = 0;
+	buf_clear(&c->joined);
+	decider_begin(c->decider);
+	for (; item && !item->seal && item->judged == first->judged; item = next_of(item)) {
+		/* What comes before would move the head: it is decided first. */
+		if (item->conditional && c->joined.len > 0)
+			break;
+		int refusal = judge(c, item, &head);
+		if (refusal != 0) {
+			if (item == first)
+				*ret_refusal = refusal;
+			break;
+		}
+		if (c->joined.len > 0 && c->joined.len + item->lines.len > LIMIT_QUEUE)
+			break;
+		if (unlikely(item->groups > 0)) {
+			int r = add_groups(c, ret, item, c->joined.len);
+			if (r < 0) {
+				if (item == first)
+					*ret_refusal = r;
+				break;
+			}
+		}
+		ret->durable |= item->durable;
+		/* A lone item needs no copy. */
+		if (item == first && (!item->mail.next || item->lines.len > LIMIT_WRITE)) {
+			ret->lines = lines_of(item);
+			ret->end = next_of(item);
+			return;
+		}
+		buf_add_slice(&c->joined, lines_of(item));
+		/* Its writer is told where the head stands behind its own lines. */
+		if (item->conditional) {
+			item = next_of(item);
+			break;
+		}
+	}
+	if (buf_error(&c->joined) < 0) {
+		/* No memory to join them: one at a time, then. */
+		buf_deinit(&c->joined);
+		*ret = (struct run){.first = first,
+				    .end = next_of(first),
+				    .lines = lines_of(first),
+				    .durable = first->durable};
+		if (first->groups > 0)
+			*ret_refusal = add_groups(c, ret, first, 0);
+		return;
+	}
+	ret->end = item;
+	ret->lines = buf_slice(&c->joined);
+}
+
+/* The same once more, where the rules have not let all of it in. */
+static int make_run_again(struct committer *c, struct run *run)
+{
+	run->n_groups = 0;
+	buf_clear(&c->joined);
+	for (struct commit *item = run->first; item != run->end; item = next_of(item)) {
+		int r = item->groups > 0 ? add_groups(c, run, item, c->joined.len) : 0;
+		if (r < 0)
+			return r;
+		buf_add_slice(&c->joined, lines_of(item));
+	}
+	run->lines = buf_slice(&c->joined);
+	return buf_error(&c->joined);
+}
+
+static void note_time(struct committer *c, uint64_t ns)
+{
+	size_t i = 0;
+
+	while (i < COMMIT_BUCKETS && ns > commit_bounds_us[i] * UINT64_C(1000))
+		i++;
+	atomic_fetch_add_explicit(&c->took[i], 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&c->took_ns, ns, memory_order_relaxed);
+}
+
+static bool has_once(const struct run *run)
+{
+	const struct commit *item = run->first;
+
+	while (item != run->end && !item->once)
+		item = next_of(item);
+	return item != run->end;
+}
+
+/* Appends a run: an error goes to every item that is not wholly in the log. */
+static int append_run(struct committer *c, const struct run *run, size_t *ret_stored)
+{
+	bool sync = run->durable && c->options.sync != SYNC_NONE;
+	int r = 0;
+
+	*ret_stored = 0;
+	uint64_t begin = clock_ns();
+	if (run->lines.len > 0) {
+		r = eventlog_append_groups(c->log, run->lines, c->groups, run->n_groups, sync, ret_stored);
+		c->unsynced |= r == 0 && !sync;
+	} else if (unlikely(has_once(run))) {
+		/* What is said to be there already has to be in the log that others find. */
+		r = eventlog_check(c->log);
+	}
+	if (r == 0 && sync && c->unsynced) {
+		r = eventlog_sync(c->log);
+		c->unsynced = r < 0;
+	}
+	if (run->lines.len > 0)
+		note_time(c, clock_ns() - begin);
+	return r;
+}
+
+/* Of a run that has come short: behind its first item that is not wholly in the log. */
+static struct commit *behind_short(const struct run *run, size_t stored)
+{
+	struct commit *item = run->first;
+
+	for (; item != run->end && lines_of(item).len <= stored; item = next_of(item))
+		stored -= lines_of(item).len;
+	return item == run->end ? item : next_of(item);
+}
+
+static void answer_run(struct committer *c, const struct run *run, int error, size_t stored)
+{
+	struct log_pos head = eventlog_head(c->log);
+	size_t left = stored, total = 0;
+
+	for (struct commit *item = run->first, *next; item != run->end; item = next) {
+		next = next_of(item);
+		size_t mine = min(left, lines_of(item).len);
+		left -= mine;
+		total += item->lines.len;
+		/* On a full disk all that is stored is synced. After any other error nothing is certain,
+		 * not even for one who has brought no lines and only asks for a sync. */
+		bool whole = mine == lines_of(item).len && (error == 0 || eventlog_is_full(error));
+		int result = whole ? 0 : error;
+		if (unlikely(item->verdict)) {
+			item->verdict->stored = mine;
+			mine = verdict_counts(item->verdict, mine);
+			result = whole ? item->verdict->error : error;
+		}
+		atomic_fetch_sub(&c->waiting, is_waited_for(c, item));
+		item->done(item, result, mine, &head);
+	}
+	atomic_fetch_sub(&c->backlog, total);
+}
+
+/* One that has not come into a run. */
+static void answer_alone(struct committer *c, struct commit *item, int error)
+{
+	struct run run = {.first = item, .end = next_of(item)};
+
+	answer_run(c, &run, error, 0);
+}
+
+static int seal(struct committer *c)
+{
+	int r = eventlog_seal(c->log);
+
+	if (r != 0)
+		return r;
+	c->unsynced = false;
+	c->rotate_failures = 0;
+	atomic_fetch_add_explicit(&c->rotations, 1, memory_order_relaxed);
+	c->options.sealed(c->options.arg);
+	c->options.moved(c->options.arg);
+	return 0;
+}
+
+/* Each try costs a sync and a file: not with every commit. */
+static void put_off(struct committer *c, int error)
+{
+	uint64_t pause = (uint64_t)ROTATE_RETRY_MS << min(c->rotate_failures, (unsigned)ROTATE_RETRY_DOUBLED);
+	char text[160];
+
+	c->rotate_failures++;
+	c->rotate_again_ms = clock_ms() + pause;
+	snprintf(text, sizeof(text), "the log cannot be rotated: %s; the next try is in %llu s",
+		 strerrordesc_np(-error), (unsigned long long)pause / 1000);
+	if (error != -EROFS && c->options.report)
+		c->options.report(c->options.arg, text);
+}
+
+static void rotate_if_due(struct committer *c)
+{
+	struct eventlog_stats stats;
+
+	if (!c->options.rotate)
+		return;
+	eventlog_stats(c->log, &stats);
+	if (stats.active_bytes < c->options.rotate || stats.rotating || stats.failed)
+		return;
+	if (c->rotate_failures && clock_ms() < c->rotate_again_ms)
+		return;
+	int r = seal(c);
+	if (r < 0)
+		put_off(c, r);
+}
+
+static void answer_seal(struct committer *c, struct commit *item)
+{
+	int r = seal(c);
+	struct log_pos head = eventlog_head(c->log);
+
+	item->done(item, r, 0, &head);
+}
+
+static bool log_has_failed(struct committer *c)
+{
+	struct eventlog_stats stats;
+
+	eventlog_stats(c->log, &stats);
+	return stats.failed;
+}
+
+/* The next run of items, up to a seal; gives the item behind it. */
+static struct commit *commit_run(struct committer *c, struct commit *item)
+{
+	struct run run;
+	size_t stored = 0;
+	bool heard = false;
+	int r;
+
+	make_run(c, item, &run, &r);
+	/* What a dead log would not take needs no verdict: each would cost a judge. */
+	if (r == 0 && unlikely(item->judged) && log_has_failed(c))
+		r = -EROFS;
+	if (r == 0 && unlikely(item->judged)) {
+		r = rulings_hear(c->rulings, run.first, run.end, &run.end);
+		if (run.end == run.first)
+			return item;
+		if (r > 0)
+			r = make_run_again(c, &run);
+		heard = true;
+	}
+	if (r < 0)
+		run = (struct run){.first = item, .end = next_of(item)};
+	else
+		r = append_run(c, &run, &stored);
+	if (unlikely(heard)) {
+		rulings_appended(c->rulings, r == 0);
+		/* About what comes behind the rules have said something that is not so now: they are asked
+		 * again. */
+		if (eventlog_is_full(r))
+			run.end = behind_short(&run, stored);
+	}
+	item = run.end;
+	/* Those who wait for the disk first: whoever looks at a view now asks for the head as it is. */
+	answer_run(c, &run, r, stored);
+	if (stored > 0)
+		c->options.moved(c->options.arg);
+	return item;
+}
+
+/* Those who need not stand aside any more come before the rest. */
+static struct commit *bring_back(struct committer *c, struct commit *rest, bool all)
+{
+	struct mail *list = NULL, **last = &list;
+	struct commit *item;
+	int error;
+
+	while ((item = rulings_next(c->rulings, all, &error))) {
+		if (error < 0) {
+			answer_alone(c, item, error);
+			continue;
+		}
+		*last = &item->mail;
+		last = &item->mail.next;
+	}
+	*last = rest ? &rest->mail : NULL;
+	return commit_of(list);
+}
+
+static bool stands_aside(struct committer *c, struct commit *item)
+{
+	if (likely(!item->judged))
+		return false;
+	rulings_turn(c->rulings);
+	return rulings_hold(c->rulings, item);
+}
+
+static void commit_all(struct committer *c, struct commit *item)
+{
+	if (c->rulings && rulings_are_restless(c->rulings)) {
+		rulings_turn(c->rulings);
+		item = bring_back(c, item, false);
+	}
+	while (item) {
+		struct commit *next = next_of(item);
+		if (item->seal)
+			answer_seal(c, item);
+		else if (stands_aside(c, item))
+			rulings_put_aside(c->rulings, item);
+		else if ((next = commit_run(c, item)) == item) {
+			/* The rules can't be asked now. */
+			next = next_of(item);
+			rulings_put_aside(c->rulings, item);
+		}
+		item = next;
+	}
+	rotate_if_due(c);
+}
+
+/* As long as that brings more of them. */
+static void give_way(struct committer *c)
+{
+	unsigned before, now = committer_waiting(c);
+
+	do {
+		before = now;
+		for (unsigned i = 0; i < GIVE_WAY && now > 1; i++) {
+			sched_yield();
+			now = committer_waiting(c);
+		}
+	} while (now > before);
+}
+
+/* While the rules are not ready, and while somebody waits for that. */
+static uint64_t wake_time(const struct committer *c)
+{
+	bool restless = c->rulings && rulings_are_restless(c->rulings);
+
+	return restless ? clock_us() + JUDGE_TICK_MS * UINT64_C(1000) : CLOCK_FOREVER;
+}
+
+/* Nobody stands aside any more. Whose write is answered may have closed meanwhile, with a line of his own. */
+static void end_rulings(struct committer *c)
+{
+	struct commit *rest;
+
+	do {
+		rest = bring_back(c, commit_of(mailbox_take_all(&c->box, MAILBOX_NOW)), true);
+		commit_all(c, rest);
+	} while (rest || !mailbox_is_over(&c->box));
+}
+
+static void commit_thread(void *arg)
+{
+	struct committer *c = arg;
+	struct mail *mail;
+
+	while ((mail = mailbox_take_all(&c->box, wake_time(c))) || !mailbox_is_over(&c->box)) {
+		commit_all(c, commit_of(mail));
+		give_way(c);
+	}
+	if (c->rulings)
+		end_rulings(c);
+	rulings_free(take_ptr(c->rulings));
+	/* What was appended without a sync is not left to chance at an orderly end. A failure here was
+	 * promised to nobody. */
+	if (c->unsynced && eventlog_sync(c->log) == 0)
+		c->unsynced = false;
+}
+
+static void nudged(struct commit *item, int error, size_t stored, const struct log_pos *head)
+{
+	struct committer *c = container_of(item, struct committer, nudge);
+
+	atomic_store(&c->is_nudged, false);
+	rulings_turn(c->rulings);
+}
+
+void commit_nudge(struct committer *c)
+{
+	if (c->rulings && !atomic_exchange(&c->is_nudged, true))
+		commit_queue(c, &c->nudge);
+}
+
+int committer_start(struct committer **ret, struct eventlog *log, const struct committer_options *options)
+{
+	struct committer *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return -ENOMEM;
+	c->log = log;
+	c->options = *options;
+	c->nudge.done = nudged;
+	int r = options->ids ? decider_new(&c->decider, options->ids) : 0;
+	if (r == 0 && options->judge)
+		r = rulings_new(&c->rulings, options->judge, options->judge_wait_ms);
+	if (r == 0)
+		r = mailbox_start(&c->box, commit_thread, c);
+	if (r < 0) {
+		rulings_free(c->rulings);
+		decider_free(c->decider);
+		free(c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
+void committer_stop(struct committer *c)
+{
+	if (!c)
+		return;
+	mailbox_stop(&c->box);
+	assert(c->backlog == 0);
+	buf_deinit(&c->joined);
+	decider_free(c->decider);
+	free(c->groups);
+	free(c);
+}
+
+void commit_queue(struct committer *c, struct commit *item)
+{
+	atomic_fetch_add(&c->waiting, is_waited_for(c, item));
+	atomic_fetch_add(&c->backlog, item->lines.len);
+	mailbox_post(&c->box, &item->mail);
+}
+
+void commit_seal(struct committer *c, struct commit *item)
+{
+	item->seal = true;
+	mailbox_post(&c->box, &item->mail);
+}
+
+unsigned committer_waiting(struct committer *c)
+{
+	return atomic_load(&c->waiting);
+}
+
+size_t committer_backlog(struct committer *c)
+{
+	return atomic_load(&c->backlog);
+}
+
+void committer_stats(struct committer *c, struct committer_stats *ret)
+{
+	for (size_t i = 0; i < countof(ret->took); i++)
+		ret->took[i] = atomic_load_explicit(&c->took[i], memory_order_relaxed);
+	ret->took_ns = atomic_load_explicit(&c->took_ns, memory_order_relaxed);
+	ret->rotations = atomic_load_explicit(&c->rotations, memory_order_relaxed);
+}

@@ -1,0 +1,115 @@
+#include "model/host/jq/load.h"
+
+#include <errno.h>
+
+#include "model/host/jq/decide.h"
+#include "model/host/jq/libjq.h"
+
+/* libjq says what is wrong. It gets no more than it needs for that: it would not stand the depth of all
+ * programs. */
+static int refuse_syntax(const struct parse *p, struct diag *diag)
+{
+	size_t len = (size_t)(p->at.data + p->at.len - p->program.data);
+	int err = libjq_check((struct slice){p->program.data, len}, diag);
+
+	if (err)
+		return err;
+	return diag_set(diag, -EINVAL, "syntax error at byte %zu", len);
+}
+
+static bool knows(void *arg, struct slice name, unsigned arity)
+{
+	return compile_knows(arg, name, arity);
+}
+
+/* Whether it may be one at all. */
+static int must_check check(const struct parse *p, struct prelude *prelude, const char *what,
+			    struct diag *diag)
+{
+	struct decision d;
+
+	switch (p->error) {
+	case PARSE_MODULE:
+		return diag_set(diag, -EINVAL, "`%.*s` is not available in %s: it is one file",
+				(int)p->at.len, p->at.data, what);
+	case PARSE_DEEP:
+		return diag_set(diag, -EINVAL, "the program is nested too deep");
+	case PARSE_SYNTAX:
+		return refuse_syntax(p, diag);
+	default:
+		break;
+	}
+	if (!p->tree)
+		return diag_set(diag, -EINVAL, "the program is empty");
+	decide(p->tree, knows, prelude, &d);
+	if (d.impure.data)
+		return diag_set(
+		    diag, -EINVAL,
+		    "`%.*s` is not available in %s: it must depend on the state and the event only",
+		    (int)d.impure.len, d.impure.data, what);
+	return d.unknown ? libjq_check(p->program, diag) : 0;
+}
+
+int loading_take(struct loading *l, struct slice text, const char *what, struct diag *diag)
+{
+	bool later = libjq_is_later();
+	jmp_buf no_memory;
+	int err;
+
+	*l = (struct loading){0};
+	if (memchr(text.data ? text.data : "", 0, text.len))
+		return diag_set(diag, -EINVAL, "the program has a zero byte in it");
+	if (setjmp(no_memory)) {
+		val_rescue(NULL);
+		return -ENOMEM;
+	}
+	val_rescue(&no_memory);
+	parse_init(&l->parse, text.data ? text : SLICE(""), later);
+	prelude_parse(&l->prelude, &l->parse);
+	err = check(&l->parse, &l->prelude, what, diag);
+	if (!err && later)
+		l->why = "only what jq 1.6 does is compiled, and this is another jq";
+	else if (!err)
+		program_compile(&l->program, &l->parse, &l->prelude, &l->why);
+	val_rescue(NULL);
+	return err;
+}
+
+void loading_deinit(struct loading *l)
+{
+	program_deinit(&l->program);
+	parse_deinit(&l->parse);
+}
+
+static int must_check make(struct jq_program *p, struct loading *l, struct diag *diag)
+{
+	if (!l->why)
+		return compiled_new(&p->compiled, &l->program);
+	int err = libjq_check(l->parse.program, diag);
+	return err ? err : plain_new(&p->plain, l->parse.program, diag);
+}
+
+int jq_program_load(struct jq_program *ret, struct slice text, const char *what, struct diag *diag)
+{
+	struct jq_program made = {0};
+	struct loading *l = malloc(sizeof(*l));
+
+	if (!l)
+		return -ENOMEM;
+	int err = loading_take(l, text, what, diag);
+	if (!err)
+		err = make(&made, l, diag);
+	loading_deinit(l);
+	free(l);
+	if (!err)
+		*ret = made;
+	return err;
+}
+
+void jq_program_free(struct jq_program *p)
+{
+	if (p->compiled)
+		compiled_free(p->compiled);
+	if (p->plain)
+		plain_free(p->plain);
+}

@@ -1,0 +1,146 @@
+/* jq's builtin functions that are functions of others. They are meant as jq 1.6 has them, down to which
+ * output comes first and to what a `try` in an argument catches. */
+#include "model/host/jq/compile.h"
+
+#define REGEX_ARGUMENTS(name)                                                                                \
+	"def " name "($v): ($v | type) as $t | if $t == \"string\" then " name "($v; null)"                  \
+	" elif $t == \"array\" and ($v | length) > 1 then " name "($v[0]; $v[1])"                            \
+	" elif $t == \"array\" and ($v | length) > 0 then " name "($v[0]; null)"                             \
+	" else error($t + \" not a string or array\") end;"
+
+static const char text[] =
+    "def error: error(.);"
+    "def map(f): [.[] | f];"
+    "def select(f): if f then . else empty end;"
+    "def sort_by(f): _sort_by_impl(map([f]));"
+    "def group_by(f): _group_by_impl(map([f]));"
+    "def unique: group_by(.) | map(.[0]);"
+    "def unique_by(f): group_by(f) | map(.[0]);"
+    "def max_by(f): _max_by_impl(map([f]));"
+    "def min_by(f): _min_by_impl(map([f]));"
+    "def _assign(p; v): v as $v | reduce path(p) as $p (.; setpath($p; $v));"
+    "def _modify(p; f): reduce path(p) as $p"
+    " (.; label $done | (setpath($p; getpath($p) | f) | ., break $done), delpaths([$p]));"
+    "def map_values(f): .[] |= f;"
+
+    "def recurse(f): def r: ., (f | r); r;"
+    "def recurse(f; c): def r: ., (f | select(c) | r); r;"
+    "def recurse: recurse(.[]?);"
+    "def recurse_down: recurse;"
+
+    "def from_entries: map({(.key // .Key // .name // .Name):"
+    " (if has(\"value\") then .value else .Value end)}) | add | . //= {};"
+    "def with_entries(f): to_entries | map(f) | from_entries;"
+    "def reverse: [.[length - 1 - range(0; length)]];"
+    "def indices($i): if type == \"array\" and ($i | type) == \"array\" then .[$i]"
+    " elif type == \"array\" then .[[$i]]"
+    " elif type == \"string\" and ($i | type) == \"string\" then _strindices($i) else .[$i] end;"
+    "def index($i): indices($i) | .[0];"
+    "def rindex($i): indices($i) | .[-1:][0];"
+    "def paths: path(recurse(if (type | . == \"array\" or . == \"object\") then .[] else empty end))"
+    " | select(length > 0);"
+    "def paths(f): . as $all | paths | select(. as $p | $all | getpath($p) | f);"
+    "def leaf_paths: paths(scalars);"
+
+    "def any(g; c): [label $out | foreach g as $x (false;"
+    " if . then break $out elif $x | c then true else . end; if . then . else empty end)] | length == 1;"
+    "def any(c): any(.[]; c);"
+    "def all(g; c): [label $out | foreach g as $x (true;"
+    " if . | not then break $out elif $x | c then . else false end; if . | not then . else empty end)]"
+    " | length == 0;"
+    "def all(c): all(.[]; c);"
+    "def isfinite: type == \"number\" and (isinfinite | not);"
+    "def arrays: select(type == \"array\");"
+    "def objects: select(type == \"object\");"
+    "def iterables: arrays, objects;"
+    "def booleans: select(type == \"boolean\");"
+    "def numbers: select(type == \"number\");"
+    "def normals: select(isnormal);"
+    "def finites: select(isfinite);"
+    "def strings: select(type == \"string\");"
+    "def nulls: select(type == \"null\");"
+    "def values: select(. != null);"
+    "def scalars: select(. == null or . == true or . == false or type == \"number\" or type == \"string\");"
+    "def scalars_or_empty: select(. == null or . == true or . == false or type == \"number\""
+    " or type == \"string\" or ((type == \"array\" or type == \"object\") and length == 0));"
+
+    "def _flatten($n): reduce .[] as $x ([];"
+    " if $x | type == \"array\" and $n != 0 then . + ($x | _flatten($n - 1)) else . + [$x] end);"
+    "def flatten($n): if $n < 0 then error(\"flatten depth must not be negative\") else _flatten($n) end;"
+    "def flatten: _flatten(-1);"
+    "def range($n): range(0; $n);"
+    "def range($from; $to; $by):"
+    " def r: if ($by > 0 and . < $to) or ($by < 0 and . > $to) then ., ((. + $by) | r) else . end;"
+    " if $by == 0 then $from else $from | r end"
+    " | select(($by > 0 and . < $to) or ($by < 0 and . > $to));"
+    "def while(c; f): def w: if c then ., (f | w) else empty end; w;"
+    "def until(c; f): def u: if c then . else (f | u) end; u;"
+    "def repeat(f): def r: f, r; r;"
+    "def limit($n; f): if $n < 0 then f else label $out"
+    " | foreach f as $x ($n; . - 1; $x, if . <= 0 then break $out else empty end) end;"
+    "def isempty(g): 0 == ((label $out | g | (1, break $out)) // 0);"
+    "def last(g): reduce g as $x (null; $x);"
+    "def nth($n; g): if $n < 0 then error(\"nth doesn't support negative indices\")"
+    " else last(limit($n + 1; g)) end;"
+    "def first: .[0];"
+    "def last: .[-1];"
+    "def nth($n): .[$n];"
+    "def in(o): . as $x | o | has($x);"
+    "def inside(o): . as $x | o | contains($x);"
+    "def combinations: if length == 0 then [] else"
+    " .[0][] as $x | (.[1:] | combinations) as $rest | [$x] + $rest end;"
+    "def combinations(n): . as $x | [range(n) | $x] | combinations;"
+    "def transpose: if . == [] then [] else . as $rows | (map(length) | max) as $most | length as $n"
+    " | reduce range(0; $most) as $j ([]; . + [reduce range(0; $n) as $i ([]; . + [$rows[$i][$j]])]) end;"
+    "def walk(f): . as $x | if type == \"object\" then"
+    " reduce keys_unsorted[] as $k ({}; . + {($k): ($x[$k] | walk(f))}) | f"
+    " elif type == \"array\" then map(walk(f)) | f else f end;"
+
+    "def todate: strftime(\"%Y-%m-%dT%H:%M:%SZ\");"
+    "def todateiso8601: strftime(\"%Y-%m-%dT%H:%M:%SZ\");"
+    "def fromdateiso8601: strptime(\"%Y-%m-%dT%H:%M:%SZ\") | mktime;"
+    "def fromdate: fromdateiso8601;"
+
+    /* Behind a macro, clang-format would break the strings at each blank. */
+    /* clang-format off */
+    "def match(r; f): _match_impl(r; f; false) | .[];"
+    REGEX_ARGUMENTS("match")
+    "def test(r; f): _match_impl(r; f; true);"
+    REGEX_ARGUMENTS("test")
+    "def _named: reduce (.captures | .[] | select(.name != null) | {(.name): .string}) as $one"
+    " ({}; . + $one);"
+    "def capture(r; f): match(r; f) | _named;"
+    REGEX_ARGUMENTS("capture")
+    "def scan(r): match(r; \"g\")"
+    " | if (.captures | length) > 0 then [.captures | .[] | .string] else .string end;"
+    "def _pairs: if length <= 2 then . else .[0:2], (.[2:] | _pairs) end;"
+    "def splits($r; f): . as $s | [match($r; \"g\" + f) | (.offset, .offset + .length)]"
+    " | [0] + . + [$s | length] | _pairs | $s[.[0]:.[1]];"
+    "def splits($r): splits($r; null);"
+    "def split($r; f): [splits($r; f)];"
+    "def sub($r; s): . as $in | [match($r)] | if length == 0 then $in else"
+    " .[0] | . as $m | _named | $in[0:$m.offset] + s + $in[$m.offset + $m.length:] end;"
+    "def sub($r; s; f):"
+    " def one($flags; $all):"
+    " def again: . as $in | [match($r; $flags)] | if length == 0 then $in else"
+    " .[0] as $m | ($m | .offset + .length) as $to | $m | _named"
+    " | $in[0:$m.offset] + s + ($in[$to:] | if length > 0 and $all then again else . end) end; again;"
+    " (f | index(\"g\")) as $all"
+    " | (f | if $all then [explode[] | select(. != 103)] | implode else . end) as $flags"
+    " | one($flags; $all);"
+    "def gsub($r; s; f): sub($r; s; f + \"g\");"
+    "def gsub($r; s): sub($r; s; \"g\");"
+
+    "def INDEX(g; f): reduce g as $x ({}; .[$x | f | if type != \"string\" then tojson else . end] |= $x);"
+    "def INDEX(f): INDEX(.[]; f);"
+    "def IN(s): reduce (first(select(. == s)) | true) as $v (false; if . or $v then true else false end);"
+    "def IN(g; s): reduce (g | IN(s)) as $v (false; if . or $v then true else false end);"
+    "def JOIN($idx; f): [.[] | [., $idx[f]]];"
+    "def JOIN($idx; g; f): g | [., $idx[f]];"
+    "def JOIN($idx; g; f; j): g | [., $idx[f]] | j;";
+/* clang-format on */
+
+void prelude_parse(struct prelude *ret, struct parse *parse)
+{
+	ret->n = parse_definitions(parse, slice_of(text), ret->list, countof(ret->list));
+}

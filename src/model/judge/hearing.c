@@ -1,0 +1,294 @@
+/* A run of lines before the judge. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "model/judge/judge_impl.h"
+#include "model/link/docket.h"
+
+#define DOCKET_LEAST (256u << 10) /* bytes */
+#define AGAIN_MS 20
+
+struct hearing {
+	struct judge *judge;
+	struct judged *items;
+	size_t n;
+	size_t n_lines;
+	struct message verdict;
+};
+
+/* What is written there is read by the worker as it is then. */
+static int grow_docket(struct judge *j, size_t size)
+{
+	size_t most = DOCKET_LEAST;
+
+	if (size <= j->docket_size)
+		return 0;
+	while (most < size)
+		most *= 2;
+	auto_close int fd = memfd_create("eventfold-docket", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0 || ftruncate(fd, (off_t)most) < 0)
+		return -errno;
+	void *map = mmap(NULL, most, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	/* What the worker reads is what was written here: nobody else can. */
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) < 0) {
+		int r = -errno;
+		munmap(map, most);
+		return r;
+	}
+	if (j->docket)
+		munmap(j->docket, j->docket_size);
+	closep(&j->docket_fd);
+	j->docket_fd = take_fd(&fd);
+	j->docket = map;
+	j->docket_size = most;
+	j->docket_sent = false;
+	return 0;
+}
+
+static size_t count_lines(struct slice lines)
+{
+	const char *at = lines.data, *end = slice_end(lines);
+	size_t n = 0;
+
+	for (; at < end; n++)
+		at = (const char *)memchr(at, '\n', (size_t)(end - at)) + 1;
+	return n;
+}
+
+/* The lines of one item; gives the entry behind them. */
+static struct docket_line *enter(const struct judged *item, struct docket_line *entry)
+{
+	const char *at = item->lines.data, *end = slice_end(item->lines);
+	size_t unit = 0;
+
+	for (; at < end; entry++) {
+		const char *next = (const char *)memchr(at, '\n', (size_t)(end - at)) + 1;
+		entry->len = (uint32_t)(next - at);
+		entry->flags = 0;
+		if ((size_t)(next - item->lines.data) == item->ends[unit]) {
+			entry->flags |= DOCKET_UNIT;
+			unit++;
+		}
+		if (next == end)
+			entry->flags |= DOCKET_ITEM;
+		at = next;
+	}
+	return entry;
+}
+
+static int fill_docket(struct hearing *h)
+{
+	size_t bytes = 0;
+
+	h->n_lines = 0;
+	for (size_t i = 0; i < h->n; i++) {
+		bytes += h->items[i].lines.len;
+		h->n_lines += count_lines(h->items[i].lines);
+	}
+	int r = grow_docket(h->judge, h->n_lines * sizeof(struct docket_line) + bytes);
+	if (r < 0)
+		return r;
+	struct docket_line *entry = (struct docket_line *)h->judge->docket;
+	char *at = (char *)(entry + h->n_lines);
+	for (size_t i = 0; i < h->n; i++) {
+		struct slice lines = h->items[i].lines;
+		entry = enter(&h->items[i], entry);
+		memcpy(at, lines.data, lines.len);
+		at += lines.len;
+	}
+	return 0;
+}
+
+/* The item, and the unit of it, that a line belongs to. False: there is no such line. */
+static bool find_line(const struct hearing *h, uint64_t line, size_t *ret_item, size_t *ret_unit)
+{
+	const struct docket_line *entry = (const struct docket_line *)h->judge->docket;
+	size_t item = 0, unit = 0;
+
+	if (line >= h->n_lines)
+		return false;
+	for (const struct docket_line *e = entry; e < entry + line; e++) {
+		unit += (e->flags & DOCKET_UNIT) != 0;
+		if (e->flags & DOCKET_ITEM) {
+			item++;
+			unit = 0;
+		}
+	}
+	*ret_item = item;
+	*ret_unit = unit;
+	return item < h->n;
+}
+
+static char *reason_of(struct judge *j, const struct packet *p)
+{
+	struct seat *s = judge_seat_of(j, p->message.view);
+	int len = (int)min(p->text.len, (size_t)500);
+	const char *name = s ? s->name : "rules";
+	bool view = s && p->message.view == s->view_id;
+	char *why = NULL;
+
+	int r = view      ? asprintf(&why, "%s: its view fails on it: %.*s", name, len, p->text.data)
+		: len > 0 ? asprintf(&why, "%s: %.*s", name, len, p->text.data)
+			  : asprintf(&why, "%s", name);
+	return r < 0 ? NULL : why;
+}
+
+static void note_refused(struct hearing *h, const struct packet *p)
+{
+	size_t item, unit;
+
+	/* Only one for each. */
+	if (!find_line(h, p->message.seq, &item, &unit) || h->items[item].error)
+		return;
+	h->items[item].let_in = min(unit, h->items[item].n - 1);
+	h->items[item].error = p->message.kind == EPERM ? -EPERM : -EIO;
+	h->items[item].why = reason_of(h->judge, p);
+}
+
+static bool take(void *arg, struct packet *p)
+{
+	struct hearing *h = arg;
+
+	if (p->message.type == MSG_REFUSED) {
+		note_refused(h, p);
+		return false;
+	}
+	h->verdict = p->message;
+	return true;
+}
+
+static int send_docket(struct hearing *h)
+{
+	struct judge *j = h->judge;
+	struct message m = {
+	    .type = MSG_JUDGE,
+	    .pos = eventlog_head(j->options.log),
+	    .seq = h->n_lines,
+	    .offset = j->docket_size,
+	};
+
+	/* The layout and the head first, so that it can fold what it lacks. */
+	int r = 0;
+	if (eventlog_generation(j->options.log) != atomic_load(&j->worker->generation))
+		r = worker_handle_publish(j->worker, j->options.log);
+	else
+		atomic_store(&j->worker->orders->head, m.pos.off);
+	if (r == 0)
+		r = worker_handle_send(j->worker, &m, (struct slice){0}, &j->docket_fd,
+				       j->docket_sent ? 0 : 1);
+	j->docket_sent |= r == 0;
+	return r;
+}
+
+/* 1: the verdict is there. */
+static int wait_for_verdict(struct hearing *h)
+{
+	struct judge *j = h->judge;
+	struct pollfd fd = {.fd = j->worker->socket, .events = POLLIN};
+	int r;
+
+	while ((r = judge_receive(j, take, h)) == 0) {
+		/* Its end shows there as well. */
+		if (poll(&fd, 1, (int)worker_handle_tick(j->worker)) == 0)
+			worker_handle_watch(j->worker);
+	}
+	return r;
+}
+
+static enum judge_stands no_verdict(struct judge *j)
+{
+	if (j->worker) {
+		judge_stop_worker(j);
+		again_later(&j->again, AGAIN_MS);
+	}
+	return j->broken ? JUDGE_BROKEN : JUDGE_WAITS;
+}
+
+static bool can_be(const struct hearing *h)
+{
+	uint64_t line = h->verdict.seq;
+
+	if (h->verdict.flags & (MSG_BEHIND | MSG_SPOILT))
+		return true;
+	return h->verdict.flags & MSG_PART ? line > 0 && line < h->n_lines : line == h->n_lines;
+}
+
+/* It has come so far: units behind that are not let in yet. */
+static size_t count_part(struct hearing *h)
+{
+	size_t item, unit;
+
+	if (!find_line(h, h->verdict.seq, &item, &unit))
+		return 0;
+	if (unit == 0)
+		return item;
+	h->items[item].let_in = min(h->items[item].let_in, unit);
+	return item + 1;
+}
+
+/* What it has said of the items, and of how many. */
+static size_t count_judged(struct hearing *h)
+{
+	size_t item = h->n - 1, unit;
+
+	if (h->verdict.flags & MSG_PART)
+		return count_part(h);
+	if (h->verdict.flags & MSG_SPOILT) {
+		if (h->verdict.seq == 0 || !find_line(h, h->verdict.seq - 1, &item, &unit))
+			return 0;
+	}
+	return item + 1;
+}
+
+static void forget_reasons(struct hearing *h, size_t from)
+{
+	for (size_t i = from; i < h->n; i++) {
+		free(take_ptr(h->items[i].why));
+		h->items[i].error = 0;
+		h->items[i].let_in = h->items[i].n;
+	}
+}
+
+enum judge_stands judge_hear(struct judge *j, struct judged *items, size_t n, size_t *ret_n)
+{
+	struct hearing h = {.judge = j, .items = items, .n = n};
+
+	*ret_n = 0;
+	forget_reasons(&h, 0);
+	int r = fill_docket(&h);
+	if (r == 0)
+		r = send_docket(&h);
+	/* It has died meanwhile: what of, stands in the socket. */
+	if (r == 0 || r == -EPIPE)
+		r = wait_for_verdict(&h);
+	if (r == 1 && !can_be(&h))
+		r = -EPROTO;
+	/* Meanwhile it has said what a state lacks, perhaps: nobody is let in by that. */
+	if (j->broken)
+		r = -EIO;
+	if (r < 0) {
+		forget_reasons(&h, 0);
+		return no_verdict(j);
+	}
+	if (h.verdict.flags & MSG_BEHIND) {
+		j->behind = true;
+		judge_publish(j);
+		return JUDGE_WAITS;
+	}
+	*ret_n = count_judged(&h);
+	forget_reasons(&h, *ret_n);
+	j->ends = 0;
+	j->again = j->heals = (struct again){0};
+	/* Nothing is gone on with: the next turn begins again from snapshots. */
+	if (h.verdict.flags & MSG_SPOILT)
+		judge_stop_worker(j);
+	return *ret_n > 0 ? JUDGE_SITS : JUDGE_WAITS;
+}

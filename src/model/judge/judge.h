@@ -1,0 +1,85 @@
+/* The judge: a worker process that holds the views which the rules look at, as of the log's head, and is
+ * asked about lines before they are appended.
+ *
+ *     judge_turn(j)                   takes note of changes: may lines be appended, and what has to be asked?
+ *     judge_hear(j, items, …)         a run of lines, as it is to be appended now; *ret says what is let in
+ *     … that is appended …
+ *     judge_appended(j, whole)        or not: then the judge begins again from snapshots
+ *
+ * Threads: one calls all of that, and has started it (the committer's). judge_is_asked(), judge_status()
+ * and judge_pid() are for any. */
+#pragma once
+
+#include "base/slice.h"
+#include "model/judge/rules.h"
+#include "model/views/views.h"
+
+struct judge;
+
+struct judge_options {
+	struct rules *rules;
+	struct views *views;
+	struct eventlog *log;
+	int data_fd;
+	const char *worker_path;
+	uint64_t memory;     /* bytes it may have; 0: no limit */
+	unsigned timeout_ms; /* of the processor's time, for one event; 0: none */
+	const struct zone *zone;
+	bool quiet;
+	void (*report)(void *arg, const char *text);
+	void (*changed)(void *arg); /* what judge_status() says */
+	void *arg;
+};
+
+/* All but `rules`, `views` and `log` is copied. */
+int must_check judge_new(struct judge **ret, const struct judge_options *options);
+/* On the thread that has called the rest. */
+void judge_end(struct judge *j);
+void judge_free(struct judge *j); /* NULL is fine; the end has come, or it has never begun */
+
+/* Are there rules, or may there be? Cheap, never waits. Any thread. */
+bool judge_is_asked(struct judge *j);
+
+enum judge_stands {
+	JUDGE_ABSENT, /* there are no rules */
+	JUDGE_SITS,   /* it can be asked */
+	JUDGE_WAITS,  /* not yet: call again in JUDGE_TICK_MS */
+	JUDGE_BROKEN, /* everything is refused: judge_why() */
+};
+#define JUDGE_TICK_MS 10
+enum judge_stands judge_turn(struct judge *j);
+/* Why everything is refused, beginning with a rule's name; until the next turn. */
+const char *judge_why(const struct judge *j);
+
+/* What one writer brings, in units, each of whole lines: `ends` are where they end in `lines`. */
+struct judged {
+	struct slice lines;
+	const size_t *ends;
+	size_t n;
+	/* So many of the units are let in. Fewer than all: this is the error that the next is refused with
+	 * (0: it has not been judged yet), and why, beginning with the rule's name; free() it. NULL: no
+	 * memory for it. */
+	size_t let_in;
+	int error;
+	char *why;
+};
+/* How it stood then: where not JUDGE_SITS, nothing was judged. *ret_n: so many of the items were, at least
+ * one.
+ */
+enum judge_stands judge_hear(struct judge *j, struct judged *items, size_t n, size_t *ret_n);
+/* What it has let in since the last time is in the log now; or (`whole` is false) is not, or not all. */
+void judge_appended(struct judge *j, bool whole);
+
+enum rule_state { RULE_READY, RULE_FOLDS, RULE_BROKEN };
+struct rule_status {
+	char name[LIMIT_NAME + 1];
+	char file[LIMIT_NAME + 8];
+	enum rule_state state;
+	bool view;          /* it looks at the state of one */
+	struct log_pos pos; /* how far that is, while it folds */
+	struct diag why;    /* it is broken; or what it waits for */
+};
+/* As of a moment ago, sorted by name; *ret is the caller's to free(). Any thread. */
+int must_check judge_status(struct judge *j, struct rule_status **ret, size_t *ret_n);
+/* Its process; 0: there is none. Any thread. */
+pid_t judge_pid(struct judge *j);
