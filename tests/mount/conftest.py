@@ -153,8 +153,10 @@ def compile_reducer(tmp_path):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "limit(n): the test may take n times the usual bound")
-    # What a shell starts in the background ignores Ctrl-C, and all that it starts does: not here.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    # What a shell starts in the background ignores Ctrl-C, and all that it starts does: not here. Workers inherit it, and need
+    # not run in their process's main thread, which alone may say so.
+    if not hasattr(config, "workerinput"):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header(config):

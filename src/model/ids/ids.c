@@ -35,7 +35,8 @@ void ids_forget(struct ids *ids)
 	ids->n_full = ids->n_runs = 0;
 	ids->covered = (struct log_pos){0};
 	ids->so_far = 0;
-	ids->ready = ids->in_use = false;
+	ids->ready = false;
+	ids->in_use = false;
 	ids->life++;
 }
 
@@ -125,8 +126,10 @@ static bool note_progress(struct ids *ids, uint64_t target)
 {
 	pthread_mutex_lock(&ids->lock);
 	bool there = ids->covered.off >= target;
-	if (there)
-		ids->ready = ids->in_use = true;
+	if (there) {
+		ids->ready = true;
+		ids->in_use = true;
+	}
 	pthread_mutex_unlock(&ids->lock);
 	return there;
 }
