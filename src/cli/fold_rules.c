@@ -196,7 +196,7 @@ static void judge_unit(struct judging *j, bool several)
 
 	while (lets_in && at < end) {
 		const char *newline = memchr(at, '\n', (size_t)(end - at));
-		lets_in = trial_line(&j->trial, (struct slice){at, (size_t)(newline - at)});
+		lets_in = trial_line(&j->trial, (struct slice){at, (size_t)(newline - at)}, NULL);
 		at = newline + 1;
 	}
 	if (!lets_in)

@@ -64,6 +64,12 @@ static void check_stored(const struct event *ev, struct slice line)
 	assert(again.has == (EVENT_HAS_DATA | EVENT_HAS_TS));
 	event_store(&again, 1, &twice);
 	assert(slice_eq(buf_slice(&once), buf_slice(&twice)));
+	struct event_layout layout = event_layout(ev, 1700000000);
+	if (layout.type.at) {
+		struct event laid = {0};
+		event_lay_out(&laid, (struct slice){once.data, once.len - 1}, &layout);
+		assert(memcmp(&laid.pub, &again.pub, sizeof(laid.pub)) == 0);
+	}
 	event_deinit(&again);
 
 	/* Another opinion. */

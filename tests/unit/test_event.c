@@ -3,6 +3,20 @@
 
 static struct event ev;
 
+/* What is known of the stored line without looking at it is what looking at it tells. */
+static void laid_out(struct slice stored, const struct event_layout *layout)
+{
+	struct event scanned = {0}, laid = {0};
+	struct json_error error;
+
+	CHECK(event_scan(&scanned, stored, &error));
+	event_lay_out(&laid, stored, layout);
+	CHECK_MEM(&laid.pub, sizeof(laid.pub), &scanned.pub, sizeof(scanned.pub));
+	CHECK_INT(laid.has, scanned.has);
+	event_deinit(&scanned);
+	event_deinit(&laid);
+}
+
 static void stored_as(const char *line, const char *want)
 {
 	auto_buf struct buf out = {0};
@@ -15,6 +29,10 @@ static void stored_as(const char *line, const char *want)
 	event_store(&ev, 1700000000, &out);
 	CHECK_MEM(out.data, out.len - 1, want, strlen(want));
 	CHECK(out.data[out.len - 1] == '\n');
+	struct event_layout layout = event_layout(&ev, 1700000000);
+	CHECK_INT(layout.type.at == 0, ev.texts != NULL);
+	if (layout.type.at)
+		laid_out((struct slice){out.data, out.len - 1}, &layout);
 }
 
 static void kept(const char *line)
@@ -39,6 +57,11 @@ static void storing(void)
 	stored_as("{\"type\":\"a\"}", "{\"type\":\"a\",\"data\":null,\"ts\":1700000000}");
 	stored_as(" \t{ \"type\" : \"a\" , \"data\" : [ ] }\r ",
 		  "{ \"type\" : \"a\" , \"data\" : [ ] ,\"ts\":1700000000}");
+	stored_as(
+	    " {\"id\":\"\",\"meta\":{\"a\":[1,\"\\n\"]},\"actor\":\"me\",\"more\":\"\\n\",\"type\":\"a\"} ",
+	    "{\"id\":\"\",\"meta\":{\"a\":[1,\"\\n\"]},\"actor\":\"me\",\"more\":\"\\n\",\"type\":\"a\","
+	    "\"data\":null,"
+	    "\"ts\":1700000000}");
 	stored_as("{\"ts\":5,\"type\":\"a\" }", "{\"ts\":5,\"type\":\"a\" ,\"data\":null}");
 	/* Numbers, escapes and the order of keys are the writer's own. */
 	kept("{\"z\":1.0,\"type\":\"\\u00e9\",\"data\":{\"n\":9007199254740993,\"e\":1e2,\"f\":-0.0},\"ts\":"

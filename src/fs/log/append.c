@@ -36,6 +36,7 @@ static struct writer_rules rules_now(const struct file *f)
 	    .now = clock_unix(),
 	    .need_id = f->log.once,
 	    .strict_ts = m->options.strict_ts,
+	    .lay_out = judge_is_asked(m->judge),
 	};
 }
 
@@ -158,6 +159,7 @@ static void set_lines(struct append *a)
 	if (!a->commit.once && !a->commit.judged)
 		return;
 	verdict_init(&a->verdict, a->commit.lines, a->commit.units, a->commit.n_units);
+	a->verdict.layouts = a->batch.layouts;
 	a->commit.verdict = &a->verdict;
 }
 

@@ -2,12 +2,16 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 
 /* After a failure (no room), this long until the next try; twice as long after each further one. */
 #define RETRY_SECONDS 30
 #define RETRY_DOUBLED 5
+/* Compressing takes a processor for seconds, and can wait for those who append and read. */
+#define NICE 10
 
 struct archiver {
 	struct eventlog *log;
@@ -70,6 +74,7 @@ static void archiver_thread(void *arg)
 	struct archiver *a = arg;
 	unsigned failures = 0;
 
+	setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
 	for (;;) {
 		struct mail *mails = mailbox_take_all(&a->box, next_try(failures));
 		if (!mails && mailbox_is_over(&a->box))

@@ -21,6 +21,7 @@ struct verdict {
 	struct slice brought;
 	const struct unit *units;
 	size_t n_units;
+	const struct event_layout *layouts; /* of each line; NULL: not known. Set where it is */
 
 	/* What is appended of it, and what that is. */
 	struct slice lines;

@@ -15,8 +15,8 @@ struct rulings {
 	/* A run as the judge gets it. */
 	struct judged *items;
 	size_t n, cap;
-	size_t *ends;
-	size_t n_ends, cap_ends;
+	struct judged_unit *units;
+	size_t n_units, cap_units;
 };
 
 static struct commit *commit_of(struct mail *mail)
@@ -48,7 +48,7 @@ void rulings_free(struct rulings *r)
 		return;
 	judge_end(r->judge);
 	free(r->items);
-	free(r->ends);
+	free(r->units);
 	free(r);
 }
 
@@ -110,11 +110,13 @@ static bool gather_item(struct rulings *r, const struct verdict *v)
 {
 	if (!list_room(r->items, r->n, r->cap, 32))
 		return false;
-	r->items[r->n++] = (struct judged){.lines = v->lines, .n = v->n_kept};
+	/* Where units were dropped, the layouts are not those of what is left. */
+	r->items[r->n++] =
+	    (struct judged){.lines = v->lines, .layouts = v->begins ? NULL : v->layouts, .n = v->n_kept};
 	for (size_t i = 0; i < v->n_kept; i++) {
-		if (!list_room(r->ends, r->n_ends, r->cap_ends, 1024))
+		if (!list_room(r->units, r->n_units, r->cap_units, 1024))
 			return false;
-		r->ends[r->n_ends++] = v->kept[i].stored;
+		r->units[r->n_units++] = (struct judged_unit){v->kept[i].stored, v->kept[i].lines};
 	}
 	return true;
 }
@@ -124,12 +126,12 @@ static bool gather(struct rulings *r, struct commit *first, struct commit *end)
 {
 	size_t at = 0;
 
-	r->n = r->n_ends = 0;
+	r->n = r->n_units = 0;
 	for (struct commit *item = first; item != end; item = next_of(item))
 		if (item->verdict->n_kept > 0 && !gather_item(r, item->verdict))
 			return false;
 	for (size_t i = 0; i < r->n; i++) {
-		r->items[i].ends = r->ends + at;
+		r->items[i].units = r->units + at;
 		at += r->items[i].n;
 	}
 	return true;

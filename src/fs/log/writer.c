@@ -22,6 +22,7 @@ void batch_deinit(struct batch *b)
 {
 	buf_deinit(&b->lines);
 	free(b->units);
+	free(b->layouts);
 	refusal_deinit(&b->bad);
 	refusal_deinit(&b->behind);
 	*b = (struct batch){0};
@@ -163,6 +164,11 @@ static int take_event(const struct event *ev, struct slice line, const struct wr
 		++*odd_ts;
 	}
 	event_store(ev, rules->now, &b->lines);
+	if (rules->lay_out) {
+		if (!list_room(b->layouts, b->n_layouts, b->cap_layouts, 64))
+			return -ENOMEM;
+		b->layouts[b->n_layouts++] = event_layout(ev, rules->now);
+	}
 	return buf_error(&b->lines) < 0 ? -ENOMEM : 0;
 }
 
@@ -170,7 +176,7 @@ static int take_event(const struct event *ev, struct slice line, const struct wr
 static int take_group(struct slice line, size_t given, const struct writer_rules *rules, struct event *ev,
 		      struct batch *b, struct json_error *ret_why)
 {
-	size_t begin = b->lines.len, n = 0, odd_ts = 0;
+	size_t begin = b->lines.len, layouts = b->n_layouts, n = 0, odd_ts = 0;
 	struct event_group g;
 	int r;
 
@@ -181,8 +187,10 @@ static int take_group(struct slice line, size_t given, const struct writer_rules
 			break;
 		n++;
 	}
-	if (r != 0)
+	if (r != 0) {
 		b->lines.len = begin;
+		b->n_layouts = layouts;
+	}
 	if (r != 0 || n == 0)
 		return r == -EINVAL ? EINVAL : r;
 	return add_unit(b, given, n, odd_ts);

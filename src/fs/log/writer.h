@@ -58,6 +58,7 @@ struct writer_rules {
 	uint64_t now;                /* seconds since 1970, for events without ts */
 	bool need_id;                /* an event without id is refused */
 	bool strict_ts;              /* a ts beyond LIMIT_TS is refused, not counted */
+	bool lay_out;                /* the batch says where the events' members are */
 };
 
 /* The outcome of one write. */
@@ -65,6 +66,8 @@ struct batch {
 	struct buf lines;   /* the good lines before the first bad one, as they will be stored */
 	struct unit *units; /* what they are */
 	size_t n, cap;
+	struct event_layout *layouts; /* of each line; NULL: not known */
+	size_t n_layouts, cap_layouts;
 	size_t groups;     /* how many of these are groups */
 	size_t odd_ts;     /* how many lines have such a time */
 	struct slice rest; /* what is left behind the last newline; points into the data */

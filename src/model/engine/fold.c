@@ -142,9 +142,12 @@ static void fail_event(struct view **views, size_t n, const struct log_pos *befo
 			break_view(views[i], -ENOMEM, &why, before, last_line);
 }
 
-bool fold_scan(struct fold *f, const struct log_pos *pos, struct slice line, struct json_error *ret_error)
+bool fold_scan(struct fold *f, const struct log_pos *pos, struct slice line,
+	       const struct event_layout *layout, struct json_error *ret_error)
 {
-	if (!event_scan(&f->event, line, ret_error))
+	if (layout)
+		event_lay_out(&f->event, line, layout);
+	else if (!event_scan(&f->event, line, ret_error))
 		return false;
 	f->event.pub.seq = pos->seq + 1;
 	f->event.pub.off = pos->off;

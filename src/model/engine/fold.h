@@ -71,7 +71,8 @@ void fold_deinit(struct fold *f);
  * are skipped. */
 void fold_block(struct fold *f, struct view **views, size_t n, struct log_pos *pos, struct slice block);
 /* The same of one line (without its newline) in two steps, for who looks at the event in between: it is in
- * f->event then. False: it is no event, or nobody knows for want of memory. */
+ * f->event then. False: it is no event, or nobody knows for want of memory. `layout`: of a line that was
+ * checked; NULL: it was not. */
 bool must_check fold_scan(struct fold *f, const struct log_pos *pos, struct slice line,
-			  struct json_error *ret_error);
+			  const struct event_layout *layout, struct json_error *ret_error);
 void fold_scanned(struct fold *f, struct view **views, size_t n, struct log_pos *pos, struct slice line);

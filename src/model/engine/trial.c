@@ -65,11 +65,11 @@ static bool let_in(struct trial *t, struct slice line)
 	return true;
 }
 
-static bool judge(struct trial *t, struct slice line)
+static bool judge(struct trial *t, struct slice line, const struct event_layout *layout)
 {
 	struct json_error error;
 
-	if (!fold_scan(t->fold, &t->pos, line, &error))
+	if (!fold_scan(t->fold, &t->pos, line, layout, &error))
 		return refuse(t, 0, EIO, t->fold->event.no_memory ? "out of memory" : error.why);
 	for (size_t i = 0; i < t->n_rules; i++)
 		if (!ask(t, &t->rules[i]))
@@ -77,9 +77,9 @@ static bool judge(struct trial *t, struct slice line)
 	return let_in(t, line);
 }
 
-bool trial_line(struct trial *t, struct slice line)
+bool trial_line(struct trial *t, struct slice line, const struct event_layout *layout)
 {
-	if (judge(t, line))
+	if (judge(t, line, layout))
 		return true;
 	take_back(t);
 	return false;

@@ -39,5 +39,6 @@ struct trial {
 /* False: it can't begin. */
 bool must_check trial_begin(struct trial *t, bool several);
 /* False: it is refused, and so is its unit; what of that was let in already is taken back. */
-bool must_check trial_line(struct trial *t, struct slice line);
+bool must_check trial_line(struct trial *t, struct slice line,
+			   const struct event_layout *layout /* as of fold_scan() */);
 void trial_end(struct trial *t);

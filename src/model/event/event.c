@@ -267,3 +267,53 @@ void event_store(const struct event *ev, uint64_t now, struct buf *out)
 	}
 	buf_add_char(out, '\n');
 }
+
+static struct event_place place_of(const struct event *ev, struct eventfold_slice part)
+{
+	if (!part.data)
+		return (struct event_place){0};
+	return (struct event_place){(uint32_t)(part.data - ev->pub.line.data), (uint32_t)part.len};
+}
+
+struct event_layout event_layout(const struct event *ev, uint64_t now)
+{
+	static const struct slice spliced = SLICE(",\"data\":");
+
+	if (ev->texts)
+		return (struct event_layout){0};
+	struct event_layout l = {
+	    .type = place_of(ev, ev->pub.type),
+	    .id = place_of(ev, ev->pub.id),
+	    .actor = place_of(ev, ev->pub.actor),
+	    .meta = place_of(ev, ev->pub.meta),
+	    .ts = ev->has & EVENT_HAS_TS ? ev->pub.ts : now,
+	};
+	if (ev->has & EVENT_HAS_DATA)
+		l.data = place_of(ev, ev->pub.data);
+	else
+		l.data = (struct event_place){(uint32_t)(ev->pub.line.len - 1 + spliced.len), 4};
+	return l;
+}
+
+static struct eventfold_slice part_at(struct slice line, struct event_place place)
+{
+	return place.at ? (struct eventfold_slice){line.data + place.at, place.len}
+			: (struct eventfold_slice){0};
+}
+
+void event_lay_out(struct event *ev, struct slice line, const struct event_layout *layout)
+{
+	if (unlikely(ev->texts || ev->tree || ev->foreign.host))
+		reset(ev);
+	ev->pub = (struct eventfold_event){
+	    .type = part_at(line, layout->type),
+	    .id = part_at(line, layout->id),
+	    .actor = part_at(line, layout->actor),
+	    .data = part_at(line, layout->data),
+	    .meta = part_at(line, layout->meta),
+	    .line = {line.data, line.len},
+	    .ts = layout->ts,
+	};
+	ev->has = EVENT_HAS_DATA | EVENT_HAS_TS;
+	ev->no_memory = false;
+}

@@ -75,3 +75,19 @@ static inline void event_set_form(struct event *ev, const struct event_host *hos
 /* Appends the stored form of the line that ev was scanned from: its own bytes, outer white space
  * trimmed, `data` and `ts` spliced in before the last brace where they are missing, and a newline. */
 void event_store(const struct event *ev, uint64_t now, struct buf *out);
+
+/* Where an event's members are in its stored line: who is handed that with a line that has been checked need
+ * not look once more. */
+struct event_place {
+	uint32_t at, len; /* at 0: it is absent, or null where that is the same; a line begins with a brace */
+};
+struct event_layout {
+	struct event_place type, id, actor, data,
+	    meta; /* of type 0: nothing is known, the line is to be scanned */
+	uint64_t ts;
+};
+
+/* Of the line that event_store() makes of it. Nothing is known where a string of its own has escapes. */
+struct event_layout event_layout(const struct event *ev, uint64_t now);
+/* What event_scan() of that line would come to. */
+void event_lay_out(struct event *ev, struct slice line, const struct event_layout *layout);

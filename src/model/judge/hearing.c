@@ -53,34 +53,36 @@ static int grow_docket(struct judge *j, size_t size)
 	return 0;
 }
 
-static size_t count_lines(struct slice lines)
+static size_t count_lines(const struct judged *item)
 {
-	const char *at = lines.data, *end = slice_end(lines);
 	size_t n = 0;
 
-	for (; at < end; n++)
-		at = (const char *)memchr(at, '\n', (size_t)(end - at)) + 1;
+	for (size_t i = 0; i < item->n; i++)
+		n += item->units[i].lines;
 	return n;
 }
 
 /* The lines of one item; gives the entry behind them. */
 static struct docket_line *enter(const struct judged *item, struct docket_line *entry)
 {
-	const char *at = item->lines.data, *end = slice_end(item->lines);
-	size_t unit = 0;
+	const struct event_layout *layout = item->layouts;
+	const char *at = item->lines.data;
 
-	for (; at < end; entry++) {
-		const char *next = (const char *)memchr(at, '\n', (size_t)(end - at)) + 1;
-		entry->len = (uint32_t)(next - at);
-		entry->flags = 0;
-		if ((size_t)(next - item->lines.data) == item->ends[unit]) {
-			entry->flags |= DOCKET_UNIT;
-			unit++;
+	for (size_t unit = 0; unit < item->n; unit++) {
+		const char *end = item->lines.data + item->units[unit].end;
+		for (size_t left = item->units[unit].lines; left > 0; left--, entry++) {
+			const char *next =
+			    left == 1 ? end : (const char *)memchr(at, '\n', (size_t)(end - at)) + 1;
+			*entry = (struct docket_line){
+			    .len = (uint32_t)(next - at),
+			    .flags = left == 1 ? DOCKET_UNIT : 0,
+			};
+			if (layout)
+				entry->layout = *layout++;
+			at = next;
 		}
-		if (next == end)
-			entry->flags |= DOCKET_ITEM;
-		at = next;
 	}
+	entry[-1].flags |= DOCKET_ITEM;
 	return entry;
 }
 
@@ -91,7 +93,7 @@ static int fill_docket(struct hearing *h)
 	h->n_lines = 0;
 	for (size_t i = 0; i < h->n; i++) {
 		bytes += h->items[i].lines.len;
-		h->n_lines += count_lines(h->items[i].lines);
+		h->n_lines += count_lines(&h->items[i]);
 	}
 	int r = grow_docket(h->judge, h->n_lines * sizeof(struct docket_line) + bytes);
 	if (r < 0)

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "base/slice.h"
+#include "model/event/event.h"
 #include "model/judge/rules.h"
 #include "model/views/views.h"
 
@@ -51,10 +52,15 @@ enum judge_stands judge_turn(struct judge *j);
 /* Why everything is refused, beginning with a rule's name; until the next turn. */
 const char *judge_why(const struct judge *j);
 
-/* What one writer brings, in units, each of whole lines: `ends` are where they end in `lines`. */
+struct judged_unit {
+	size_t end;   /* in the item's lines */
+	size_t lines; /* how many it is */
+};
+/* What one writer brings, in units. */
 struct judged {
 	struct slice lines;
-	const size_t *ends;
+	const struct event_layout *layouts; /* of each line; NULL: not known */
+	const struct judged_unit *units;
 	size_t n;
 	/* So many of the units are let in. Fewer than all: this is the error that the next is refused with
 	 * (0: it has not been judged yet), and why, beginning with the rule's name; free() it. NULL: no

@@ -2,7 +2,7 @@
  * behind it the lines themselves, each with its newline. */
 #pragma once
 
-#include <stdint.h>
+#include "model/event/event.h"
 
 enum docket_flags {
 	DOCKET_UNIT = 1, /* the last line of what is let in whole or not at all */
@@ -12,4 +12,5 @@ enum docket_flags {
 struct docket_line {
 	uint32_t len; /* bytes, newline included */
 	uint32_t flags;
+	struct event_layout layout;
 };

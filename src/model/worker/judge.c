@@ -152,32 +152,33 @@ static void refuse(struct worker *w, uint64_t line, const struct trial *t)
 /* So many lines have been judged: all of them, unless it is spoilt or has taken long. */
 static uint64_t judge_lines(struct worker *w, struct trial *t, uint64_t n)
 {
-	uint64_t begin = clock_ns();
+	uint64_t begin = clock_coarse_ns();
 	const struct docket_line *lines = w->docket;
 	const char *at = (const char *)(lines + n), *end = (const char *)w->docket + w->docket_size;
 	bool refused = false, begins = true;
 	uint64_t i = 0;
 
 	for (; i < n && !t->spoilt; i++) {
-		struct docket_line l = lines[i];
-		if (l.len == 0 || (size_t)(end - at) < l.len)
+		const struct docket_line *l = &lines[i];
+		if (l->len == 0 || (size_t)(end - at) < l->len)
 			return i;
-		struct slice line = {at, l.len - 1};
-		at += l.len;
+		struct slice line = {at, l->len - 1};
+		const struct event_layout *layout = l->layout.type.at ? &l->layout : NULL;
+		at += l->len;
 		/* Refused ones all have the same number in the log. */
 		atomic_fetch_add_explicit(&w->shared->calls, 1, memory_order_relaxed);
-		bool lets_in = refused || !begins || trial_begin(t, !(l.flags & DOCKET_UNIT));
-		if (!refused && (!lets_in || !trial_line(t, line))) {
+		bool lets_in = refused || !begins || trial_begin(t, !(l->flags & DOCKET_UNIT));
+		if (!refused && (!lets_in || !trial_line(t, line, layout))) {
 			refuse(w, i, t);
 			refused = true;
 		}
-		begins = l.flags & DOCKET_UNIT;
+		begins = l->flags & DOCKET_UNIT;
 		if (begins)
 			trial_end(t);
-		if (l.flags & DOCKET_ITEM)
+		if (l->flags & DOCKET_ITEM)
 			refused = false;
 		/* What is left of an item that has been refused takes no time. */
-		if (begins && !refused && !t->spoilt && clock_ns() - begin >= JUDGE_NS)
+		if (begins && !refused && !t->spoilt && clock_coarse_ns() - begin >= JUDGE_NS)
 			return i + 1;
 	}
 	return i;
