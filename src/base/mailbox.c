@@ -49,8 +49,8 @@ void mailbox_post(struct mailbox *b, struct mail *mail)
 	pthread_mutex_lock(&b->lock);
 	*b->last = mail;
 	b->last = &mail->next;
-	bool wake = b->sleeps;
-	b->sleeps = false;
+	bool wake = ++b->n >= b->wanted && b->sleeps;
+	b->sleeps &= !wake;
 	pthread_mutex_unlock(&b->lock);
 	/* Not before: the thread would run into the lock and sleep once more. */
 	if (wake)
@@ -70,16 +70,18 @@ struct mail *mailbox_remove(struct mailbox *b, bool (*is)(const struct mail *mai
 		*at = found->next;
 		if (!*at)
 			b->last = at;
+		b->n--;
 	}
 	pthread_mutex_unlock(&b->lock);
 	return found;
 }
 
-/* Under the lock: sleeps for a while. False: the time has come. */
-static bool sleep_until(struct mailbox *b, uint64_t us)
+/* Under the lock: sleeps for a while, or until so many are there. False: the time has come. */
+static bool sleep_until(struct mailbox *b, unsigned wanted, uint64_t us)
 {
 	if (us == MAILBOX_NOW)
 		return false;
+	b->wanted = wanted;
 	b->sleeps = true;
 	bool early = clock_cond_wait(&b->wake, &b->lock, us);
 	b->sleeps = false;
@@ -89,9 +91,26 @@ static bool sleep_until(struct mailbox *b, uint64_t us)
 /* Under the lock: is there mail? */
 static bool wait_for_mail(struct mailbox *b, uint64_t until_us)
 {
-	while (!b->first && !b->stop && sleep_until(b, until_us))
+	while (!b->first && !b->stop && sleep_until(b, 1, until_us))
 		;
 	return b->first;
+}
+
+void mailbox_gather(struct mailbox *b, unsigned n, const atomic_bool *enough, uint64_t until_us)
+{
+	pthread_mutex_lock(&b->lock);
+	while (b->n < n && !b->stop && !atomic_load(enough) && sleep_until(b, n, until_us))
+		;
+	pthread_mutex_unlock(&b->lock);
+}
+
+void mailbox_hurry(struct mailbox *b)
+{
+	pthread_mutex_lock(&b->lock);
+	bool wake = b->sleeps && b->wanted > 1;
+	pthread_mutex_unlock(&b->lock);
+	if (wake)
+		pthread_cond_signal(&b->wake);
 }
 
 bool mailbox_is_over(struct mailbox *b)
@@ -112,6 +131,7 @@ struct mail *mailbox_take(struct mailbox *b, uint64_t until_us)
 		b->first = mail->next;
 		if (!b->first)
 			b->last = &b->first;
+		b->n--;
 		mail->next = NULL;
 	}
 	pthread_mutex_unlock(&b->lock);
@@ -126,6 +146,7 @@ struct mail *mailbox_take_all(struct mailbox *b, uint64_t until_us)
 	if (wait_for_mail(b, until_us)) {
 		all = take_ptr(b->first);
 		b->last = &b->first;
+		b->n = 0;
 	}
 	pthread_mutex_unlock(&b->lock);
 	return all;

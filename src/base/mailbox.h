@@ -15,6 +15,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -28,8 +29,8 @@ struct mail {
 
 /* Under the lock:
  *   1. `last` is where the next one is put: behind the last one, or &first.
- *   2. While `sleeps` is set, there is no mail: who posts clears it and wakes the thread, so nobody wakes
- *      it twice. */
+ *   2. While `sleeps` is set, there are fewer than `wanted`: who posts the last of these clears it and wakes
+ *      the thread, so nobody wakes it twice. */
 struct mailbox {
 	pthread_t thread;
 	void (*run)(void *arg);
@@ -38,6 +39,7 @@ struct mailbox {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	struct mail *first, **last;
+	unsigned n, wanted;
 	bool sleeps, stop;
 };
 
@@ -60,5 +62,9 @@ struct mail *mailbox_remove(struct mailbox *b, bool (*is)(const struct mail *mai
 /* The first, or all as a list. NULL: the time has come, or it is over. */
 struct mail *mailbox_take(struct mailbox *b, uint64_t until_us);
 struct mail *mailbox_take_all(struct mailbox *b, uint64_t until_us);
+/* Waits until so many are there, or the time has come, or *enough is set and somebody has told so. */
+void mailbox_gather(struct mailbox *b, unsigned n, const atomic_bool *enough, uint64_t until_us);
+/* After what `enough` points to was set. Any thread. */
+void mailbox_hurry(struct mailbox *b);
 /* mailbox_stop() has been called, and nothing is left. */
 bool mailbox_is_over(struct mailbox *b);

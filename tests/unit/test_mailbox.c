@@ -182,11 +182,71 @@ static void test_times(void)
 	sem_destroy(&t.empty);
 }
 
+/* One whose thread waits for several. */
+struct gathering {
+	struct mailbox box;
+	sem_t next;
+	atomic_bool enough;
+	struct letter letters[4];
+};
+
+static size_t count(const struct mail *mail)
+{
+	size_t n = 0;
+
+	for (; mail; mail = mail->next)
+		n++;
+	return n;
+}
+
+static void gather(void *arg)
+{
+	struct gathering *g = arg;
+	uint64_t until = clock_us() + 2000;
+
+	mailbox_gather(&g->box, 3, &g->enough, until);
+	CHECK(clock_us() >= until);
+	CHECK_INT(sem_post(&g->next), 0);
+	mailbox_gather(&g->box, 3, &g->enough, CLOCK_FOREVER);
+	CHECK_INT(count(mailbox_take_all(&g->box, MAILBOX_NOW)), 3);
+	CHECK_INT(sem_post(&g->next), 0);
+	mailbox_gather(&g->box, 3, &g->enough, CLOCK_FOREVER);
+	CHECK(atomic_load(&g->enough));
+	/* It is for the gathering only. */
+	CHECK_INT(count(mailbox_take_all(&g->box, CLOCK_FOREVER)), 1);
+	atomic_store(&g->enough, false);
+	CHECK_INT(sem_post(&g->next), 0);
+	mailbox_gather(&g->box, 3, &g->enough, CLOCK_FOREVER);
+	CHECK(mailbox_is_over(&g->box));
+}
+
+/* So many are there, somebody has told that these are enough, the time has come, or it is over. */
+static void test_gathering(void)
+{
+	struct gathering g = {0};
+
+	CHECK_INT(sem_init(&g.next, 0, 0), 0);
+	CHECK_INT(mailbox_start(&g.box, gather, &g), 0);
+	CHECK_INT(sem_wait(&g.next), 0);
+	for (size_t i = 0; i < 3; i++)
+		mailbox_post(&g.box, &g.letters[i].mail);
+	CHECK_INT(sem_wait(&g.next), 0);
+	/* Told without a reason, it goes on. */
+	mailbox_hurry(&g.box);
+	atomic_store(&g.enough, true);
+	mailbox_hurry(&g.box);
+	mailbox_post(&g.box, &g.letters[3].mail);
+	CHECK_INT(sem_wait(&g.next), 0);
+	mailbox_stop(&g.box);
+	sem_destroy(&g.next);
+}
+
 int main(void)
 {
 	test_many(false);
 	test_many(true);
 	test_remove();
 	test_times();
+	test_gathering();
 	return 0;
 }

@@ -7,15 +7,19 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/buf.h"
 #include "base/clock.h"
-#include "base/limits.h"
 #include "fs/log/rulings.h"
+#include "fs/log/run.h"
 #include "model/judge/judge.h"
 
 /* How often others may run before the next commit where several write at once: a sync costs the same for
  * one line and for ten. Nobody else to run: it takes a few µs. */
 #define GIVE_WAY 10
+/* On a quick disk only a few come during a sync where each brings several requests (an open, a write, a
+ * close): while the fuse thread is behind with these, nobody is answered later for it that a sync waits for
+ * so many, so long. */
+#define GATHER 16
+#define GATHER_US 2000
 /* After a rotation that has failed, until the next try; twice as long after each further one. */
 #define ROTATE_RETRY_MS 1000
 #define ROTATE_RETRY_DOUBLED 8
@@ -28,15 +32,15 @@ struct committer {
 	_Atomic unsigned waiting; /* of the same, items that somebody waits for until they are on disk */
 	_Atomic uint64_t took[COMMIT_BUCKETS + 1], took_ns, rotations;
 
+	atomic_bool idle; /* the fuse thread has nothing else to do */
+
 	struct commit nudge; /* queued while is_nudged */
 	_Atomic bool is_nudged;
 
 	/* The commit thread's own. */
 	struct rulings *rulings; /* NULL: there are no rules */
-	struct buf joined;
-	struct decider *decider;  /* NULL: nothing is decided */
-	struct log_group *groups; /* of the run */
-	size_t cap_groups;
+	struct runs runs;
+	bool crowd;               /* several have come at once */
 	bool unsynced;            /* something was appended without a sync */
 	unsigned rotate_failures; /* in a row; */
 	uint64_t rotate_again_ms; /* then it is not tried before this time */
@@ -46,151 +50,10 @@ const unsigned commit_bounds_us[COMMIT_BUCKETS] = {
     50, 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 500000, 2500000,
 };
 
-static struct commit *commit_of(struct mail *mail)
-{
-	return mail ? container_of(mail, struct commit, mail) : NULL;
-}
-
 /* What goes to no disk at once brings no other's sync forward, and its writer may go on for ever. */
 static bool is_waited_for(const struct committer *c, const struct commit *item)
 {
 	return item->durable && c->options.sync != SYNC_NONE;
-}
-
-static struct commit *next_of(const struct commit *item)
-{
-	return commit_of(item->mail.next);
-}
-
-/* A run of queued items whose lines go to the disk together. */
-struct run {
-	struct commit *first, *end; /* end: behind the run */
-	struct slice lines;
-	size_t n_groups;
-	bool durable;
-};
-
-/* What of an item is appended. */
-static struct slice lines_of(const struct commit *item)
-{
-	return unlikely(item->verdict) ? item->verdict->lines : item->lines;
-}
-
-/* The item's lines come at `at` of the run's. 0, or -ENOMEM with nothing added. */
-static int add_groups(struct committer *c, struct run *run, const struct commit *item, size_t at)
-{
-	const struct unit *units = item->verdict ? item->verdict->kept : item->units;
-	size_t n_units = item->verdict ? item->verdict->n_kept : item->n_units, n = run->n_groups;
-
-	for (size_t i = 0; i < n_units; i++) {
-		const struct unit *unit = &units[i];
-		size_t begin = unit_begin(units, i);
-		if (unit->lines == 1)
-			continue;
-		if (!list_room(c->groups, n, c->cap_groups, 16))
-			return -ENOMEM;
-		c->groups[n++] = (struct log_group){at + begin, unit->stored - begin};
-	}
-	run->n_groups = n;
-	return 0;
-}
-
-static bool head_holds(const struct commit *item, const struct log_pos *head)
-{
-	return !item->conditional ||
-	       (item->expect.off == head->off && (head->off == 0 || item->expect.hash == head->hash));
-}
-
-/* Does the item go on? 0: it does; 1: not in this run; a negative errno: it is refused. */
-static int judge(struct committer *c, struct commit *item, const struct log_pos *head)
-{
-	int r = item->refusal ? item->refusal(item) : 0;
-
-	if (unlikely(item->verdict))
-		verdict_reset(item->verdict);
-	if (r == 0 && unlikely(item->once))
-		r = decider_judge(c->decider, buf_slice(&c->joined), head->off, item->verdict);
-	/* Where there is nothing to be appended, the head is no matter. */
-	if (r == 0 && !head_holds(item, head) && lines_of(item).len > 0)
-		r = -ESTALE;
-	if (r < 0 && item->verdict)
-		verdict_reset(item->verdict);
-	return r;
-}
-
-/* The longest run from `first` on, as one piece of bytes. An item that is refused ends it before, and stands
- * alone at the front otherwise: *ret_refusal is then why. */
-static void make_run(struct committer *c, struct commit *first, struct run *ret, int *ret_refusal)
-{
-	struct log_pos head = eventlog_head(c->log);
-	struct commit *item = first;
-
-	*ret = (struct run){.first = first};
-	*ret_refusal = 0;
-	buf_clear(&c->joined);
-	decider_begin(c->decider);
-	for (; item && !item->seal && item->judged == first->judged; item = next_of(item)) {
-		/* What comes before would move the head: it is decided first. */
-		if (item->conditional && c->joined.len > 0)
-			break;
-		int refusal = judge(c, item, &head);
-		if (refusal != 0) {
-			if (item == first)
-				*ret_refusal = refusal;
-			break;
-		}
-		if (c->joined.len > 0 && c->joined.len + item->lines.len > LIMIT_QUEUE)
-			break;
-		if (unlikely(item->groups > 0)) {
-			int r = add_groups(c, ret, item, c->joined.len);
-			if (r < 0) {
-				if (item == first)
-					*ret_refusal = r;
-				break;
-			}
-		}
-		ret->durable |= item->durable;
-		/* A lone item needs no copy. */
-		if (item == first && (!item->mail.next || item->lines.len > LIMIT_WRITE)) {
-			ret->lines = lines_of(item);
-			ret->end = next_of(item);
-			return;
-		}
-		buf_add_slice(&c->joined, lines_of(item));
-		/* Its writer is told where the head stands behind its own lines. */
-		if (item->conditional) {
-			item = next_of(item);
-			break;
-		}
-	}
-	if (buf_error(&c->joined) < 0) {
-		/* No memory to join them: one at a time, then. */
-		buf_deinit(&c->joined);
-		*ret = (struct run){.first = first,
-				    .end = next_of(first),
-				    .lines = lines_of(first),
-				    .durable = first->durable};
-		if (first->groups > 0)
-			*ret_refusal = add_groups(c, ret, first, 0);
-		return;
-	}
-	ret->end = item;
-	ret->lines = buf_slice(&c->joined);
-}
-
-/* The same once more, where the rules have not let all of it in. */
-static int make_run_again(struct committer *c, struct run *run)
-{
-	run->n_groups = 0;
-	buf_clear(&c->joined);
-	for (struct commit *item = run->first; item != run->end; item = next_of(item)) {
-		int r = item->groups > 0 ? add_groups(c, run, item, c->joined.len) : 0;
-		if (r < 0)
-			return r;
-		buf_add_slice(&c->joined, lines_of(item));
-	}
-	run->lines = buf_slice(&c->joined);
-	return buf_error(&c->joined);
 }
 
 static void note_time(struct committer *c, uint64_t ns)
@@ -203,15 +66,6 @@ static void note_time(struct committer *c, uint64_t ns)
 	atomic_fetch_add_explicit(&c->took_ns, ns, memory_order_relaxed);
 }
 
-static bool has_once(const struct run *run)
-{
-	const struct commit *item = run->first;
-
-	while (item != run->end && !item->once)
-		item = next_of(item);
-	return item != run->end;
-}
-
 /* Appends a run: an error goes to every item that is not wholly in the log. */
 static int append_run(struct committer *c, const struct run *run, size_t *ret_stored)
 {
@@ -221,9 +75,10 @@ static int append_run(struct committer *c, const struct run *run, size_t *ret_st
 	*ret_stored = 0;
 	uint64_t begin = clock_ns();
 	if (run->lines.len > 0) {
-		r = eventlog_append_groups(c->log, run->lines, c->groups, run->n_groups, sync, ret_stored);
+		r = eventlog_append_groups(c->log, run->lines, c->runs.groups, run->n_groups, sync,
+					   ret_stored);
 		c->unsynced |= r == 0 && !sync;
-	} else if (unlikely(has_once(run))) {
+	} else if (unlikely(run_has_once(run))) {
 		/* What is said to be there already has to be in the log that others find. */
 		r = eventlog_check(c->log);
 	}
@@ -236,29 +91,19 @@ static int append_run(struct committer *c, const struct run *run, size_t *ret_st
 	return r;
 }
 
-/* Of a run that has come short: behind its first item that is not wholly in the log. */
-static struct commit *behind_short(const struct run *run, size_t stored)
-{
-	struct commit *item = run->first;
-
-	for (; item != run->end && lines_of(item).len <= stored; item = next_of(item))
-		stored -= lines_of(item).len;
-	return item == run->end ? item : next_of(item);
-}
-
 static void answer_run(struct committer *c, const struct run *run, int error, size_t stored)
 {
 	struct log_pos head = eventlog_head(c->log);
 	size_t left = stored, total = 0;
 
 	for (struct commit *item = run->first, *next; item != run->end; item = next) {
-		next = next_of(item);
-		size_t mine = min(left, lines_of(item).len);
+		next = commit_next(item);
+		size_t mine = min(left, commit_lines(item).len);
 		left -= mine;
 		total += item->lines.len;
 		/* On a full disk all that is stored is synced. After any other error nothing is certain,
 		 * not even for one who has brought no lines and only asks for a sync. */
-		bool whole = mine == lines_of(item).len && (error == 0 || eventlog_is_full(error));
+		bool whole = mine == commit_lines(item).len && (error == 0 || eventlog_is_full(error));
 		int result = whole ? 0 : error;
 		if (unlikely(item->verdict)) {
 			item->verdict->stored = mine;
@@ -274,7 +119,7 @@ static void answer_run(struct committer *c, const struct run *run, int error, si
 /* One that has not come into a run. */
 static void answer_alone(struct committer *c, struct commit *item, int error)
 {
-	struct run run = {.first = item, .end = next_of(item)};
+	struct run run = {.first = item, .end = commit_next(item)};
 
 	answer_run(c, &run, error, 0);
 }
@@ -342,12 +187,12 @@ static bool log_has_failed(struct committer *c)
 /* The next run of items, up to a seal; gives the item behind it. */
 static struct commit *commit_run(struct committer *c, struct commit *item)
 {
+	struct log_pos head = eventlog_head(c->log);
 	struct run run;
 	size_t stored = 0;
 	bool heard = false;
-	int r;
 
-	make_run(c, item, &run, &r);
+	int r = run_make(&c->runs, item, &head, &run);
 	/* What a dead log would not take needs no verdict: each would cost a judge. */
 	if (r == 0 && unlikely(item->judged) && log_has_failed(c))
 		r = -EROFS;
@@ -356,11 +201,11 @@ static struct commit *commit_run(struct committer *c, struct commit *item)
 		if (run.end == run.first)
 			return item;
 		if (r > 0)
-			r = make_run_again(c, &run);
+			r = run_make_again(&c->runs, &run);
 		heard = true;
 	}
 	if (r < 0)
-		run = (struct run){.first = item, .end = next_of(item)};
+		run = (struct run){.first = item, .end = commit_next(item)};
 	else
 		r = append_run(c, &run, &stored);
 	if (unlikely(heard)) {
@@ -368,7 +213,7 @@ static struct commit *commit_run(struct committer *c, struct commit *item)
 		/* About what comes behind the rules have said something that is not so now: they are asked
 		 * again. */
 		if (eventlog_is_full(r))
-			run.end = behind_short(&run, stored);
+			run.end = run_behind_short(&run, stored);
 	}
 	item = run.end;
 	/* Those who wait for the disk first: whoever looks at a view now asks for the head as it is. */
@@ -412,14 +257,14 @@ static void commit_all(struct committer *c, struct commit *item)
 		item = bring_back(c, item, false);
 	}
 	while (item) {
-		struct commit *next = next_of(item);
+		struct commit *next = commit_next(item);
 		if (item->seal)
 			answer_seal(c, item);
 		else if (stands_aside(c, item))
 			rulings_put_aside(c->rulings, item);
 		else if ((next = commit_run(c, item)) == item) {
 			/* The rules can't be asked now. */
-			next = next_of(item);
+			next = commit_next(item);
 			rulings_put_aside(c->rulings, item);
 		}
 		item = next;
@@ -439,6 +284,8 @@ static void give_way(struct committer *c)
 			now = committer_waiting(c);
 		}
 	} while (now > before);
+	if (now > 1 || c->crowd)
+		mailbox_gather(&c->box, GATHER, &c->idle, clock_us() + GATHER_US);
 }
 
 /* While the rules are not ready, and while somebody waits for that. */
@@ -466,6 +313,7 @@ static void commit_thread(void *arg)
 	struct mail *mail;
 
 	while ((mail = mailbox_take_all(&c->box, wake_time(c))) || !mailbox_is_over(&c->box)) {
+		c->crowd = mail && mail->next;
 		commit_all(c, commit_of(mail));
 		give_way(c);
 	}
@@ -501,14 +349,14 @@ int committer_start(struct committer **ret, struct eventlog *log, const struct c
 	c->log = log;
 	c->options = *options;
 	c->nudge.done = nudged;
-	int r = options->ids ? decider_new(&c->decider, options->ids) : 0;
+	int r = options->ids ? decider_new(&c->runs.decider, options->ids) : 0;
 	if (r == 0 && options->judge)
 		r = rulings_new(&c->rulings, options->judge, options->judge_wait_ms);
 	if (r == 0)
 		r = mailbox_start(&c->box, commit_thread, c);
 	if (r < 0) {
 		rulings_free(c->rulings);
-		decider_free(c->decider);
+		runs_deinit(&c->runs);
 		free(c);
 		return r;
 	}
@@ -522,9 +370,7 @@ void committer_stop(struct committer *c)
 		return;
 	mailbox_stop(&c->box);
 	assert(c->backlog == 0);
-	buf_deinit(&c->joined);
-	decider_free(c->decider);
-	free(c->groups);
+	runs_deinit(&c->runs);
 	free(c);
 }
 
@@ -533,6 +379,13 @@ void commit_queue(struct committer *c, struct commit *item)
 	atomic_fetch_add(&c->waiting, is_waited_for(c, item));
 	atomic_fetch_add(&c->backlog, item->lines.len);
 	mailbox_post(&c->box, &item->mail);
+}
+
+void committer_is_idle(struct committer *c, bool idle)
+{
+	atomic_store(&c->idle, idle);
+	if (idle)
+		mailbox_hurry(&c->box);
 }
 
 void commit_seal(struct committer *c, struct commit *item)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "fs/log/run.h"
 #include "model/judge/judge.h"
 
 struct rulings {
@@ -18,16 +19,6 @@ struct rulings {
 	struct judged_unit *units;
 	size_t n_units, cap_units;
 };
-
-static struct commit *commit_of(struct mail *mail)
-{
-	return container_of(mail, struct commit, mail);
-}
-
-static struct commit *next_of(const struct commit *item)
-{
-	return item->mail.next ? commit_of(item->mail.next) : NULL;
-}
 
 int rulings_new(struct rulings **ret, struct judge *judge, unsigned timeout_ms)
 {
@@ -127,7 +118,7 @@ static bool gather(struct rulings *r, struct commit *first, struct commit *end)
 	size_t at = 0;
 
 	r->n = r->n_units = 0;
-	for (struct commit *item = first; item != end; item = next_of(item))
+	for (struct commit *item = first; item != end; item = commit_next(item))
 		if (item->verdict->n_kept > 0 && !gather_item(r, item->verdict))
 			return false;
 	for (size_t i = 0; i < r->n; i++) {
@@ -139,7 +130,7 @@ static bool gather(struct rulings *r, struct commit *first, struct commit *end)
 
 static int refuse_all(struct commit *first, struct commit *end, int error, const char *why)
 {
-	for (struct commit *item = first; item != end; item = next_of(item))
+	for (struct commit *item = first; item != end; item = commit_next(item))
 		if (item->verdict->n_kept > 0)
 			verdict_cut(item->verdict, 0, error, strdup(why));
 	return 1;
@@ -149,7 +140,7 @@ static int refuse_all(struct commit *first, struct commit *end, int error, const
 static struct commit *take_outcomes(struct rulings *r, struct commit *item, struct commit *end, size_t n,
 				    bool *ret_all)
 {
-	for (size_t i = 0; item != end; item = next_of(item)) {
+	for (size_t i = 0; item != end; item = commit_next(item)) {
 		if (item->verdict->n_kept == 0)
 			continue;
 		if (i == n)
