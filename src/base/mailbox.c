@@ -96,21 +96,14 @@ static bool wait_for_mail(struct mailbox *b, uint64_t until_us)
 	return b->first;
 }
 
-void mailbox_gather(struct mailbox *b, unsigned n, const atomic_bool *enough, uint64_t until_us)
+unsigned mailbox_gather(struct mailbox *b, unsigned n, uint64_t until_us)
 {
 	pthread_mutex_lock(&b->lock);
-	while (b->n < n && !b->stop && !atomic_load(enough) && sleep_until(b, n, until_us))
+	while (b->n < n && !b->stop && sleep_until(b, n, until_us))
 		;
+	unsigned there = b->n;
 	pthread_mutex_unlock(&b->lock);
-}
-
-void mailbox_hurry(struct mailbox *b)
-{
-	pthread_mutex_lock(&b->lock);
-	bool wake = b->sleeps && b->wanted > 1;
-	pthread_mutex_unlock(&b->lock);
-	if (wake)
-		pthread_cond_signal(&b->wake);
+	return there;
 }
 
 bool mailbox_is_over(struct mailbox *b)

@@ -15,7 +15,6 @@
 #pragma once
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -62,9 +61,7 @@ struct mail *mailbox_remove(struct mailbox *b, bool (*is)(const struct mail *mai
 /* The first, or all as a list. NULL: the time has come, or it is over. */
 struct mail *mailbox_take(struct mailbox *b, uint64_t until_us);
 struct mail *mailbox_take_all(struct mailbox *b, uint64_t until_us);
-/* Waits until so many are there, or the time has come, or *enough is set and somebody has told so. */
-void mailbox_gather(struct mailbox *b, unsigned n, const atomic_bool *enough, uint64_t until_us);
-/* After what `enough` points to was set. Any thread. */
-void mailbox_hurry(struct mailbox *b);
+/* Waits until so many are there, the time has come, or it ends: how many there are. It takes none. */
+unsigned mailbox_gather(struct mailbox *b, unsigned n, uint64_t until_us);
 /* mailbox_stop() has been called, and nothing is left. */
 bool mailbox_is_over(struct mailbox *b);

@@ -9,21 +9,21 @@
 
 /* Where many wait for the disk, each will be back with its next request a moment after its answer. To let
  * them run until then costs less than to fall asleep and be woken up by each. */
-#define MANY 2
+#define MANY 4
 #define AWAKE_US 100
 #define LOOK_EVERY 256 /* requests, however many there are: something else may have happened */
 
 enum { REQUESTS, STOP, FOLLOWERS_DONE, MOUNTS, DEFERRED, FDS };
 
-/* False: it is time to sleep. `since_us`: since when there is nothing to do; 0: since now. */
-static bool stay_awake(struct mount *m, uint64_t *since_us)
+/* False: it is time to sleep. `idle`: since when there is nothing to do; 0: since now. */
+static bool stay_awake(struct mount *m, uint64_t *idle)
 {
 	if (committer_waiting(m->committer) < MANY)
 		return false;
 	uint64_t now = clock_us();
-	if (!*since_us)
-		*since_us = now;
-	if (now - *since_us >= AWAKE_US)
+	if (!*idle)
+		*idle = now;
+	if (now - *idle >= AWAKE_US)
 		return false;
 	sched_yield();
 	return true;
@@ -46,14 +46,6 @@ static int look_around(struct mount *m, struct pollfd *fds, int timeout)
 		follow_stop(m);
 	}
 	return 0;
-}
-
-static int fall_asleep(struct mount *m, struct pollfd *fds)
-{
-	committer_is_idle(m->committer, true);
-	int r = look_around(m, fds, -1);
-	committer_is_idle(m->committer, false);
-	return r;
 }
 
 int session_run(struct fuse_session *se, struct mount *m, int stop_fd)
@@ -87,7 +79,7 @@ int session_run(struct fuse_session *se, struct mount *m, int stop_fd)
 			idle = 0;
 			r = ++taken % LOOK_EVERY == 0 ? look_around(m, fds, 0) : 0;
 		} else if (r == -EAGAIN || r == -EINTR) {
-			r = stay_awake(m, &idle) ? 0 : fall_asleep(m, fds);
+			r = stay_awake(m, &idle) ? 0 : look_around(m, fds, -1);
 		}
 	}
 	follow_stop(m);

@@ -186,8 +186,7 @@ static void test_times(void)
 struct gathering {
 	struct mailbox box;
 	sem_t next;
-	atomic_bool enough;
-	struct letter letters[4];
+	struct letter letters[3];
 };
 
 static size_t count(const struct mail *mail)
@@ -204,23 +203,20 @@ static void gather(void *arg)
 	struct gathering *g = arg;
 	uint64_t until = clock_us() + 2000;
 
-	mailbox_gather(&g->box, 3, &g->enough, until);
+	CHECK_INT(mailbox_gather(&g->box, 3, until), 0);
 	CHECK(clock_us() >= until);
 	CHECK_INT(sem_post(&g->next), 0);
-	mailbox_gather(&g->box, 3, &g->enough, CLOCK_FOREVER);
-	CHECK_INT(count(mailbox_take_all(&g->box, MAILBOX_NOW)), 3);
+	CHECK_INT(mailbox_gather(&g->box, 2, CLOCK_FOREVER), 2);
+	CHECK_INT(mailbox_gather(&g->box, 2, CLOCK_FOREVER), 2);
+	CHECK_INT(count(mailbox_take_all(&g->box, MAILBOX_NOW)), 2);
 	CHECK_INT(sem_post(&g->next), 0);
-	mailbox_gather(&g->box, 3, &g->enough, CLOCK_FOREVER);
-	CHECK(atomic_load(&g->enough));
-	/* It is for the gathering only. */
+	CHECK_INT(mailbox_gather(&g->box, 3, CLOCK_FOREVER), 1);
 	CHECK_INT(count(mailbox_take_all(&g->box, CLOCK_FOREVER)), 1);
-	atomic_store(&g->enough, false);
-	CHECK_INT(sem_post(&g->next), 0);
-	mailbox_gather(&g->box, 3, &g->enough, CLOCK_FOREVER);
+	CHECK_INT(mailbox_gather(&g->box, 3, CLOCK_FOREVER), 0);
 	CHECK(mailbox_is_over(&g->box));
 }
 
-/* So many are there, somebody has told that these are enough, the time has come, or it is over. */
+/* So many are there, the time has come, or it is over. */
 static void test_gathering(void)
 {
 	struct gathering g = {0};
@@ -228,15 +224,10 @@ static void test_gathering(void)
 	CHECK_INT(sem_init(&g.next, 0, 0), 0);
 	CHECK_INT(mailbox_start(&g.box, gather, &g), 0);
 	CHECK_INT(sem_wait(&g.next), 0);
-	for (size_t i = 0; i < 3; i++)
-		mailbox_post(&g.box, &g.letters[i].mail);
+	mailbox_post(&g.box, &g.letters[0].mail);
+	mailbox_post(&g.box, &g.letters[1].mail);
 	CHECK_INT(sem_wait(&g.next), 0);
-	/* Told without a reason, it goes on. */
-	mailbox_hurry(&g.box);
-	atomic_store(&g.enough, true);
-	mailbox_hurry(&g.box);
-	mailbox_post(&g.box, &g.letters[3].mail);
-	CHECK_INT(sem_wait(&g.next), 0);
+	mailbox_post(&g.box, &g.letters[2].mail);
 	mailbox_stop(&g.box);
 	sem_destroy(&g.next);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "fs/log/gather.h"
 #include "fs/log/rulings.h"
 #include "fs/log/run.h"
 #include "model/judge/judge.h"
@@ -15,11 +16,10 @@
 /* How often others may run before the next commit where several write at once: a sync costs the same for
  * one line and for ten. Nobody else to run: it takes a few µs. */
 #define GIVE_WAY 10
-/* On a quick disk only a few come during a sync where each brings several requests (an open, a write, a
- * close): while the fuse thread is behind with these, nobody is answered later for it that a sync waits for
- * so many, so long. */
-#define GATHER 16
+/* While others are on their way (gather.h) a sync waits for them: as long as somebody has come within this
+ * time, and in all. */
 #define GATHER_US 2000
+#define GATHER_US_IN_ALL 4000
 /* After a rotation that has failed, until the next try; twice as long after each further one. */
 #define ROTATE_RETRY_MS 1000
 #define ROTATE_RETRY_DOUBLED 8
@@ -32,15 +32,13 @@ struct committer {
 	_Atomic unsigned waiting; /* of the same, items that somebody waits for until they are on disk */
 	_Atomic uint64_t took[COMMIT_BUCKETS + 1], took_ns, rotations;
 
-	atomic_bool idle; /* the fuse thread has nothing else to do */
-
 	struct commit nudge; /* queued while is_nudged */
 	_Atomic bool is_nudged;
 
 	/* The commit thread's own. */
 	struct rulings *rulings; /* NULL: there are no rules */
+	struct gather gather;
 	struct runs runs;
-	bool crowd;               /* several have come at once */
 	bool unsynced;            /* something was appended without a sync */
 	unsigned rotate_failures; /* in a row; */
 	uint64_t rotate_again_ms; /* then it is not tried before this time */
@@ -284,8 +282,35 @@ static void give_way(struct committer *c)
 			now = committer_waiting(c);
 		}
 	} while (now > before);
-	if (now > 1 || c->crowd)
-		mailbox_gather(&c->box, GATHER, &c->idle, clock_us() + GATHER_US);
+}
+
+/* Those who are about to come, where many write at once. */
+static void gather(struct committer *c)
+{
+	unsigned wanted = gather_wanted(&c->gather), n = committer_waiting(c);
+
+	if (n >= wanted)
+		return;
+	unsigned there = mailbox_gather(&c->box, 0, MAILBOX_NOW), before;
+	uint64_t begin = clock_us(), now = begin;
+	do {
+		before = there;
+		there = mailbox_gather(&c->box, there + wanted - n, now + GATHER_US);
+		n = committer_waiting(c);
+		now = clock_us();
+	} while (there > before && n < wanted && now - begin < GATHER_US_IN_ALL);
+}
+
+static void note_gathered(struct committer *c, struct mail *mail)
+{
+	unsigned waiting = 0, others = 0;
+
+	for (; mail && waiting + others < GATHER_MOST; mail = mail->next) {
+		bool waits = is_waited_for(c, commit_of(mail));
+		waiting += waits;
+		others += !waits;
+	}
+	gather_note(&c->gather, waiting, others);
 }
 
 /* While the rules are not ready, and while somebody waits for that. */
@@ -313,9 +338,10 @@ static void commit_thread(void *arg)
 	struct mail *mail;
 
 	while ((mail = mailbox_take_all(&c->box, wake_time(c))) || !mailbox_is_over(&c->box)) {
-		c->crowd = mail && mail->next;
+		note_gathered(c, mail);
 		commit_all(c, commit_of(mail));
 		give_way(c);
+		gather(c);
 	}
 	if (c->rulings)
 		end_rulings(c);
@@ -379,13 +405,6 @@ void commit_queue(struct committer *c, struct commit *item)
 	atomic_fetch_add(&c->waiting, is_waited_for(c, item));
 	atomic_fetch_add(&c->backlog, item->lines.len);
 	mailbox_post(&c->box, &item->mail);
-}
-
-void committer_is_idle(struct committer *c, bool idle)
-{
-	atomic_store(&c->idle, idle);
-	if (idle)
-		mailbox_hurry(&c->box);
 }
 
 void commit_seal(struct committer *c, struct commit *item)

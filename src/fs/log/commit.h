@@ -87,9 +87,6 @@ void committer_stop(struct committer *c);
 void commit_queue(struct committer *c, struct commit *item);
 /* The rules may have changed: has the judge made ready before somebody needs it. */
 void commit_nudge(struct committer *c);
-/* Has he who queues nothing else to do? Else, where several wait for the disk, the next sync waits a moment
- * for what else he brings. It begins with "no". */
-void committer_is_idle(struct committer *c, bool idle);
 /* Bytes queued or being written. */
 size_t committer_backlog(struct committer *c);
 /* How many wait for the disk: items that are to be durable, queued or being written. */
