@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -162,6 +163,14 @@ static int serve(struct daemon *d, struct mount *m, int signal_fd)
 	return r < 0 ? 1 : 0;
 }
 
+/* Some megabytes of what is free are kept: what a large write is made into would else go back to the kernel
+ * with each, and be cleared anew for the next. */
+static void keep_memory(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 4 << 20);
+	mallopt(M_TRIM_THRESHOLD, 8 << 20);
+}
+
 /* The soft limit is low for the sake of programs that use select(), which none of ours does; the workers have
  * it from here. */
 static void raise_descriptors(void)
@@ -205,6 +214,7 @@ static int run(struct daemon *d)
 	sigaddset(&stop, SIGINT);
 	sigaddset(&stop, SIGHUP);
 	raise_descriptors();
+	keep_memory();
 	sandbox_shield();
 	sigprocmask(SIG_BLOCK, &stop, NULL);
 	signal(SIGPIPE, SIG_IGN);

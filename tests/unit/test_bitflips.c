@@ -1,7 +1,6 @@
-/* Bits of a small data directory flipped, one at a time, every third or (EVENTFOLD_FULL=1) each of them: the
- * log opens and can be appended to, and what is read is either what it was, or somebody is told: the opening,
- * the reader, the line's check, or a snapshot that is refused. A snapshot that is taken is the one that was
- * saved, of the log that is there. */
+/* Every bit of a small data directory flipped, one at a time: the log opens and can be appended to, and what
+ * is read is either what it was, or somebody is told: the opening, the reader, the line's check, or a
+ * snapshot that is refused. A snapshot that is taken is the one that was saved, of the log that is there. */
 #include "archive_all.h"
 #include "check.h"
 
@@ -26,7 +25,6 @@
 #define TORN_STEP 1
 #endif
 #define QUICK_STEP 11
-#define USUAL_STEP 3 /* not of a byte's bits */
 
 struct bytes {
 	char data[4096];
@@ -281,8 +279,6 @@ static void flip_each(struct bytes *b, const char *what, size_t step)
 
 	if (check_wants("0"))
 		step = QUICK_STEP;
-	else if (!check_wants("1"))
-		step *= USUAL_STEP;
 	pid_t other = fork();
 	CHECK(other >= 0);
 	flip_some(b, what, other == 0 ? step : 0, 2 * step);

@@ -7,8 +7,34 @@
 #define GOOD "{\"type\":\"a\",\"data\":1,\"ts\":7}"
 
 static struct guard_log beginning;
-static struct writer_rules rules = {.max_line = 100, .log = &beginning, .now = 5};
+static struct writer_rules rules = {.max_line = 100, .log = &beginning, .now = 5, .lay_out = true};
 static struct event ev;
+
+/* What the batch says of its lines is what they are: each has a layout, in their order. */
+static void check_layouts(const struct batch *b)
+{
+	struct event scanned = {0}, laid = {0};
+	struct json_error why;
+	size_t n = 0, lines = 0;
+
+	for (size_t at = 0, end; at < b->lines.len; at = end + 1, n++) {
+		end = (size_t)((const char *)memchr(b->lines.data + at, '\n', b->lines.len - at) -
+			       b->lines.data);
+		struct slice line = {b->lines.data + at, end - at};
+		CHECK(n < b->n_layouts);
+		CHECK(event_scan(&scanned, line, &why));
+		CHECK_INT(b->layouts[n].type.at == 0, scanned.texts != NULL);
+		if (scanned.texts)
+			continue;
+		event_lay_out(&laid, line, &b->layouts[n]);
+		CHECK_MEM(&laid.pub, sizeof(laid.pub), &scanned.pub, sizeof(scanned.pub));
+	}
+	for (size_t i = 0; i < b->n; i++)
+		lines += b->units[i].lines;
+	CHECK(b->n_layouts == n && lines == n);
+	event_deinit(&scanned);
+	event_deinit(&laid);
+}
 
 /* One write that is wholly accepted as far as it is good: what was stored, how much was taken, which error.
  */
@@ -19,6 +45,7 @@ static void feed(struct writer *w, const char *data, const char *want_stored, si
 
 	CHECK_INT(writer_feed(w, slice_of(data), &rules, &ev, &b), 0);
 	CHECK_MEM(b.lines.data, b.lines.len, want_stored, strlen(want_stored));
+	check_layouts(&b);
 	CHECK_INT(b.bad.error, want_error);
 	CHECK_INT(b.given, want_given);
 	CHECK_INT(batch_written(&b, b.lines.len), want_given);
@@ -45,6 +72,9 @@ static void lines_over_several_writes(void)
 	feed(&w, "\n \t\r\n\n", "", 6, 0);
 	partial_is(&w, "");
 	feed(&w, "  " GOOD " \r\n", GOOD "\n", strlen(GOOD) + 5, 0);
+	const char *escaped = "{\"type\":\"\\u0061\",\"id\":\"x\",\"data\":1,\"ts\":7}\n" GOOD
+			      "\n{\"id\":null,\"meta\":[],\"type\":\"b\",\"data\":{},\"ts\":1}\n";
+	feed(&w, escaped, escaped, strlen(escaped), 0);
 	writer_deinit(&w);
 }
 
@@ -271,6 +301,7 @@ static void refuse_group(const char *line, size_t want_at, const char *want_why)
 	buf_printf(&data, GOOD "\n%s\n" GOOD "\n", line);
 	CHECK_INT(writer_feed(&w, buf_slice(&data), &rules, &ev, &b), 0);
 	CHECK_MEM(b.lines.data, b.lines.len, GOOD "\n", strlen(GOOD) + 1);
+	check_layouts(&b);
 	CHECK_INT(b.n, 1);
 	CHECK_INT(b.groups, 0);
 	CHECK_INT(b.given, strlen(GOOD) + 1);
@@ -293,6 +324,7 @@ static void groups(void)
 	CHECK_INT(b.bad.error, 0);
 	const char *stored = GOOD "\n" GOOD "\n{\"type\":\"c\",\"data\":null,\"ts\":5}\n" GOOD "\n";
 	CHECK_MEM(b.lines.data, b.lines.len, stored, strlen(stored));
+	check_layouts(&b);
 	CHECK_INT(b.n, 3);
 	CHECK_INT(b.groups, 1);
 	CHECK_INT(b.units[1].lines, 2);
@@ -310,6 +342,7 @@ static void groups(void)
 	feed(&w, "," EVENT_B "]", "", 2 + strlen(EVENT_B), 0);
 	CHECK_INT(writer_finish(&w, &rules, &ev, &b), 0);
 	CHECK_MEM(b.lines.data, b.lines.len, GOOD "\n" EVENT_B "\n", strlen(GOOD EVENT_B) + 2);
+	check_layouts(&b);
 	CHECK_INT(b.n, 1);
 	batch_deinit(&b);
 	feed(&w, "\n", GOOD "\n" EVENT_B "\n", 1, 0);

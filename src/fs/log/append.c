@@ -411,7 +411,8 @@ static void queue_write(fuse_req_t req, struct file *f, struct batch *batch, boo
 	}
 	set_lines(a);
 	expect_now(a);
-	if (must_wait(m, a)) {
+	a->commit.waits = must_wait(m, a);
+	if (a->commit.waits) {
 		open_log_lend(&f->log);
 		commit_queue(m->committer, &a->commit);
 		return;

@@ -11,7 +11,7 @@
 #define RETRY_SECONDS 30
 #define RETRY_DOUBLED 5
 /* Compressing takes a processor for seconds, and can wait for those who append and read. */
-#define NICE 10
+#define NICE 5
 
 struct archiver {
 	struct eventlog *log;

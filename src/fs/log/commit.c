@@ -16,9 +16,9 @@
 /* How often others may run before the next commit where several write at once: a sync costs the same for
  * one line and for ten. Nobody else to run: it takes a few µs. */
 #define GIVE_WAY 10
-/* While others are on their way (gather.h) a sync waits for them: as long as somebody has come within this
- * time, and in all. */
-#define GATHER_US 2000
+/* Where many write at once (gather.h) a sync waits as long as somebody has come within this time, and no
+ * longer than that in all: who is there already pays for it. */
+#define GATHER_US 600
 #define GATHER_US_IN_ALL 4000
 /* After a rotation that has failed, until the next try; twice as long after each further one. */
 #define ROTATE_RETRY_MS 1000
@@ -29,7 +29,7 @@ struct committer {
 	struct committer_options options;
 	struct mailbox box;
 	_Atomic size_t backlog;   /* bytes queued and in the commit thread's hands */
-	_Atomic unsigned waiting; /* of the same, items that somebody waits for until they are on disk */
+	_Atomic unsigned waiting; /* of the same, items that somebody waits for */
 	_Atomic uint64_t took[COMMIT_BUCKETS + 1], took_ns, rotations;
 
 	struct commit nudge; /* queued while is_nudged */
@@ -51,7 +51,7 @@ const unsigned commit_bounds_us[COMMIT_BUCKETS] = {
 /* What goes to no disk at once brings no other's sync forward, and its writer may go on for ever. */
 static bool is_waited_for(const struct committer *c, const struct commit *item)
 {
-	return item->durable && c->options.sync != SYNC_NONE;
+	return (item->durable || item->waits) && c->options.sync != SYNC_NONE;
 }
 
 static void note_time(struct committer *c, uint64_t ns)
@@ -284,41 +284,45 @@ static void give_way(struct committer *c)
 	} while (now > before);
 }
 
-/* Those who are about to come, where many write at once. */
-static void gather(struct committer *c)
-{
-	unsigned wanted = gather_wanted(&c->gather), n = committer_waiting(c);
-
-	if (n >= wanted)
-		return;
-	unsigned there = mailbox_gather(&c->box, 0, MAILBOX_NOW), before;
-	uint64_t begin = clock_us(), now = begin;
-	do {
-		before = there;
-		there = mailbox_gather(&c->box, there + wanted - n, now + GATHER_US);
-		n = committer_waiting(c);
-		now = clock_us();
-	} while (there > before && n < wanted && now - begin < GATHER_US_IN_ALL);
-}
-
-static void note_gathered(struct committer *c, struct mail *mail)
-{
-	unsigned waiting = 0, others = 0;
-
-	for (; mail && waiting + others < GATHER_MOST; mail = mail->next) {
-		bool waits = is_waited_for(c, commit_of(mail));
-		waiting += waits;
-		others += !waits;
-	}
-	gather_note(&c->gather, waiting, others);
-}
-
 /* While the rules are not ready, and while somebody waits for that. */
 static uint64_t wake_time(const struct committer *c)
 {
 	bool restless = c->rulings && rulings_are_restless(c->rulings);
 
 	return restless ? clock_us() + JUDGE_TICK_MS * UINT64_C(1000) : CLOCK_FOREVER;
+}
+
+/* Waits for those who are about to come, where many write at once. Until somebody is there that costs
+ * nothing. */
+static void gather(struct committer *c)
+{
+	unsigned wanted = gather_wanted(&c->gather);
+
+	if (wanted == 0 || (c->rulings && rulings_are_restless(c->rulings)))
+		return;
+	unsigned there = mailbox_gather(&c->box, 1, CLOCK_FOREVER), before, n = committer_waiting(c);
+	uint64_t begin = clock_us(), now = begin;
+	do {
+		if (n >= wanted)
+			return;
+		before = there;
+		there = mailbox_gather(&c->box, there + wanted - n, now + GATHER_US);
+		n = committer_waiting(c);
+		now = clock_us();
+	} while (there > before && now - begin < GATHER_US_IN_ALL);
+}
+
+static void note_gathered(struct committer *c, struct mail *mail)
+{
+	unsigned waiting = 0, others = 0;
+
+	for (; mail && waiting < GATHER_MOST; mail = mail->next) {
+		bool waits = is_waited_for(c, commit_of(mail));
+		waiting += waits;
+		others += !waits;
+	}
+	if (waiting + others > 0)
+		gather_note(&c->gather, waiting, others);
 }
 
 /* Nobody stands aside any more. Whose write is answered may have closed meanwhile, with a line of his own. */

@@ -32,6 +32,7 @@ struct commit {
 	bool once; /* only what has a new id */
 	/* answer only when all that was queued up to here is on disk (as far as the mode goes) */
 	bool durable;
+	bool waits;       /* its program goes on only when it is answered, be it durable or not */
 	bool conditional; /* append only if the head is still `expect` (off and hash) */
 	struct log_pos expect;
 	/* Before it is appended: 0, or the error that it is answered with instead. NULL: 0. On the commit
@@ -89,7 +90,7 @@ void commit_queue(struct committer *c, struct commit *item);
 void commit_nudge(struct committer *c);
 /* Bytes queued or being written. */
 size_t committer_backlog(struct committer *c);
-/* How many wait for the disk: items that are to be durable, queued or being written. */
+/* How many programs wait for theirs: items queued or being written, but for SYNC_NONE. */
 unsigned committer_waiting(struct committer *c);
 /* Rotation by hand: seals the active log between two commits. `done` gets 0, 1 (nothing to do), or an
  * error. */

@@ -2,7 +2,7 @@
 
 #include "base/defs.h"
 
-#define CROWD 3        /* that many together are one */
+#define CROWD 3        /* that many are one */
 #define ENOUGH_LEAST 8 /* a wait for one who does not come costs as much as a few syncs */
 #define ENOUGH_MOST 512
 #define ALARMS_MOST 64
@@ -22,24 +22,19 @@ static void came(struct gather *g)
 	g->reached = 0;
 }
 
-/* It was no crowd, or is none any more. */
-static void end(struct gather *g)
-{
-	*g = (struct gather){
-	    .enough = g->enough,
-	    .alarms_wanted = min(g->alarms_wanted * 2, (unsigned)ALARMS_MOST),
-	};
-}
-
 static void did_not_come(struct gather *g, unsigned n)
 {
 	if (g->reached == 0)
 		g->enough = min(g->enough * 2, (unsigned)ENOUGH_MOST);
-	if (n < 2)
-		return end(g);
 	/* By chance, or have they gone? */
 	g->wanted = n > g->wanted / 2 ? g->wanted - 1 : n;
 	g->reached = 1;
+	/* It was no crowd, or is none any more. */
+	if (g->wanted < CROWD)
+		*g = (struct gather){
+		    .enough = g->enough,
+		    .alarms_wanted = min(g->alarms_wanted * 2, (unsigned)ALARMS_MOST),
+		};
 }
 
 void gather_note(struct gather *g, unsigned n, unsigned others)
@@ -49,9 +44,9 @@ void gather_note(struct gather *g, unsigned n, unsigned others)
 	if (g->wanted > 0)
 		return did_not_come(g, n);
 	g->alarms_wanted = max(g->alarms_wanted, 1u);
-	if (n == 0 || n + others < CROWD || ++g->alarms < g->alarms_wanted)
+	if (n < 2 || n + others < CROWD || ++g->alarms < g->alarms_wanted)
 		return;
-	g->wanted = max(n, 2u);
+	g->wanted = max(n, (unsigned)CROWD);
 	g->alarms = 0;
 	g->reached = 1;
 	g->enough = max(g->enough, (unsigned)ENOUGH_LEAST);

@@ -23,5 +23,5 @@ static inline unsigned gather_wanted(const struct gather *g)
 	return g->wanted;
 }
 
-/* So many came together who wait for the disk, and `others` who don't, yet. (GATHER_MOST: or more.) */
+/* So many came together who are waited for, and `others` who are not, yet. (GATHER_MOST: or more.) */
 void gather_note(struct gather *g, unsigned n, unsigned others);

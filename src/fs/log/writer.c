@@ -300,6 +300,8 @@ int writer_feed(struct writer *w, struct slice data, const struct writer_rules *
 		return r;
 	if (r > 0)
 		return set_bad(w, data, 0, -EPERM, saving, b);
+	/* What most come to: a megabyte is not to be copied from one piece of memory to the next. */
+	buf_reserve(&b->lines, w->partial.len + data.len + 64);
 	while (at < data.len) {
 		struct line line;
 		r = line_at(w, data, at, rules->max_line, &joined, &line);
