@@ -266,6 +266,8 @@ static int start_threads(struct mount *m, struct diag *diag)
 		r = settler_start(&m->settler, m->log, &settler);
 	committer.ids = m->ids;
 	if (r == 0)
+		r = feeder_start(&m->feeder);
+	if (r == 0)
 		r = committer_start(&m->committer, m->log, &committer);
 	if (r == 0)
 		r = follow_start(m);
@@ -371,6 +373,7 @@ void mount_close(struct mount *m)
 		rules_listen(m->rules, NULL, NULL);
 	/* Those who feed others first: rotations and tails are answered by the threads that are still
 	 * there. */
+	feeder_stop(m->feeder);
 	ids_end(m->ids); /* who has waited for it goes on to the committer, or is answered */
 	committer_stop(m->committer);
 	judge_free(m->judge);

@@ -15,6 +15,7 @@
 #include "fs/log/commit.h"
 #include "fs/files/ctl_file.h"
 #include "fs/deferred.h"
+#include "fs/log/feeder.h"
 #include "fs/node/flock.h"
 #include "fs/following/follow.h"
 #include "fs/log/history.h"
@@ -64,6 +65,7 @@ struct mount {
 	struct past *past;
 	struct rules *rules;
 	struct judge *judge;
+	struct feeder *feeder;
 	struct committer *committer;
 	struct archiver *archiver;
 	struct settler *settler;

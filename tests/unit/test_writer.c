@@ -407,11 +407,90 @@ static void saving_the_log_as_a_group(void)
 	writer_deinit(&w);
 }
 
+static void same_refusal(const struct refusal *a, const struct refusal *b)
+{
+	CHECK_INT(a->error, b->error);
+	CHECK_INT(a->bytes, b->bytes);
+	CHECK_MEM(a->head.data, a->head.len, b->head.data, b->head.len);
+	if (!a->error)
+		return;
+	CHECK_STR(a->why.why, b->why.why);
+	CHECK_INT(a->why.at, b->why.at);
+}
+
+static void same_batch(const struct batch *a, const struct batch *b)
+{
+	CHECK_MEM(a->lines.data, a->lines.len, b->lines.data, b->lines.len);
+	CHECK_INT(a->n, b->n);
+	for (size_t i = 0; i < a->n; i++)
+		CHECK_MEM(&a->units[i], sizeof(a->units[i]), &b->units[i], sizeof(b->units[i]));
+	CHECK_INT(a->groups, b->groups);
+	CHECK_INT(a->odd_ts, b->odd_ts);
+	CHECK_INT(a->given, b->given);
+	CHECK(a->rest.data == b->rest.data && a->rest.len == b->rest.len);
+	same_refusal(&a->bad, &b->bad);
+	same_refusal(&a->behind, &b->behind);
+	CHECK_INT(a->again_len, b->again_len);
+	CHECK(a->again_hash == b->again_hash);
+	check_layouts(a);
+}
+
+/* In two parts, wherever the second begins, or as a whole: it comes to the same. */
+static void feed_in_parts(const struct writer *w, struct slice data)
+{
+	struct batch whole, first, second;
+
+	CHECK_INT(writer_feed(w, data, &rules, &ev, &whole), 0);
+	for (size_t half = 1; half < data.len; half++) {
+		if (data.data[half - 1] != '\n')
+			continue;
+		CHECK_INT(writer_feed_second(data, half, &rules, &ev, &second), 0);
+		CHECK_INT(writer_feed_first(w, data, half, &rules, &ev, &first), 0);
+		CHECK_INT(batch_join(&first, &second), 0);
+		same_batch(&first, &whole);
+		batch_deinit(&first);
+		batch_deinit(&second);
+	}
+	batch_deinit(&whole);
+}
+
+static void two_parts(void)
+{
+	static const char *const pieces[] = {
+	    GOOD "\n",   EVENT_B "\n", "{\"type\":\"\\u0061\"}\n",      "\n",
+	    " \t\r\n",   GOOD " \n",   "[" GOOD "," EVENT_B "]\n",      "[]\n",
+	    GOOD "\n",   GOOD "\n",    "{\"type\":\"a\",\"ts\":1e3}\n", "[" GOOD ",1]\n",
+	    "{\"type\"", "bad\n",
+	};
+	uint64_t dice = 20261127;
+
+	for (int round = 0; round < 500; round++) {
+		auto_buf struct buf data = {0};
+		struct writer w = {0};
+		/* The last ones refuse a line: seldom. */
+		size_t kinds = round % 5 == 0 ? countof(pieces) : 10;
+		if (round % 3 == 0)
+			feed(&w, "{\"type\":", "", 8, 0);
+		for (int i = 0; i < 12; i++) {
+			dice = dice * 6364136223846793005u + 1442695040888963407u;
+			buf_add_str(&data, pieces[(dice >> 33) % kinds]);
+		}
+		feed_in_parts(&w, buf_slice(&data));
+		writer_deinit(&w);
+	}
+	/* The second half begins with a line. */
+	CHECK_INT(writer_half(slice_of("aaa\nbbb\nccc\n")), 8);
+	CHECK_INT(writer_half(slice_of("aaaaaaaaaaaaa\n")), 14);
+	CHECK_INT(writer_half(slice_of("a\nbbbbbbbbb")), 11);
+	CHECK_INT(writer_half(slice_of("")), 0);
+}
+
 int main(void)
 {
 	groups();
 	odd_times_in_groups();
 	saving_the_log_as_a_group();
+	two_parts();
 	lines_over_several_writes();
 	bad_lines();
 	after_a_short_count();

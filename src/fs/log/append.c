@@ -476,7 +476,7 @@ void append_write(fuse_req_t req, struct file *f, struct slice data, const struc
 	opener_wrote(&f->log.opener, f->log.wrote, fi->lock_owner);
 	if (r < 0)
 		return reply_error(req, r);
-	r = writer_feed(&f->log.writer, data, &rules, &m->scanner, &batch);
+	r = feeder_feed(m->feeder, &f->log.writer, data, &rules, &m->scanner, &batch);
 	/* O_SYNC has the bit of O_DSYNC, and more. */
 	bool durable = m->options.sync == SYNC_WRITE || fi->flags & O_DSYNC;
 	if (r == 0 && batch.lines.len > 0)

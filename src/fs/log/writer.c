@@ -286,23 +286,17 @@ static int look_for_log(const struct writer *w, struct slice data, const struct 
 	return guard_is_saving(&b->guard);
 }
 
-int writer_feed(struct writer *w, struct slice data, const struct writer_rules *rules, struct event *ev,
-		struct batch *b)
+/* The lines of the data from `at` on, as far as `to`, where one begins or the data end. */
+static int feed_lines(const struct writer *w, struct slice data, size_t at, size_t to,
+		      const struct writer_rules *rules, struct event *ev, struct batch *b)
 {
 	auto_buf struct buf joined = {0};
 	struct json_error why;
-	size_t at = 0;
 	int r;
 
-	*b = (struct batch){.guard = w->guard};
-	r = look_for_log(w, data, rules, ev, b);
-	if (r < 0)
-		return r;
-	if (r > 0)
-		return set_bad(w, data, 0, -EPERM, saving, b);
 	/* What most come to: a megabyte is not to be copied from one piece of memory to the next. */
-	buf_reserve(&b->lines, w->partial.len + data.len + 64);
-	while (at < data.len) {
+	buf_reserve(&b->lines, w->partial.len + data.len - at + 64);
+	while (at < to) {
 		struct line line;
 		r = line_at(w, data, at, rules->max_line, &joined, &line);
 		if (r < 0)
@@ -321,6 +315,89 @@ int writer_feed(struct writer *w, struct slice data, const struct writer_rules *
 	}
 	b->given = at;
 	return 0;
+}
+
+int writer_feed(const struct writer *w, struct slice data, const struct writer_rules *rules, struct event *ev,
+		struct batch *b)
+{
+	return writer_feed_first(w, data, data.len, rules, ev, b);
+}
+
+size_t writer_half(struct slice data)
+{
+	struct slice second = slice_skip(data, data.len / 2);
+	const char *nl = second.len > 0 ? memchr(second.data, '\n', second.len) : NULL;
+
+	return nl ? (size_t)(nl + 1 - data.data) : data.len;
+}
+
+int writer_feed_first(const struct writer *w, struct slice data, size_t half,
+		      const struct writer_rules *rules, struct event *ev, struct batch *b)
+{
+	*b = (struct batch){.guard = w->guard};
+	int r = look_for_log(w, data, rules, ev, b);
+	if (r > 0)
+		return set_bad(w, data, 0, -EPERM, saving, b);
+	return r < 0 ? r : feed_lines(w, data, 0, half, rules, ev, b);
+}
+
+int writer_feed_second(struct slice data, size_t half, const struct writer_rules *rules, struct event *ev,
+		       struct batch *b)
+{
+	static const struct writer nobody; /* nothing has come before */
+
+	*b = (struct batch){0};
+	return feed_lines(&nobody, data, half, data.len, rules, ev, b);
+}
+
+/* The units and layouts of another batch, behind one's own. */
+static int join_lists(struct batch *b, const struct batch *other)
+{
+	size_t n = b->n + other->n, n_layouts = b->n_layouts + other->n_layouts;
+
+	if (n > b->cap) {
+		struct unit *units = reallocarray(b->units, n, sizeof(*units));
+		if (!units)
+			return -ENOMEM;
+		b->units = units;
+		b->cap = n;
+	}
+	if (n_layouts > b->cap_layouts) {
+		struct event_layout *layouts = reallocarray(b->layouts, n_layouts, sizeof(*layouts));
+		if (!layouts)
+			return -ENOMEM;
+		b->layouts = layouts;
+		b->cap_layouts = n_layouts;
+	}
+	for (size_t i = 0; i < other->n; i++) {
+		b->units[b->n] = other->units[i];
+		b->units[b->n++].stored += b->lines.len;
+	}
+	if (other->n_layouts > 0)
+		memcpy(b->layouts + b->n_layouts, other->layouts, other->n_layouts * sizeof(*b->layouts));
+	b->n_layouts = n_layouts;
+	return 0;
+}
+
+int batch_join(struct batch *b, struct batch *second)
+{
+	/* What stands behind a bad line is looked at when it comes again. */
+	if (b->bad.error)
+		return 0;
+	int r = join_lists(b, second);
+	if (r < 0)
+		return r;
+	buf_add_slice(&b->lines, buf_slice(&second->lines));
+	b->groups += second->groups;
+	b->odd_ts += second->odd_ts;
+	b->rest = second->rest;
+	b->given = second->given;
+	b->bad = second->bad;
+	b->behind = second->behind;
+	second->bad = second->behind = (struct refusal){0};
+	b->again_len = second->again_len;
+	b->again_hash = second->again_hash;
+	return buf_error(&b->lines);
 }
 
 size_t batch_odd_ts(const struct batch *b, size_t stored)

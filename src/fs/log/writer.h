@@ -97,8 +97,17 @@ static inline bool writer_is_owing(const struct writer *w)
 }
 
 /* Looks at `data`: 0, or -ENOMEM. The scanner `ev` is scratch. */
-int must_check writer_feed(struct writer *w, struct slice data, const struct writer_rules *rules,
+int must_check writer_feed(const struct writer *w, struct slice data, const struct writer_rules *rules,
 			   struct event *ev, struct batch *ret);
+/* The same in two parts, side by side on two threads, and what they come to in all. The second begins with a
+ * line, about in the middle; where the data end: there is none. */
+size_t writer_half(struct slice data);
+int must_check writer_feed_first(const struct writer *w, struct slice data, size_t half,
+				 const struct writer_rules *rules, struct event *ev, struct batch *ret);
+int must_check writer_feed_second(struct slice data, size_t half, const struct writer_rules *rules,
+				  struct event *ev, struct batch *ret);
+/* Both are the caller's to deinit still. -ENOMEM: neither is good for anything else. */
+int must_check batch_join(struct batch *first, struct batch *second);
 
 /* How many of those with an odd time are among the `stored` bytes, which are whole units. */
 size_t batch_odd_ts(const struct batch *b, size_t stored);

@@ -1,0 +1,100 @@
+#include "fs/log/feeder.h"
+
+#include <errno.h>
+#include <semaphore.h>
+
+#include "base/mailbox.h"
+
+/* Smaller ones are done before another processor has been woken up. */
+#define LARGE (128u << 10)
+
+struct feeder {
+	struct mailbox box;
+	struct event scanner; /* the thread's */
+};
+
+struct half {
+	struct mail mail;
+	struct slice data;
+	size_t from;
+	const struct writer_rules *rules;
+	struct batch batch;
+	int result;
+	sem_t done;
+};
+
+static void feed(struct half *h, struct event *ev)
+{
+	h->result = writer_feed_second(h->data, h->from, h->rules, ev, &h->batch);
+}
+
+static void feeder_thread(void *arg)
+{
+	struct feeder *f = arg;
+	struct mail *mail;
+
+	while ((mail = mailbox_take(&f->box, CLOCK_FOREVER))) {
+		struct half *h = container_of(mail, struct half, mail);
+		feed(h, &f->scanner);
+		sem_post(&h->done);
+	}
+	event_deinit(&f->scanner);
+}
+
+int feeder_start(struct feeder **ret)
+{
+	struct feeder *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return -ENOMEM;
+	int r = mailbox_start(&f->box, feeder_thread, f);
+	if (r < 0) {
+		free(f);
+		return r;
+	}
+	*ret = f;
+	return 0;
+}
+
+void feeder_stop(struct feeder *f)
+{
+	if (!f)
+		return;
+	mailbox_stop(&f->box);
+	free(f);
+}
+
+static bool is(const struct mail *mail, const void *arg)
+{
+	return mail == arg;
+}
+
+/* Where there is no processor for the thread, it is done here. */
+static void finish(struct feeder *f, struct half *h, struct event *ev)
+{
+	if (mailbox_remove(&f->box, is, &h->mail))
+		return feed(h, ev);
+	while (sem_wait(&h->done) < 0)
+		;
+}
+
+int feeder_feed(struct feeder *f, const struct writer *w, struct slice data, const struct writer_rules *rules,
+		struct event *ev, struct batch *ret)
+{
+	struct half h = {.data = data, .rules = rules};
+
+	h.from = data.len >= LARGE ? writer_half(data) : data.len;
+	if (h.from == data.len)
+		return writer_feed(w, data, rules, ev, ret);
+	sem_init(&h.done, 0, 0);
+	mailbox_post(&f->box, &h.mail);
+	int r = writer_feed_first(w, data, h.from, rules, ev, ret);
+	finish(f, &h, ev);
+	sem_destroy(&h.done);
+	if (r == 0)
+		r = h.result;
+	if (r == 0)
+		r = batch_join(ret, &h.batch);
+	batch_deinit(&h.batch);
+	return r;
+}
