@@ -81,8 +81,8 @@ static void test_long(struct kernel *k)
 	size_t len = 0, at = 0;
 	int writes = 0;
 
-	define(k, "rules/long.jq", "reduce range(100000) as $i (0; . + 1) | . > 0");
-	for (int n = 0; n < 40; n++)
+	define(k, "rules/long.jq", "reduce range(500000) as $i (0; . + 1) | . > 0");
+	for (int n = 0; n < 12; n++)
 		len += (size_t)snprintf(data + len, sizeof(data) - len, N, n);
 	CHECK_INT(kernel_open(k, ino, O_WRONLY | O_APPEND, &fh), 0);
 	int64_t before = kernel_size(k, ino);
