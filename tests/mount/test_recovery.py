@@ -7,7 +7,7 @@ import shutil
 import time
 
 import pytest
-from harness import FULL, SLOW, eventfold, event, line_of, tree
+from harness import FULL, LIMIT, SLOW, eventfold, event, line_of, tree
 from test_kill import load
 
 from oracle import crate
@@ -396,7 +396,8 @@ def test_kill_9_during_rotations(new_mount):
             if pid == 0:
                 load(m.app, str(path), wrng, True)
             pids.append(pid)
-        # Half of the time it is a rotation by command that the end comes in.
+        # Half of the time it is a rotation by command that the end comes in: as soon as one is seen.
+        sealed = m.data / "app.jsonl.sealed"
         until = time.monotonic() + rng.uniform(0.0, 0.25)
         rotator = os.fork()
         if rotator == 0:
@@ -407,10 +408,12 @@ def test_kill_9_during_rotations(new_mount):
                 os._exit(0)
         while time.monotonic() < until:
             m.view(rng.choice(VIEWS))
+        while number % 2 and not sealed.exists() and time.monotonic() < until + LIMIT:
+            pass
         m.kill()
         for pid in [*pids, rotator]:
             os.waitpid(pid, 0)
-        caught += (m.data / "app.jsonl.sealed").exists()
+        caught += sealed.exists()
         for w in range(3):
             path = m.path / f"{number}-{w}"
             steps = path.read_bytes() if path.exists() else b""
