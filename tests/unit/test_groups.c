@@ -6,8 +6,8 @@
 
 #include "archive_all.h"
 #include "check.h"
+#include "read_by_cursor.h"
 #include "simdisk.h"
-#include "store/cursor.h"
 #include "store/eventlog.h"
 
 /* ThreadSanitizer takes a minute for each, of what has one thread. */
@@ -95,31 +95,6 @@ static void check_whole(const char *text, size_t len, const struct told *t)
 		CHECK(there[u] || !t->acked[u]);
 }
 
-static size_t read_log(struct simdisk *s, struct eventlog *log, char *out)
-{
-	struct log_pos zero = {0}, head = eventlog_head(log);
-	struct log_damage damage;
-	struct log_files files;
-	struct reader *reader;
-	struct cursor cursor;
-	struct slice block;
-
-	CHECK_INT(eventlog_files(log, &files), 0);
-	CHECK_INT(reader_new(&reader, &s->disk, &files), 0);
-	cursor_init(&cursor, reader, &zero);
-	for (;;) {
-		CHECK_INT(cursor_fill(&cursor, head.off, &block, &damage), 0);
-		if (block.len == 0)
-			break;
-		CHECK(cursor.pos.off + block.len <= ROOM);
-		memcpy(out + cursor.pos.off, block.data, block.len);
-		cursor.pos.off += block.len;
-	}
-	cursor_deinit(&cursor);
-	reader_free(reader);
-	return head.off;
-}
-
 static char got[ROOM];
 
 /* By one who may write nothing, beside a writer or without one. */
@@ -128,7 +103,7 @@ static void look(struct simdisk *s, const struct told *t)
 	struct eventlog *log;
 
 	CHECK_INT(eventlog_open(&log, &s->disk, -1, &reading, NULL), 0);
-	size_t len = read_log(s, log, got);
+	size_t len = read_by_cursor(s, log, got, ROOM);
 	check_whole(got, len, t);
 	eventlog_close(log);
 }
@@ -241,7 +216,7 @@ static void recover_and_check(struct simdisk *s, struct told *t, uint64_t seed)
 		look(s, t);
 	}
 	CHECK_INT(eventlog_open(&log, &s->disk, -1, &options, NULL), 0);
-	check_whole(got, read_log(s, log, got), t);
+	check_whole(got, read_by_cursor(s, log, got, ROOM), t);
 	eventlog_close(log);
 	look(s, t);
 }
@@ -571,7 +546,7 @@ static void test_many(void)
 	look(&s, &told);
 	CHECK_INT(eventlog_open(&log, &s.disk, -1, &options, NULL), 0);
 	CHECK(eventlog_head(log).off >= durable);
-	check_whole(got, read_log(&s, log, got), NULL);
+	check_whole(got, read_by_cursor(&s, log, got, ROOM), NULL);
 	eventlog_close(log);
 	simdisk_deinit(&s);
 }

@@ -353,29 +353,17 @@ int writer_feed_second(struct slice data, size_t half, const struct writer_rules
 /* The units and layouts of another batch, behind one's own. */
 static int join_lists(struct batch *b, const struct batch *other)
 {
-	size_t n = b->n + other->n, n_layouts = b->n_layouts + other->n_layouts;
-
-	if (n > b->cap) {
-		struct unit *units = reallocarray(b->units, n, sizeof(*units));
-		if (!units)
-			return -ENOMEM;
-		b->units = units;
-		b->cap = n;
-	}
-	if (n_layouts > b->cap_layouts) {
-		struct event_layout *layouts = reallocarray(b->layouts, n_layouts, sizeof(*layouts));
-		if (!layouts)
-			return -ENOMEM;
-		b->layouts = layouts;
-		b->cap_layouts = n_layouts;
-	}
 	for (size_t i = 0; i < other->n; i++) {
+		if (!list_room(b->units, b->n, b->cap, 16))
+			return -ENOMEM;
 		b->units[b->n] = other->units[i];
 		b->units[b->n++].stored += b->lines.len;
 	}
-	if (other->n_layouts > 0)
-		memcpy(b->layouts + b->n_layouts, other->layouts, other->n_layouts * sizeof(*b->layouts));
-	b->n_layouts = n_layouts;
+	for (size_t i = 0; i < other->n_layouts; i++) {
+		if (!list_room(b->layouts, b->n_layouts, b->cap_layouts, 64))
+			return -ENOMEM;
+		b->layouts[b->n_layouts++] = other->layouts[i];
+	}
 	return 0;
 }
 
