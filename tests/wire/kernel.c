@@ -202,6 +202,14 @@ struct reply *kernel_wait(struct kernel *k, uint64_t unique)
 	return r;
 }
 
+void kernel_error_is(struct kernel *k, uint64_t unique, int want)
+{
+	struct reply *r = kernel_wait(k, unique);
+
+	CHECK_INT(r->error, want);
+	free(r);
+}
+
 /* The answer's error, or `ok`. */
 static int end(struct reply *r, int ok)
 {

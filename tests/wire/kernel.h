@@ -44,6 +44,8 @@ uint64_t kernel_send(struct kernel *k, uint32_t opcode, uint64_t ino, const void
 		     const void *data, size_t len);
 /* Waits for an answer (bounded); the caller frees it. */
 struct reply *kernel_wait(struct kernel *k, uint64_t unique);
+/* The same of one that is an error (0: none) and nothing else. */
+void kernel_error_is(struct kernel *k, uint64_t unique, int want);
 /* Is the answer there within `ms`? NULL: not yet. */
 struct reply *kernel_poll(struct kernel *k, uint64_t unique, int ms);
 

@@ -34,14 +34,6 @@ static void answer_is(struct kernel *k, uint64_t unique, const char *want)
 	free(r);
 }
 
-static void error_is(struct kernel *k, uint64_t unique, int want)
-{
-	struct reply *r = kernel_wait(k, unique);
-
-	CHECK_INT(r->error, want);
-	free(r);
-}
-
 static void tails_of_the_log(struct kernel *k)
 {
 	uint64_t ino = (uint64_t)kernel_lookup(k, "tail/app"), fh, from_start, at;
@@ -53,9 +45,9 @@ static void tails_of_the_log(struct kernel *k)
 	CHECK(!kernel_poll(k, read, 20));
 	CHECK_INT(kernel_append(k, "{\"type\":\"b\",\"data\":1,\"ts\":7}\n"), 0);
 	answer_is(k, read, "{\"type\":\"b\",\"data\":1,\"ts\":7}\n");
-	error_is(k, send_read(k, ino, fh, 4096, O_NONBLOCK), -EAGAIN);
+	kernel_error_is(k, send_read(k, ino, fh, 4096, O_NONBLOCK), -EAGAIN);
 	kernel_interrupt(k, second);
-	error_is(k, second, -EINTR);
+	kernel_error_is(k, second, -EINTR);
 	/* In pieces, from a place. */
 	CHECK_INT(kernel_lookup(k, "tail/app@"), -ENOENT);
 	CHECK_INT(kernel_lookup(k, "tail/app@01"), -ENOENT);
@@ -86,8 +78,8 @@ static void tails_of_a_view(struct kernel *k)
 	read = send_read(k, (uint64_t)ino, fh, 4096, 0);
 	CHECK(!kernel_poll(k, read, 20));
 	kernel_interrupt(k, read);
-	error_is(k, read, -EINTR);
-	error_is(k, send_read(k, (uint64_t)ino, fh, 4096, O_NONBLOCK), -EAGAIN);
+	kernel_error_is(k, read, -EINTR);
+	kernel_error_is(k, send_read(k, (uint64_t)ino, fh, 4096, O_NONBLOCK), -EAGAIN);
 	kernel_release(k, (uint64_t)ino, fh);
 }
 

@@ -18,14 +18,6 @@ static uint64_t send_flock(struct kernel *k, uint64_t ino, uint64_t fh, uint32_t
 	return kernel_send(k, op, ino, &in, sizeof(in), NULL, 0);
 }
 
-static void error_is(struct kernel *k, uint64_t unique, int want)
-{
-	struct reply *r = kernel_wait(k, unique);
-
-	CHECK_INT(r->error, want);
-	free(r);
-}
-
 static void whole_files(struct kernel *k)
 {
 	uint64_t main = (uint64_t)kernel_lookup(k, "events/app"), own, a, b;
@@ -35,30 +27,30 @@ static void whole_files(struct kernel *k)
 	CHECK_INT(kernel_open_once(k, main, O_WRONLY, &b), -ESTALE);
 	own = (uint64_t)kernel_lookup(k, "events/app");
 	CHECK_INT(kernel_open_once(k, own, O_WRONLY, &b), 0);
-	error_is(k, send_flock(k, main, a, F_WRLCK, FUSE_SETLK), 0);
-	error_is(k, send_flock(k, own, b, F_RDLCK, FUSE_SETLK), -EWOULDBLOCK);
+	kernel_error_is(k, send_flock(k, main, a, F_WRLCK, FUSE_SETLK), 0);
+	kernel_error_is(k, send_flock(k, own, b, F_RDLCK, FUSE_SETLK), -EWOULDBLOCK);
 	uint64_t waits = send_flock(k, own, b, F_RDLCK, FUSE_SETLKW);
 	CHECK(!kernel_poll(k, waits, 20));
 	kernel_interrupt(k, waits);
-	error_is(k, waits, -EINTR);
+	kernel_error_is(k, waits, -EINTR);
 	/* An interrupt that comes before the request that it means. */
 	kernel_interrupt(k, k->unique + 4);
-	error_is(k, send_flock(k, own, b, F_RDLCK, FUSE_SETLKW), -EINTR);
+	kernel_error_is(k, send_flock(k, own, b, F_RDLCK, FUSE_SETLKW), -EINTR);
 	waits = send_flock(k, own, b, F_RDLCK, FUSE_SETLKW);
 	CHECK(!kernel_poll(k, waits, 20));
 	/* Shared with the other now; and a lock that can't be had is not the old one either. */
-	error_is(k, send_flock(k, main, a, F_RDLCK, FUSE_SETLK), 0);
-	error_is(k, waits, 0);
-	error_is(k, send_flock(k, main, a, F_WRLCK, FUSE_SETLK), -EWOULDBLOCK);
-	error_is(k, send_flock(k, own, b, F_WRLCK, FUSE_SETLK), 0);
+	kernel_error_is(k, send_flock(k, main, a, F_RDLCK, FUSE_SETLK), 0);
+	kernel_error_is(k, waits, 0);
+	kernel_error_is(k, send_flock(k, main, a, F_WRLCK, FUSE_SETLK), -EWOULDBLOCK);
+	kernel_error_is(k, send_flock(k, own, b, F_WRLCK, FUSE_SETLK), 0);
 	waits = send_flock(k, main, a, F_WRLCK, FUSE_SETLKW);
 	kernel_release(k, own, b);
-	error_is(k, waits, 0);
+	kernel_error_is(k, waits, 0);
 	kernel_release(k, main, a);
 	/* One that still waits when the mount ends is answered. */
 	CHECK_INT(kernel_open_once(k, main, O_RDONLY, &a), 0);
 	CHECK_INT(kernel_open_once(k, main, O_RDONLY, &b), 0);
-	error_is(k, send_flock(k, main, a, F_WRLCK, FUSE_SETLK), 0);
+	kernel_error_is(k, send_flock(k, main, a, F_WRLCK, FUSE_SETLK), 0);
 	send_flock(k, main, b, F_WRLCK, FUSE_SETLKW);
 }
 
@@ -118,8 +110,8 @@ static void flush(struct scene *s, uint64_t fh, enum owner owner)
 {
 	struct fuse_flush_in in = {.fh = fh, .lock_owner = owner};
 
-	error_is(s->k, kernel_send(s->k, FUSE_FLUSH, fh == s->a ? s->main : s->own, &in, sizeof(in), NULL, 0),
-		 0);
+	kernel_error_is(
+	    s->k, kernel_send(s->k, FUSE_FLUSH, fh == s->a ? s->main : s->own, &in, sizeof(in), NULL, 0), 0);
 }
 
 static void parts(struct scene *s)
@@ -148,19 +140,19 @@ static void waits(struct scene *s)
 		 three = send_lock(s, s->b, THREE, F_WRLCK, 5, 20, true);
 	CHECK(!kernel_poll(s->k, two, 20) && !kernel_poll(s->k, three, 0));
 	kernel_interrupt(s->k, two);
-	error_is(s->k, two, -EINTR);
+	kernel_error_is(s->k, two, -EINTR);
 	/* An interrupt that comes before the request that it means. */
 	kernel_interrupt(s->k, s->k->unique + 4);
-	error_is(s->k, send_lock(s, s->b, TWO, F_RDLCK, 0, 9, true), -EINTR);
+	kernel_error_is(s->k, send_lock(s, s->b, TWO, F_RDLCK, 0, 9, true), -EINTR);
 	two = send_lock(s, s->b, TWO, F_RDLCK, 0, 9, true);
 	/* A part of it is enough for one of them. */
 	CHECK_INT(lock(s, s->a, ONE, F_UNLCK, 3, INT64_MAX), 0);
-	error_is(s->k, three, 0);
+	kernel_error_is(s->k, three, 0);
 	CHECK(!kernel_poll(s->k, two, 20));
 	CHECK_INT(lock(s, s->a, ONE, F_RDLCK, 0, 4), 0);
 	CHECK(!kernel_poll(s->k, two, 20));
 	CHECK_INT(lock(s, s->b, THREE, F_RDLCK, 5, 20), 0);
-	error_is(s->k, two, 0);
+	kernel_error_is(s->k, two, 0);
 	flush(s, s->b, TWO);
 	flush(s, s->b, THREE);
 	flush(s, s->a, ONE);
@@ -179,14 +171,14 @@ static void ends_with_a_close(struct scene *s)
 	flush(s, s->a, THREE);
 	CHECK(!kernel_poll(s->k, two, 20));
 	struct fuse_flush_in in = {.fh = c, .lock_owner = ONE};
-	error_is(s->k, kernel_send(s->k, FUSE_FLUSH, s->main, &in, sizeof(in), NULL, 0), 0);
-	error_is(s->k, two, 0);
+	kernel_error_is(s->k, kernel_send(s->k, FUSE_FLUSH, s->main, &in, sizeof(in), NULL, 0), 0);
+	kernel_error_is(s->k, two, 0);
 	struct fuse_lk_in own = lock_of(c, THREE, F_WRLCK, 10, 19);
-	error_is(s->k, kernel_send(s->k, FUSE_SETLK, s->main, &own, sizeof(own), NULL, 0), 0);
+	kernel_error_is(s->k, kernel_send(s->k, FUSE_SETLK, s->main, &own, sizeof(own), NULL, 0), 0);
 	uint64_t one = send_lock(s, s->a, ONE, F_WRLCK, 10, 19, true);
 	CHECK(!kernel_poll(s->k, one, 20));
 	kernel_release(s->k, s->main, c);
-	error_is(s->k, one, 0);
+	kernel_error_is(s->k, one, 0);
 	flush(s, s->a, ONE);
 	flush(s, s->b, TWO);
 }
@@ -202,9 +194,9 @@ static void line_comes_first(struct scene *s)
 	CHECK(!kernel_poll(s->k, two, 20));
 	struct fuse_flush_in in = {.fh = s->a, .lock_owner = ONE};
 	uint64_t closed = kernel_send(s->k, FUSE_FLUSH, s->main, &in, sizeof(in), NULL, 0);
-	error_is(s->k, two, 0);
+	kernel_error_is(s->k, two, 0);
 	CHECK_INT(kernel_size(s->k, s->own), before + strlen(A) + 1);
-	error_is(s->k, closed, 0);
+	kernel_error_is(s->k, closed, 0);
 	flush(s, s->b, TWO);
 }
 
@@ -215,13 +207,13 @@ static void circles(struct scene *s)
 	CHECK_INT(lock(s, s->b, THREE, F_WRLCK, 2, 2), 0);
 	uint64_t one = send_lock(s, s->a, ONE, F_WRLCK, 1, 1, true),
 		 two = send_lock(s, s->b, TWO, F_WRLCK, 2, 2, true);
-	error_is(s->k, send_lock(s, s->b, THREE, F_WRLCK, 0, 0, true), -EDEADLK);
+	kernel_error_is(s->k, send_lock(s, s->b, THREE, F_WRLCK, 0, 0, true), -EDEADLK);
 	/* That it can't be had is no reason to lose the others. */
 	CHECK(!kernel_poll(s->k, one, 20) && !kernel_poll(s->k, two, 0));
 	flush(s, s->b, THREE);
-	error_is(s->k, two, 0);
+	kernel_error_is(s->k, two, 0);
 	flush(s, s->b, TWO);
-	error_is(s->k, one, 0);
+	kernel_error_is(s->k, one, 0);
 	flush(s, s->a, ONE);
 }
 
@@ -244,7 +236,7 @@ static void parts_of_files(struct kernel *k)
 	CHECK_INT(lock(&s, s.a, ONE, F_WRLCK, 0, 0), 0);
 	uint64_t waits = send_lock(&s, s.b, TWO, F_WRLCK, 0, 0, true);
 	kernel_end(k);
-	error_is(k, waits, -ENOTCONN);
+	kernel_error_is(k, waits, -ENOTCONN);
 }
 
 int main(void)
