@@ -9,6 +9,7 @@ import shutil
 import subprocess
 
 import pytest
+from following import until
 from harness import Mount, eventfold, event, line_of
 
 from oracle import crate
@@ -47,19 +48,21 @@ class Full:
 
     def __init__(self, disk, leave=0):
         self.path = disk / "ballast"
-        self.fd = os.open(self.path, os.O_WRONLY | os.O_CREAT)
+        fd = os.open(self.path, os.O_WRONLY | os.O_CREAT)
         size = 0
-        for piece in (1 << 16, 4096):
-            try:
-                while True:
-                    size += os.pwrite(self.fd, b"x" * piece, size)
-            except OSError as e:
-                assert e.errno == errno.ENOSPC
-        os.ftruncate(self.fd, max(0, size - leave))
-        os.fsync(self.fd)
+        try:
+            for piece in (1 << 16, 4096):
+                try:
+                    while True:
+                        size += os.pwrite(fd, b"x" * piece, size)
+                except OSError as e:
+                    assert e.errno == errno.ENOSPC
+            os.ftruncate(fd, max(0, size - leave))
+            os.fsync(fd)
+        finally:
+            os.close(fd)
 
     def free(self):
-        os.close(self.fd)
         self.path.unlink()
 
 
@@ -219,7 +222,8 @@ def test_no_room_for_snapshots(full_mount, small_disk):
     (m.mnt / "ctl").write_text("snapshot")
     m.sh("timeout 20 sh -c 'until grep -q \"could not be saved: No space\" stderr; do sleep 0.01; done'")
     assert m.view("count") == {"count": 200}
-    assert not [name for name in os.listdir(small_disk / "views") if name.startswith(".")]
+    # One was told; another may be at it. None leaves anything.
+    until(lambda: not [name for name in os.listdir(small_disk / "views") if name.startswith(".")])
     ballast.free()
     # The end is another chance, though nothing was appended since.
     m.unmount()

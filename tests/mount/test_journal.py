@@ -5,21 +5,14 @@ import os
 import random
 import shutil
 import stat
-import time
 
 import pytest
-from harness import LIMIT, eventfold, event, line_of
+from following import until
+from harness import eventfold, event, line_of
 
 from oracle import crate, journal
 
 JOURNAL = "app.jsonl.journal"
-
-
-def until(what):
-    end = time.monotonic() + LIMIT
-    while not what():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.005)
 
 
 def journaled(new_mount, lines, **kwargs):

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from following import until
 from harness import FULL, LIMIT, SLOW, children, event, line_of, scaled
 
 from oracle import reducers as oracle
@@ -46,9 +47,7 @@ def fill(m, n, first=0):
 
 def rotate(m):
     (m.mnt / "ctl").write_text("rotate\n")
-    until = time.monotonic() + LIMIT
-    while m.status()["log"]["rotating"] or m.status()["log"]["active_bytes"] > 0:
-        assert time.monotonic() < until
+    until(lambda: not m.status()["log"]["rotating"] and m.status()["log"]["active_bytes"] == 0)
 
 
 @pytest.fixture
@@ -182,9 +181,8 @@ def test_an_open_that_is_interrupted(new_mount):
     readers = [subprocess.Popen(["cat", m.mnt / "at/15" / name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
                for name in ("slow.json", "count.json", "app")]
     # Both workers are at that event: the one that keeps the view, and the one of the past.
-    until = time.monotonic() + LIMIT
-    while len(children(m.pid)) < 3:
-        assert time.monotonic() < until and readers[0].poll() is None
+    until(lambda: len(children(m.pid)) >= 3)
+    assert readers[0].poll() is None
     # The log of then needs no fold.
     assert len(at(m, 7, "app").splitlines()) == 7
     assert readers[0].poll() is None and readers[2].wait(LIMIT) == 0
@@ -277,13 +275,6 @@ def expected(n):
 def ready(m, others):
     """The workers that stand ready."""
     return sorted(set(children(m.pid)) - others)
-
-
-def until(what):
-    end = time.monotonic() + LIMIT
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def test_a_worker_stands_ready(large):
