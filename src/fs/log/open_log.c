@@ -110,6 +110,9 @@ uint64_t open_log_number(struct open_log *o)
 {
 	pthread_mutex_lock(&o->lock);
 	uint64_t number = ++o->queued;
+	/* One before has failed since this write began: its program has not been told. */
+	if (unlikely(o->owed))
+		o->refused = number;
 	pthread_mutex_unlock(&o->lock);
 	return number;
 }

@@ -44,7 +44,7 @@ struct open_log {
 	struct writer writer;
 	int owed; /* lines that were acknowledged as queued could not be written: for the next call */
 	/* 3. Of what is queued nothing goes into the log behind a gap: from the first that could not be
-	 * written on, all that was queued by then is refused. */
+	 * written on, all is refused that is queued before its program can know. */
 	uint64_t queued, refused; /* numbers of what was queued last, and of what is refused at most */
 	int refusal;
 	struct log_pos expect;
