@@ -166,7 +166,7 @@ class Mount:
                 pass  # a stale mount point that is about to be taken over
         raise AssertionError(f"{self.command()} has not mounted within {LIMIT} s: {self.stderr()}")
 
-    def _watch(self):
+    def watch(self):
         """A pidfd for the daemon and each process below it, to see all of them end."""
         fds = {}
         for pid in [self.pid] + descendants(self.pid):
@@ -196,7 +196,7 @@ class Mount:
         self.check_stderr()
 
     def unmount(self):
-        fds = self._watch()
+        fds = self.watch()
         # A process that has just ended may have the mount open for a moment still: the kernel's "busy" is no failure.
         until = time.monotonic() + LIMIT
         while True:
@@ -208,13 +208,13 @@ class Mount:
         self._end(fds)
 
     def terminate(self, signum=signal.SIGTERM):
-        fds = self._watch()
+        fds = self.watch()
         os.kill(self.pid, signum)
         self._end(fds)
 
-    def kill(self):
-        """As kill -9 does: the mount point stays behind, stale."""
-        fds = self._watch()
+    def kill(self, watched=None):
+        """As kill -9 does: the mount point stays behind, stale. `watched`: what watch() gave, where it has to be quick."""
+        fds = watched or self.watch()
         os.kill(self.pid, signal.SIGKILL)
         if self in Mount.live:
             Mount.live.remove(self)

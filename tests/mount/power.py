@@ -15,6 +15,7 @@ import os
 import subprocess
 from pathlib import Path
 
+from following import until
 from harness import LIMIT
 
 FLUSH = 2**64 - 1
@@ -82,8 +83,12 @@ class PowerDisk:
                 with mounted(self.file, directory):
                     yield
             finally:
-                run("umount", self.file)
+                self.leave()
                 assert process.wait(LIMIT) == 0
+
+    def leave(self):
+        """Whoever looks at loop devices keeps one a moment longer than its owner."""
+        until(lambda: subprocess.run(["umount", self.file], stderr=subprocess.DEVNULL, timeout=LIMIT).returncode == 0)
 
     def now(self):
         """A moment: how long the trace is. What was promised by now is on the disk at every moment from this on."""

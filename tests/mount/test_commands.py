@@ -204,7 +204,7 @@ def test_umount_waits_for_the_end(new_mount):
 def test_umount_waits_for_who_is_about_to_go(new_mount):
     """As the daemon itself, which has a file of the mount open while it raises inotify."""
     m = new_mount(background=True)
-    with subprocess.Popen("echo; sleep 0.1", shell=True, cwd=m.mnt, stdout=subprocess.PIPE) as busy:
+    with subprocess.Popen("echo; sleep 0.02", shell=True, cwd=m.mnt, stdout=subprocess.PIPE) as busy:
         assert busy.stdout.read(1) == b"\n"
         assert good("umount", m.mnt) == ""
     Mount.live.remove(m)

@@ -46,7 +46,7 @@ class Appender(threading.Thread):
 def test_only_its_own_view(new_mount, compile_reducer, source):
     if SLOW and source == "allocates":
         pytest.skip("a memory limit and a sanitizer's shadow memory do not go together")
-    m = new_mount.prepare()
+    m = new_mount.prepare(options="sync=none")  # no append waits for the disk
     m.clean = False  # under a sanitizer the worker's crash is reported there
     m.enable(compile_reducer(SOURCES / f"{source}.c"))
     m.start()

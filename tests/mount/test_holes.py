@@ -266,6 +266,7 @@ def test_poll_tells_of_a_hole(archived):
     forget(m)
     m.start()
     check_told(m)
+    assert m.view("none") is None  # it has come as far
     fd = os.open(m.mnt / "views/none.error", os.O_RDONLY)
     try:
         assert b"events are missing" in os.read(fd, 1000)

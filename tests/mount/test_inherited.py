@@ -43,7 +43,7 @@ def test_a_pipe_is_let_go(new_mount):
 
 @pytest.mark.parametrize("background", [False, True])
 def test_no_process_has_what_its_starter_had_open(new_mount, background):
-    m = new_mount.prepare(background=background)
+    m = new_mount.prepare(background=background, options="journal=off")  # nothing is opened meanwhile
     secret = m.path / "secret"
     secret.write_text("x")
     plain = m.command()

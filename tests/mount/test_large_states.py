@@ -75,8 +75,8 @@ def test_one_loads_beside_a_view_that_does_not_catch_up(new_mount):
 def test_a_very_large_one_has_a_worker_of_its_own(new_mount):
     """Nobody waits for what that does; an edit brings the view back to the others."""
     m = begin(new_mount, big=20)
-    views = m.status()["views"]
-    assert views["big"]["alone"] and not views["count"]["alone"]
+    until(lambda: m.status()["views"]["big"]["alone"])
+    assert not m.status()["views"]["count"]["alone"]
     others = until(lambda: [pid for pid in children(m.pid) if pid != m.status()["worker"]["pid"]])
     for pid in others:
         os.kill(pid, signal.SIGSTOP)

@@ -110,7 +110,7 @@ def test_status(m):
     path.read_bytes()
     assert os.stat(path).st_mtime_ns == last, "a look is no change"
     begin, seen = time.time_ns(), set()
-    while time.time_ns() < begin + 1_500_000_000:
+    while time.time_ns() < begin + 1_500_000_000 or len(seen) < 2:
         m.append(ADD)
         path.read_bytes()
         seen.add(os.stat(path).st_mtime_ns)

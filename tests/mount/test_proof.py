@@ -235,7 +235,7 @@ def test_tail_of_heads_ends_with_the_mount_and_by_ctrl_c(m):
         assert two.line() == heads(m.history(), [len(m.history())]).decode().rstrip()
         m.sh("fusermount3 -u -z mnt")
         assert two.end() == 0
-    m._end(m._watch())
+    m._end(m.watch())
 
 
 # tail/app@OFFSET:HASH.

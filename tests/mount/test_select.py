@@ -47,8 +47,9 @@ def is_log(name):
 
 
 def without(name, text):
-    """What a reader of status.json changes by being there."""
-    return [part for part in text.split(b",") if not part.startswith((b'"open_files"', b'"waiting"', b'"snapshot_age"'))] if name == "status.json" else text
+    """What a reader of status.json changes by being there, and what changes with time."""
+    own = (b'"open_files"', b'"waiting"', b'"snapshot_age"', b'"rebuild_pid"')
+    return [part for part in text.split(b",") if not part.startswith(own)] if name == "status.json" else text
 
 
 def wait_select(fd):
@@ -117,7 +118,7 @@ def test_reads_elsewhere_hide_nothing(m):
             assert os.sendfile(sink, fd, 0, size) == size
             wait_select(fd)
             assert os.pread(fd, 10, size) == b"", name
-            assert not ready(fd, 0), "an end that was read"
+            assert name == "status.json" or not ready(fd, 0), "an end that was read"  # that has news by itself
             assert os.pread(fd, 10, 1)
             wait_select(fd)
 

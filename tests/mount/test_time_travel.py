@@ -249,19 +249,22 @@ def test_neighbours_are_cheap(new_mount):
 LARGE = 'if $event.type == "big" then {pad: $event.data, n: 0} else .n += 1 | .last = $event.data end'
 
 
+PAD = scaled(2_000_000, 1_100_000)  # a worker stands ready for a state of more than 1 MiB, and where the first one took 2 s at most
+
+
 @pytest.fixture
 def large(new_mount):
-    """A view of 2 MB, and events that change little of it: large(n) after n of them."""
+    """A view of some MB, and events that change little of it: large(n) after n of them."""
     m = new_mount.prepare(reducers=[])
     (m.data / "reducers/large.jq").write_text(LARGE)
     m.start()
-    m.append({"type": "big", "ts": 1, "data": "x" * 2_000_000})
+    m.append({"type": "big", "ts": 1, "data": "x" * PAD})
     m.append(b"".join(line_of({"type": "e", "ts": 1, "data": i, "meta": "x" * 1700}) for i in range(1, 2001)))
     assert m.view("large")["n"] == 2000
 
     def state(n):
         got = json.loads(at(m, n + 1, "large.json"))
-        assert len(got.pop("pad")) == 2_000_000
+        assert len(got.pop("pad")) == PAD
         return got
 
     m.large = state

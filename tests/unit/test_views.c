@@ -848,13 +848,15 @@ static void test_snapshots(struct fixture *f)
 	append_n(f, 2000, EVENT);
 	check_state(f, "n", "3010\n");
 	uint64_t begin = now_ms();
-	while (status_of(f, "n").snapshot_off != 3010 * sizeof(EVENT) && now_ms() - begin < PATIENCE_S * 1000)
+	/* Where all of it was not folded in one turn, that may be somewhere in it. */
+	while (status_of(f, "n").snapshot_off < 2010 * sizeof(EVENT) && now_ms() - begin < PATIENCE_S * 1000)
 		usleep(1000);
-	CHECK_INT(status_of(f, "n").snapshot_off, 3010 * sizeof(EVENT));
+	uint64_t saved = status_of(f, "n").snapshot_off / sizeof(EVENT);
+	CHECK(saved >= 2010 && saved <= 3010);
 	kill(worker_pid(f), SIGKILL);
 	append_n(f, 1, EVENT);
 	check_state(f, "n", "3011\n");
-	CHECK_INT(status_of(f, "n").folded, 2001);
+	CHECK_INT(status_of(f, "n").folded, 2001 + 3010 - saved);
 	stop(f);
 }
 
