@@ -9,6 +9,14 @@ uint64_t log_hash(struct slice line)
 	return XXH64(line.data, line.len, 0);
 }
 
+void log_pos_text(const struct log_pos *pos, struct buf *b)
+{
+	buf_add_u64(b, pos->off);
+	buf_add_char(b, ':');
+	if (pos->off > 0)
+		buf_add_hex64(b, pos->hash);
+}
+
 void log_files_deinit(struct log_files *f)
 {
 	closep(&f->archive_fd);

@@ -1,6 +1,7 @@
 /* A place in the log, and what it takes to read the log from another thread or process. */
 #pragma once
 
+#include "base/buf.h"
 #include "base/defs.h"
 #include "base/slice.h"
 
@@ -16,6 +17,8 @@ struct log_pos {
 };
 
 uint64_t log_hash(struct slice line);
+/* OFFSET:HASH, as people see it; of an empty log "0:". */
+void log_pos_text(const struct log_pos *pos, struct buf *b);
 
 /* The files that hold the log at one moment, in order: archive, the sealed file of a rotation under way
  * (absent: fd -1, empty range), active. Each covers the history from its `begin` to the next one's.

@@ -44,7 +44,8 @@ def test_the_first_wins(new_mount, sync):
     with writing(conditional(m)) as first, writing(conditional(m)) as second:
         assert os.write(first, line_of(B)) == len(line_of(B))
         stale(os.write, second, line_of(C))
-        stale(os.write, second, line_of(C))
+        moved = m.head().strip()
+        stale(os.write, second, line_of(C) + line_of(A))
         os.close(second)  # nothing is left to be appended
         assert m.history() == line_of(A) + line_of(B)
         # The winner goes on from its own head, and loses when somebody else was there.
@@ -54,7 +55,10 @@ def test_the_first_wins(new_mount, sync):
         stale(os.write, first, line_of(C))
     want = b"".join(map(line_of, (A, B, C, A, B)))
     assert m.history() == want
-    assert m.rejected() == []
+    left = m.rejected()
+    assert [e["line"].encode() + b"\n" for e in left] == [line_of(C), line_of(C) + line_of(A), line_of(C)]
+    assert {(e["error"], e["pid"]) for e in left} == {("ESTALE", os.getpid())}
+    assert [e["reason"] for e in left] == [f"the head has moved on, to {head}" for head in (moved, moved, m.head().strip())]
     until_counts(m, (0, 0))
     m.remount()
     assert m.history() == want
@@ -229,6 +233,6 @@ def test_one_winner_among_many(new_mount, same_expectation, sync):
     assert len(winners) == rounds
     assert all(len(w) == 1 for w in winners), winners
     assert [e["data"] for e in m.events()] == [{"round": i, "by": w[0]} for i, w in enumerate(winners)]
-    assert m.rejected() == []
+    assert {e["error"] for e in m.rejected()} == {"ESTALE"}
     assert m.view("count") == {"count": rounds}
     until_counts(m, (0, 0))

@@ -11,10 +11,7 @@ static int make_head(struct mount *m, const struct node *node, struct buf *b, st
 	struct log_pos head = eventlog_head(m->log);
 
 	ret->seen.off = head.off;
-	buf_add_u64(b, head.off);
-	buf_add_char(b, ':');
-	if (head.off > 0)
-		buf_add_hex64(b, head.hash);
+	log_pos_text(&head, b);
 	buf_add_char(b, '\n');
 	return 0;
 }

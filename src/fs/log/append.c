@@ -3,9 +3,9 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdatomic.h>
-#include <stdio.h>
 
 #include "base/clock.h"
+#include "fs/log/refuse.h"
 #include "fs/reply.h"
 
 /* Something of a file's that is with the commit thread. */
@@ -38,44 +38,6 @@ static struct writer_rules rules_now(const struct file *f)
 	    .strict_ts = m->options.strict_ts,
 	    .lay_out = judge_is_asked(m->judge),
 	};
-}
-
-static void note_rejection(struct mount *m, const struct rejection *rejection)
-{
-	rejected_add(&m->rejected, rejection);
-	mtime_note_rejected(m);
-	follow_rejected_changed(m);
-}
-
-static void reject_line(struct file *f, pid_t pid, int error, const struct json_error *why, struct slice line)
-{
-	struct rejection rejection = {
-	    .time = clock_unix(),
-	    .error = -error,
-	    .why = why->why,
-	    .column = why->at + 1,
-	    .pid = pid,
-	    .bytes = line.len,
-	    .line = line,
-	};
-
-	note_rejection(f->mount, &rejection);
-}
-
-static void reject(struct file *f, pid_t pid, const struct refusal *r)
-{
-	struct rejection rejection = {
-	    .time = clock_unix(),
-	    .error = -r->error,
-	    .why = r->why.why,
-	    .column = r->why.at + 1,
-	    .pid = pid,
-	    .bytes = r->bytes,
-	    .line = buf_slice(&r->head),
-	};
-
-	if (r->error)
-		note_rejection(f->mount, &rejection);
 }
 
 /* What the guard against saving the log over itself compares with. */
@@ -179,7 +141,7 @@ static void count_written(struct append *a, size_t written)
 	int r = open_log_written(&a->file->log, &a->batch, written);
 	assert(r >= 0); /* its room was reserved */
 	if (r > 0)
-		reject(a->file, a->pid, &a->batch.bad);
+		refuse_refusal(a->file->mount, a->pid, &a->batch.bad);
 }
 
 /* Is the error that of the unit behind the lines that count? */
@@ -188,55 +150,29 @@ static bool is_decided(const struct append *a, int error)
 	return error < 0 && a->commit.verdict && a->verdict.error == error;
 }
 
-/* What a rule refuses is counted by its name, with which the reason begins. */
-static void count_by_rule(const char *said, char *ret, size_t size)
-{
-	snprintf(ret, size, "rule %.*s", (int)strcspn(said, ":"), said);
-}
-
-/* That unit. */
 static void reject_decided(struct append *a, size_t stored)
 {
-	const struct verdict *v = &a->verdict;
-	char counted[LIMIT_NAME + 8];
-	size_t i = 0;
+	int error = a->verdict.error;
 
-	if (v->said)
-		count_by_rule(v->said, counted, sizeof(counted));
-	while (v->units[i].stored <= stored)
-		i++;
-	struct slice lines = {v->brought.data + stored, v->units[i].stored - stored};
-	struct rejection rejection = {
-	    .time = clock_unix(),
-	    .error = -v->error,
-	    .why = v->said ? counted : v->why,
-	    .text = v->said ? v->said : v->text,
-	    .column = 1,
-	    .pid = a->pid,
-	    .bytes = lines.len - 1,
-	    .line = {lines.data, lines.len - 1},
-	};
-
-	note_rejection(a->file->mount, &rejection);
+	refuse_decided(a->file->mount, a->pid, &a->verdict, stored);
 	/* Refused for good: a part of it that came before is no beginning of another. */
-	if ((v->error == -EEXIST || v->error == -EPERM) && a->writing)
+	if ((error == -EEXIST || error == -EPERM) && a->writing)
 		open_log_forget_partial(&a->file->log);
 }
 
 /* What its program can't come back with: it was told that the lines are taken, or it closes. Many do not
  * look at what a close says. */
-static void reject_unwritten(struct append *a, int error, size_t stored)
+static void reject_unwritten(struct append *a, int error, size_t stored, const struct log_pos *head)
 {
+	static const struct json_error why = {"it could not be written", 0};
 	struct slice lines = {a->commit.lines.data + stored, a->commit.lines.len - stored};
-	struct json_error why = {
-	    error == -ESTALE ? "the head has moved on" : "it could not be written",
-	    0,
-	};
 
 	if (is_decided(a, error))
 		reject_decided(a, stored);
+	else if (lines.len > 0 && error == -ESTALE)
+		refuse_moved(a->file->mount, a->pid, lines, head);
 	else if (lines.len > 0)
-		reject_line(a->file, a->pid, error, &why, lines);
+		refuse_line(a->file->mount, a->pid, error, &why, lines);
 }
 
 /* At a close: the partial line is appended if it is a whole event. A part of one stays: others may go on
@@ -249,7 +185,7 @@ static int finish_line(struct append *a, struct event *scanner)
 	int r = open_log_take_partial(log, &rules, scanner, &a->batch);
 
 	if (r == -EPERM)
-		reject(a->file, log->wrote, &a->batch.bad);
+		refuse_refusal(a->file->mount, log->wrote, &a->batch.bad);
 	if (r == -EPERM || r == -ENOMEM)
 		return r;
 	/* Seldom is there anything to tell: who closes need not be known. */
@@ -335,7 +271,7 @@ static void append_done(struct commit *commit, int error, size_t stored, const s
 	note_odd_ts(f->mount, odd_ts_of(a, stored));
 	move_expectation(a, stored, head);
 	if (error < 0 && (!req || !a->writing))
-		reject_unwritten(a, error, stored);
+		reject_unwritten(a, error, stored, head);
 	if (!req) {
 		if (error < 0)
 			open_log_owe(&f->log, a->number, error);
@@ -345,6 +281,8 @@ static void append_done(struct commit *commit, int error, size_t stored, const s
 		/* Who is told a short count comes back with it. */
 		if (written == 0 && is_decided(a, error))
 			reject_decided(a, stored);
+		else if (error == -ESTALE)
+			refuse_moved(f->mount, a->pid, a->commit.lines, head);
 		release_writer(f);
 		if (written > 0)
 			reply_written(req, written);
@@ -437,7 +375,7 @@ static void take_part(fuse_req_t req, struct file *f, struct batch *batch)
 	int r = open_log_written(&f->log, batch, batch->given);
 
 	if (r > 0)
-		reject(f, f->log.wrote, &batch->bad);
+		refuse_refusal(f->mount, f->log.wrote, &batch->bad);
 	if (r < 0)
 		reply_error(req, r);
 	else if (batch->given > 0 || !batch->bad.error)
@@ -469,7 +407,7 @@ void append_write(fuse_req_t req, struct file *f, struct slice data, const struc
 	if (r < 0)
 		return reply_error(req, r);
 	r = writer_resume(&f->log.writer, data, &left);
-	reject(f, f->log.wrote, &left);
+	refuse_refusal(f->mount, f->log.wrote, &left);
 	refusal_deinit(&left);
 	f->log.wrote = fuse_req_ctx(req)->pid;
 	file_wrote(f);
@@ -494,7 +432,7 @@ void append_refuse_cut(fuse_req_t req, struct file *f)
 	    "a program that cuts the log is about to save it over itself; to append lines, use >>", 0};
 
 	if (open_log_cut(&f->log))
-		reject_line(f, fuse_req_ctx(req)->pid, -EPERM, &why, (struct slice){0});
+		refuse_line(f->mount, fuse_req_ctx(req)->pid, -EPERM, &why, (struct slice){0});
 	reply_error(req, -EPERM);
 }
 
@@ -537,12 +475,12 @@ void append_release(fuse_req_t req, struct file *f)
 	struct refusal left;
 
 	writer_end(&f->log.writer, &left);
-	reject(f, f->log.wrote, &left);
+	refuse_refusal(f->mount, f->log.wrote, &left);
 	refusal_deinit(&left);
 	if (partial.len > 0) {
 		if (event_group_check(partial, &f->mount->scanner, &why) >= 0)
 			why = (struct json_error){.why = "its close failed"};
-		reject_line(f, f->log.wrote, -EINVAL, &why, partial);
+		refuse_line(f->mount, f->log.wrote, -EINVAL, &why, partial);
 	}
 	file_unref(f);
 	reply_error(req, 0);
