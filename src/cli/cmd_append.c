@@ -7,7 +7,7 @@
 #include "cli/appender.h"
 #include "cli/commands.h"
 #include "cli/usage.h"
-#include "model/event/event.h"
+#include "model/event/hint.h"
 
 #define BLOCK (64u << 10)
 #define EXIT_MOVED 3
@@ -64,7 +64,8 @@ static int add_value(struct buf *line, const char *key, const char *text, struct
 
 	if (!json_check(slice_of(text), LIMIT_DEPTH - 1, &error))
 		return diag_set(diag, -EINVAL, "the %s is not JSON: column %zu: %s%s", key, error.at + 1,
-				error.why, strcmp(key, "data") == 0 ? " (for a text: --text)" : "");
+				hint_for_value(slice_of(text), &error),
+				strcmp(key, "data") == 0 ? " (for a text: --text)" : "");
 	buf_printf(line, ",\"%s\":", key);
 	for (; *text; text++)
 		buf_add_char(line, *text == '\n' || *text == '\r' ? ' ' : *text);

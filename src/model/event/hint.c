@@ -2,12 +2,15 @@
 
 #include <string.h>
 
-#define CUT "the line ends before the event does; an event is one line, as jq -c makes it"
+#define BOM "\xef\xbb\xbf"
+#define MARK "a byte order mark; JSON is UTF-8 without one"
 #define PART "this is a part of an event; an event is one line, as jq -c makes it"
 #define SINGLE "JSON has double quotes, not single ones"
 #define CURLY "a typographic quotation mark; JSON has plain double quotes"
 #define NO_STRING "\"type\" is not a string"
 #define BARE "a key needs double quotes, as in {\"type\":\"x\"}"
+
+static const char cut[] = "the line ends before the event does; an event is one line, as jq -c makes it";
 
 /* What stands at the fault: nothing any more, a letter, or this text. */
 static const char at_end[] = "", letter[] = "a";
@@ -19,19 +22,20 @@ static const struct {
 	char behind;      /* what stands before it, white space aside; 0: anything */
 	const char *hint;
 } hints[] = {
-    {"an event is a JSON object", "\xef\xbb\xbf", 0, "a byte order mark; JSON is UTF-8 without one"},
+    {"an event is a JSON object", BOM, 0, MARK},
     {"an event is a JSON object", "\"", 0, PART},
     {"an event is a JSON object", "}", 0, PART},
     {"an event is a JSON object", "]", 0, PART},
-    {"a key is missing", at_end, 0, CUT},
+    {"a key is missing", at_end, 0, cut},
     {"a key is missing", "'", 0, SINGLE},
     {"a key is missing", "\xe2\x80", 0, CURLY},
     {"a key is missing", "}", ',', "a comma before the closing }"},
     {"a key is missing", letter, 0, BARE},
-    {"a colon is missing", at_end, 0, CUT},
-    {"a comma or ", at_end, 0, CUT},
-    {"a value is missing", at_end, 0, CUT},
-    {"not a JSON value", at_end, 0, CUT},
+    {"a colon is missing", at_end, 0, cut},
+    {"a comma or ", at_end, 0, cut},
+    {"a value is missing", at_end, 0, cut},
+    {"not a JSON value", at_end, 0, cut},
+    {"not a JSON value", BOM, 0, MARK},
     {"not a JSON value", "'", 0, SINGLE},
     {"not a JSON value", "\xe2\x80", 0, CURLY},
     {"not a JSON value", "]", ',', "a comma before the closing ]"},
@@ -42,7 +46,7 @@ static const struct {
     {"not a JSON value", "False", 0, "JSON has false, in small letters"},
     {"not a JSON value", "None", 0, "JSON has null, not None"},
     {"not a JSON value", "undefined", 0, "JSON has null, not undefined"},
-    {NO_STRING, at_end, 0, CUT},
+    {NO_STRING, at_end, 0, cut},
     {NO_STRING, "'", 0, SINGLE},
     {NO_STRING, "\xe2\x80", 0, CURLY},
     {NO_STRING, "null", 0, NO_STRING},
@@ -89,6 +93,13 @@ const char *hint_for(struct slice line, const struct json_fault *fault)
 	return fault->why;
 }
 
+const char *hint_for_value(struct slice text, const struct json_error *error)
+{
+	const char *hint = hint_for(text, &(struct json_fault){error->why, text.data + error->at});
+
+	return hint == cut ? error->why : hint;
+}
+
 const char *hint_for_ts(const char *at, const char *end)
 {
 	const char *digits = at;
@@ -96,7 +107,7 @@ const char *hint_for_ts(const char *at, const char *end)
 	while (digits < end && *digits >= '0' && *digits <= '9')
 		digits++;
 	if (at == end || digits == end)
-		return CUT;
+		return cut;
 	if (*at == '"')
 		return "\"ts\" is a number, not a string: seconds since 1970, as date +%s prints them";
 	if (*at == '-')

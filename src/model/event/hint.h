@@ -11,5 +11,8 @@
 /* A better reason for the fault in `line`, as a constant; the fault's own where there is none. */
 const char *hint_for(struct slice line, const struct json_fault *fault);
 
+/* The same for a value alone, such as an event's "data": where it is cut, that is not the end of a line. */
+const char *hint_for_value(struct slice text, const struct json_error *error);
+
 /* Why the text from `at` on, up to the line's end, is no "ts". */
 const char *hint_for_ts(const char *at, const char *end);
