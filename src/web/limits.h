@@ -18,6 +18,7 @@
 #define WEB_WINDOW (4u << 20)     /* the newest of the log, kept for those who follow it */
 #define WEB_SEND (16u << 10)      /* of an event stream, at a time */
 #define WEB_PATH 1024             /* a name below /files/ */
+#define WEB_PLACE 8192            /* an address that a token was taken from */
 #define WEB_TICK_MS 1000          /* a look at the mount where nothing is heard of it */
 #define WEB_STATUS_MS 100         /* between two looks at status.json */
 #define WEB_BEAT_MS 15000         /* a silent event stream says that it is alive */

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "web/answer.h"
 #include "web/append.h"
@@ -69,18 +70,53 @@ static enum MHD_Result refuse(struct MHD_Connection *connection, enum access_ans
 	}
 }
 
+/* What was asked for besides the token, as it was written: libmicrohttpd has made a blank of each plus. */
+static enum MHD_Result add_argument(void *arg, enum MHD_ValueKind kind, const char *key, const char *value)
+{
+	struct buf *place = arg;
+
+	if (place->failed || strcasecmp(key, "token") == 0)
+		return MHD_YES;
+	size_t from = place->len;
+	buf_add_char(place, memchr(place->data, '?', place->len) ? '&' : '?');
+	buf_add_str(place, key);
+	if (value)
+		buf_printf(place, "=%s", value);
+	for (size_t i = from; !place->failed && i < place->len; i++)
+		if (place->data[i] == ' ')
+			place->data[i] = '+';
+	return place->len > WEB_PLACE ? MHD_NO : MHD_YES;
+}
+
 /* The token leaves the address: it is in a cookie from now on. */
 static enum MHD_Result introduce(struct web *w, struct MHD_Connection *connection, const char *url)
 {
-	struct MHD_Response *response = answer_empty();
+	auto_buf struct buf place = {0};
 	char text[256];
 
+	buf_add_str(&place, url);
+	MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, add_argument, &place);
+	if (place.len > WEB_PLACE)
+		return answer_problem(connection, MHD_HTTP_URI_TOO_LONG, "Too long",
+				      SLICE("an address with a token in it has 8 KiB at most"), "");
+	buf_add_char(&place, '\0');
+	if (buf_error(&place) < 0)
+		return MHD_NO;
+	struct MHD_Response *response = answer_empty();
 	snprintf(text, sizeof(text), "%s=%s; Path=/; HttpOnly; SameSite=Lax", w->access.cookie,
 		 w->access.token);
 	answer_header(response, "Set-Cookie", text);
-	answer_header(response, "Location", url);
+	answer_header(response, "Location", place.data);
 	answer_header(response, "Cache-Control", "no-store");
 	return answer_send(connection, MHD_HTTP_SEE_OTHER, response);
+}
+
+/* To a browser a path that begins with "//", or with "/\\", is on another server. */
+static bool is_plain_place(const char *url)
+{
+	char path[WEB_PATH];
+
+	return url[0] == '/' && urlpath_decode(url, path, sizeof(path)) == 0;
 }
 
 static enum MHD_Result not_this_method(struct MHD_Connection *connection, const char *allowed)
@@ -106,7 +142,7 @@ static bool answer_head(struct web *w, struct MHD_Connection *connection, const 
 	const char *coding = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Transfer-Encoding");
 	bool is_get = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
 
-	if (access == ACCESS_INTRODUCED && is_get && url[0] == '/' && url[1] != '/')
+	if (access == ACCESS_INTRODUCED && is_get && is_plain_place(url))
 		*ret = introduce(w, connection, url);
 	else if (access != ACCESS_OK && access != ACCESS_INTRODUCED)
 		*ret = refuse(connection, access);

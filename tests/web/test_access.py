@@ -44,9 +44,30 @@ def test_wrong_tokens(m, serve):
     assert web.get("/", Cookie=f"eventfold-1={web.token}").status == 401
 
 
+def test_a_place_outlives_its_token(m, serve):
+    web = serve(m, token=True)
+    t = f"token={web.token}"
+    for asked, place in (
+        (f"/?at=50&{t}", "/?at=50"),
+        (f"/?{t}&at=50&q", "/?at=50&q"),
+        (f"/files/views/x.json?rows=5&{t}&open=%5B%22a%2fb%22%5D&from=", "/files/views/x.json?rows=5&open=%5B%22a%2fb%22%5D&from="),
+        (f"/?a=1+2%2B3&{t}&a=b=c&%74oken=x", "/?a=1+2%2B3&a=b=c&%74oken=x"),
+        (f"/%65?{t}&TOKEN=x&token=", "/%65"),
+        (f"/?TOKEN={web.token}", "/"),
+        (f"/?next=//example.org/&{t}", "/?next=//example.org/"),
+    ):
+        visit = web.get(asked)
+        assert (visit.status, visit.headers["Location"]) == (303, place), asked
+    assert len(web.get(f"/?a={'x' * 8000}&{t}").headers["Location"]) == 8004
+    assert web.get(f"/?a={'x' * 9000}&{t}").status == 414
+    assert web.get(f"/?{t}&a&{'b' * 9000}").status == 414
+
+
 def test_no_way_out_by_the_redirect(m, serve):
     web = serve(m, token=True)
-    assert web.get(f"//example.org/?token={web.token}").status != 303
+    for path in ("//example.org/", "/\\example.org/", "/a/..//example.org"):
+        visit = web.get(f"{path}?token={web.token}")
+        assert visit.status == 400 and "Location" not in visit.headers, path
 
 
 def test_a_token_in_a_file(m, serve, tmp_path):
