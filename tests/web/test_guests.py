@@ -1,5 +1,6 @@
 """The small application of docs/WEB.md, as it stands there, in a browser."""
 
+import json
 import re
 
 import pytest
@@ -17,6 +18,8 @@ def test_the_guest_book(new_mount, serve, browse, tmp_path):
     assert [name for name, _ in files] == ["index.html", "book.js"]
     for name, lines in files:
         (tmp_path / name).write_text("".join(line.removeprefix("> ") for line in lines.splitlines(keepends=True)))
+    entries = [None, "x", 7, [1], {}, {"name": "Bob"}, {"name": {"toString": 1}, "words": "no words"}]
+    m.append(*[json.dumps({"type": "guest_signed", "data": data}) for data in entries])
     web = serve(m, "--app", tmp_path)
     one, other = browse(web.url), browse(web.url)
     one.expected = other.expected = ("favicon",)  # it has no icon
