@@ -65,9 +65,12 @@ enum MHD_Result stream_answer(struct web *w, struct MHD_Connection *connection, 
 {
 	const union MHD_ConnectionInfo *info =
 	    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const union MHD_ConnectionInfo *context =
+	    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	struct MHD_Response *response;
 
 	s->web = w;
+	s->entry = context ? context->socket_context : NULL;
 	s->socket = info->connect_fd;
 	s->beat_ms = clock_ms();
 	/* So that the head goes out at once, and a broken connection is made again soon. */

@@ -1,6 +1,6 @@
-/* Server-sent events: an answer without an end, filled by what is new. Three kinds: the log, a view's
- * state, and what the page wants to know. Each stream has a place of its own and runs on its connection's
- * thread; the hub tells it of news. */
+/* Server-sent events: an answer without an end, filled by what is new. Four kinds: the log, its heads,
+ * a view's state, and what the page wants to know. Each stream has a place of its own and runs on its
+ * connection's thread; the hub tells it of news. */
 #pragma once
 
 #include <microhttpd.h>
@@ -19,12 +19,13 @@ struct stream_kind {
 struct stream {
 	const struct stream_kind *kind;
 	struct web *web;
+	struct gate_entry *entry; /* may be NULL */
 	int socket;
 	struct buf out;
 	size_t sent;      /* of out */
 	uint64_t beat_ms; /* when the last byte was sent */
 
-	/* the log */
+	/* the log, and its heads */
 	struct sse log;
 	uint64_t epoch;
 
@@ -42,7 +43,8 @@ struct stream {
 /* Answers with a stream, which it takes over: allocated, with its kind's fields set. */
 enum MHD_Result stream_answer(struct web *w, struct MHD_Connection *connection, struct stream *s);
 
-/* tail/app, tail/app@OFFSET or tail/NAME.json; a Last-Event-ID is an OFFSET. */
+/* tail/app, tail/app@OFFSET, tail/app@OFFSET:HASH or tail/head: a Last-Event-ID is an OFFSET; or
+ * tail/NAME.json. */
 enum MHD_Result stream_tail(struct web *w, struct MHD_Connection *connection, const char *name);
 /* `status`: status.json, `views`: names of views that have changed, `mount`: "gone" or "back". */
 enum MHD_Result stream_live(struct web *w, struct MHD_Connection *connection);

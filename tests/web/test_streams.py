@@ -1,5 +1,6 @@
 """Event streams: nobody misses anything, and nobody holds up another."""
 
+import hashlib
 import json
 import selectors
 import subprocess
@@ -59,6 +60,68 @@ def test_places_that_are_none(m, web):
     assert web.get("/files/tail/app", Last_Event_ID="x").status == 400
     for name in ("none.json", "count", "count.offset", "../events/app", ".json", "x" * 100 + ".json"):
         assert web.get(f"/files/tail/{name}").status in (400, 404), name
+
+
+def test_after_what_a_copy_has(m, web):
+    m.append(event(0))
+    head = m.head().strip()
+    m.append(event(1))
+    with web.stream(f"/files/tail/app@{head}") as s:
+        got = [s.next()]
+        m.append(event(2))
+        got.append(s.next())
+    assert [g["data"] for g in got] == lines(m.history())[1:]
+    # It is the same log still, and goes on where the stream broke off.
+    with web.stream(f"/files/tail/app@{head}", Last_Event_ID=got[0]["id"]) as s:
+        assert s.next()["data"] == got[1]["data"]
+    with web.stream("/files/tail/app@0:") as s:
+        assert s.next()["data"] == lines(m.history())[0]
+    off, _, wrong = head.partition(":")
+    for other in (f"{int(off) - 1}:{wrong}", f"{off}:{wrong[::-1]}", f"{off}000:{wrong}"):
+        for last in ({}, {"Last_Event_ID": got[0]["id"]}):
+            answer = web.get(f"/files/tail/app@{other}", **last)
+            assert (answer.status, answer.json["errno"]) == (412, "ESTALE"), other
+    for none in (f"{off}:", f"{off}:x", f"x:{wrong}", f":{wrong}", f"{head}:{wrong}", f"{head},once"):
+        assert web.get(f"/files/tail/app@{none}").status == 404, none
+
+
+def head_line(m):
+    off, _, hash = m.head().strip().partition(":")
+    return f"{off} {hash} {hashlib.sha256(m.history()).hexdigest()}"
+
+
+def test_heads(m, web):
+    """Each has the offset as its id: who has that one already hears of the next."""
+    with web.stream("/files/tail/head") as s:
+        for i in range(5):
+            m.append(event(i))
+            got = s.next()
+            assert (got["data"], got["id"]) == (head_line(m), str(len(m.history())))
+    with web.stream("/files/tail/head") as again, web.stream("/files/tail/head", Last_Event_ID=got["id"]) as s:
+        assert again.next()["data"] == got["data"]
+        m.append(event(5))
+        assert again.next()["data"] == s.next()["data"] == head_line(m)
+    assert web.get("/files/tail/head", Last_Event_ID="1").status == 416
+    assert web.get("/files/tail/head", Last_Event_ID="x").status == 400
+
+
+def test_the_last_head_is_never_left_out(m, web):
+    with web.stream("/files/tail/head") as s:
+        for i in range(200):
+            m.append(event(i))
+        while int((got := s.next())["id"]) < len(m.history()):
+            pass
+        assert got["data"] == head_line(m)
+
+
+def test_heads_go_on_with_the_next_mount(m, web):
+    m.append(event(0))
+    with web.stream("/files/tail/head") as s:
+        s.next()
+        m.unmount()
+        m.start()
+        m.append(event(1))
+        assert s.next()["data"] == head_line(m)
 
 
 def test_carriage_returns(m, web):
@@ -255,8 +318,8 @@ def test_a_dead_mount(m, web):
 def test_gone_readers_leave_nothing(m, web):
     """Connections that were closed at the other end are closed here, without anything to send."""
     before = web.threads()
-    streams = [web.stream(p) for p in ("/files/tail/app", "/files/tail/count.json", "/live") for _ in range(10)]
-    assert web.threads() == before + 30
+    streams = [web.stream(p) for p in ("/files/tail/app", "/files/tail/head", "/files/tail/count.json", "/live") for _ in range(10)]
+    assert web.threads() == before + 40
     for s in streams:
         s.close()
     until = time.monotonic() + LIMIT
