@@ -199,6 +199,12 @@ static void test_large_programs(void)
 	    {"1", "?", "", 100000, -22},
 	    {"", "def f: . ; ", "f", 400, 0},
 	    {"", ". as $x | ", "$x", 400, 0},
+	    {"(1 2)", "+.", "", 300000, -22},
+	    {"(1 2)", "[0]", "", 300000, -22},
+	    {"(1 2)", "|.", "", 300000, -22},
+	    {"(1 2)", " as $x | .", "", 300000, -22},
+	    {"{(1):1}", "|[", "", 300000, -22},
+	    {"\"\\x\"", "\"\\(", "", 300000, -22},
 	};
 
 	for (size_t i = 0; i < countof(cases); i++) {
@@ -259,6 +265,18 @@ static void test_errors(void)
 	refused(". // {} | (.x // 1) + foo",
 		"line 1, column 23: foo/0 is not defined: . // {} | (.x // 1) + foo");
 	refused(".a = (", "line 1, column 7: syntax error, unexpected $end: .a = (");
+	/* What is only known behind the place. */
+	refused("{(1): 2}", "line 1, column 2: Cannot use number (1) as object key: {(1): 2}");
+	refused(".a |\n {b: 1, (true): (2)} | .b",
+		"line 2, column 9: Cannot use boolean (true) as object key:  {b: 1, (true): (2)} | .b");
+	refused(". as {([]): $x} | 1",
+		"line 1, column 7: Cannot use array ([]) as object key: . as {([]): $x} | 1");
+	refused(".a = \"\\x\" | .b",
+		"line 1, column 7: Invalid escape at line 1, column 4 (while parsing '\"\\x\"'): "
+		".a = \"\\x\" | .b");
+	refused("\"\\ud83d\"",
+		"line 1, column 2: Invalid \\uXXXX\\uXXXX surrogate pair escape at line 1, column 8 "
+		"(while parsing '\"\\ud83d\"'): \"\\ud83d\"");
 	struct reducer *r;
 	struct diag diag = {0};
 	CHECK_INT(reducer_load_jq(&r, (struct slice){".\0a", 3}, &diag), -22);

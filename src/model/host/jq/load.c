@@ -5,16 +5,20 @@
 #include "model/host/jq/decide.h"
 #include "model/host/jq/libjq.h"
 
-/* libjq says what is wrong. It gets no more than it needs for that: it would not stand the depth of all
- * programs. */
+/* libjq says what is wrong, some of it only when what holds the place ends: a string, an object's member.
+ * Behind the place nothing has been looked at, and it would not stand any depth: so it gets no more than this
+ * of it. */
+#define MOST_BEHIND 4096
+
 static int refuse_syntax(const struct parse *p, struct diag *diag)
 {
-	size_t len = (size_t)(p->at.data + p->at.len - p->program.data);
-	int err = libjq_check((struct slice){p->program.data, len}, diag);
+	size_t place = (size_t)(p->at.data + p->at.len - p->program.data);
+	size_t behind = min(p->program.len - place, (size_t)MOST_BEHIND);
+	int err = libjq_check((struct slice){p->program.data, place + behind}, diag);
 
 	if (err)
 		return err;
-	return diag_set(diag, -EINVAL, "syntax error at byte %zu", len);
+	return diag_set(diag, -EINVAL, "syntax error at byte %zu", place);
 }
 
 static bool knows(void *arg, struct slice name, unsigned arity)
