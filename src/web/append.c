@@ -61,16 +61,24 @@ static enum MHD_Result refuse_line(struct web *w, struct MHD_Connection *connect
 	return answer_text(connection, status, "application/problem+json", buf_slice(&b));
 }
 
+/* The log's head; "": it can't be read. */
+static void read_head(struct web *w, char *out, size_t size)
+{
+	ssize_t n = mountpoint_read(w->options->mnt, "head/app", out, size);
+
+	out[n > 0 && out[n - 1] == '\n' ? n - 1 : 0] = 0;
+}
+
 static enum MHD_Result stale(struct web *w, struct MHD_Connection *connection, size_t appended)
 {
-	char head[64] = "", more[160] = "";
-	ssize_t n = mountpoint_read(w->options->mnt, "head/app", head, sizeof(head));
+	char head[64], more[160] = "";
 
-	if (n > 0 && head[n - 1] == '\n')
-		snprintf(more, sizeof(more), ",\"errno\":\"ESTALE\",\"appended\":%zu,\"head\":\"%.*s\"",
-			 appended, (int)n - 1, head);
+	read_head(w, head, sizeof(head));
+	if (*head)
+		snprintf(more, sizeof(more), ",\"errno\":\"ESTALE\",\"appended\":%zu,\"head\":\"%s\"",
+			 appended, head);
 	return answer_problem(connection, MHD_HTTP_PRECONDITION_FAILED, "The log has moved on",
-			      SLICE("its head is not the one that If-Match names"), more);
+			      SLICE("its head is none that If-Match names"), more);
 }
 
 static enum MHD_Result refuse(struct web *w, struct MHD_Connection *connection, int error, size_t appended)
@@ -132,10 +140,12 @@ enum MHD_Result append_post(struct request *r, struct MHD_Connection *connection
 	const char *match = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "If-Match");
 	struct web *w = r->web;
 	size_t taken = 0, appended;
-	char name[64], text[64];
+	char head[64] = "", name[64], text[64];
 	int fd, result;
 
-	if (condition_log(match, name, sizeof(name)) < 0)
+	if (match && strchr(match, ','))
+		read_head(w, head, sizeof(head));
+	if (condition_log(match, head, name, sizeof(name)) < 0)
 		return stale(w, connection, 0);
 	if (r->body.len > 0 && r->body.data[r->body.len - 1] != '\n')
 		buf_add_char(&r->body, '\n');

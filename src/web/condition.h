@@ -10,6 +10,6 @@
  * NULL and "" are none. */
 bool condition_has(const char *list, const char *etag);
 
-/* If-Match (NULL: none), as the name to append to: events/app, or events/app@OFFSET:HASH. -EINVAL: it is a
- * head that no log could have. */
-int must_check condition_log(const char *match, char *out, size_t size);
+/* If-Match (NULL: none), as the name to append to: events/app, or events/app@OFFSET:HASH. Of a list that is
+ * `head`, the log's, if it is in there, else the last one. -EINVAL: it has none that a log could have. */
+int must_check condition_log(const char *match, const char *head, char *out, size_t size);

@@ -77,7 +77,7 @@ static void fuzz_condition(const char *data, size_t size)
 
 	if (condition_has(first, second))
 		assert(*second && (strcmp(first, "*") == 0 || strstr(first, second)));
-	if (condition_log(first, name, sizeof(name)) == 0)
+	if (condition_log(first, second, name, sizeof(name)) == 0)
 		assert(strncmp(name, "events/app", 10) == 0 && strlen(name) < sizeof(name) &&
 		       !strchr(name + 10, '/'));
 }

@@ -27,7 +27,7 @@ static const struct {
 };
 
 static const struct {
-	const char *match, *name; /* NULL: refused */
+	const char *match, *name; /* NULL: refused; of a log whose head is at 41 */
 } heads[] = {
     {NULL, "events/app"},
     {"*", "events/app"},
@@ -38,7 +38,17 @@ static const struct {
     {"\"\"", NULL},
     {"\"", NULL},
     {"W/\"0:\"", NULL},
-    {"\"0:\", \"1:\"", NULL},
+    {"\"1:00\", \"41:0123456789abcdef\"", "events/app@41:0123456789abcdef"},
+    {"\"41:0123456789abcdef\",\"50:00\"", "events/app@41:0123456789abcdef"},
+    {",\t\"x\" , , \"41:0123456789abcdef\"\t,", "events/app@41:0123456789abcdef"},
+    {"W/\"41:0123456789abcdef\", \"1:00\"", "events/app@1:00"}, /* the mount refuses it */
+    {"\"0:\", \"1:\"", "events/app@1:"},
+    {"\"0:\", *", "events/app@0:"},
+    {"W/\"41:0123456789abcdef\", W/\"0:\"", NULL},
+    {"\"x,41:0123456789abcdef,y\"", NULL},
+    {"*, *", NULL},
+    {",", NULL},
+    {" , ", NULL},
     {"\"41:0123456789ABCDEF\"", NULL},
     {"../app", NULL},
     {"\"0:/\"", NULL},
@@ -52,9 +62,13 @@ int main(void)
 	for (size_t i = 0; i < sizeof(tags) / sizeof(*tags); i++)
 		CHECK_INT(condition_has(tags[i].list, tags[i].etag), tags[i].has);
 	for (size_t i = 0; i < sizeof(heads) / sizeof(*heads); i++) {
-		CHECK_INT(condition_log(heads[i].match, name, sizeof(name)), heads[i].name ? 0 : -EINVAL);
+		CHECK_INT(condition_log(heads[i].match, "41:0123456789abcdef", name, sizeof(name)),
+			  heads[i].name ? 0 : -EINVAL);
 		if (heads[i].name)
 			CHECK_STR(name, heads[i].name);
 	}
+	/* A head that is not known is none of the list's. */
+	CHECK_INT(condition_log("\"0:\", \"1:\"", "", name, sizeof(name)), 0);
+	CHECK_STR(name, "events/app@1:");
 	return 0;
 }

@@ -84,6 +84,12 @@ def test_only_if_nothing_has_come_in(m, web):
     for never in ('"nonsense"', "app", '"5"', '"../app"', '""', f'W/"{head}"'):
         assert web.post({"type": "d"}, If_Match=never).status == 412, never
     assert web.post({"type": "d", "ts": 4}, If_Match="*").status == 200
+    # One of a list is enough.
+    head = m.head().strip()
+    for never in ('"1:00", "0:"', f'"1:00", W/"{head}"', f'"x,{head},y"', f'"{head}"x, "0:"'):
+        assert web.post({"type": "e"}, If_Match=never).status == 412, never
+    assert web.post({"type": "e", "ts": 5}, If_Match=f'"1:00", "{head}", "99:00"').status == 200
+    assert web.post({"type": "e"}, If_Match=f'"1:00", "{head}", "99:00"').status == 412
     # A view's place is as good.
     snapshot = web.get("/files/views/count.snapshot.json").json
     assert web.post({"type": "e"}, If_Match=f'{snapshot["offset"]}:{snapshot["hash"]}').status == 200
