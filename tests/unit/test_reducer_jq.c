@@ -258,7 +258,15 @@ static void test_errors(void)
 	faults("delpaths(1)", "{}", "Paths must be specified as an array");
 
 	refused("", "the program is empty");
-	refused(" \n# nothing\n", "the program is empty");
+	refused(" \n# nothing\n", "the program has comments only");
+	refused("def f: 1;\ndef g(x): x + f;\n",
+		"the program has definitions only: what is made with them is missing behind them");
+	refused("1 | def f: 1;", "line 1, column 14: syntax error, unexpected $end: 1 | def f: 1;");
+	refused("\xef\xbb\xbf.a += 1", "line 1, column 1: a byte order mark; save it without one");
+	refused(".a\n# b\r\n| .c\r\n",
+		"line 2, column 4: a carriage return (Windows line ends); save it with newlines alone");
+	refused(".a\xc2\xa0+= 1", "line 1, column 3: a no-break space; write a plain one");
+	refused(".a\xe2\x80\x8b", "line 1, column 3: a space of no width; leave it out");
 	refused(".foo bar", "line 1, column 6: syntax error, unexpected IDENT, expecting $end: .foo bar");
 	refused(".a |\n  foo(1)\n| .b", "line 2, column 3: foo/1 is not defined:   foo(1)");
 	refused(".a = $b", "line 1, column 6: $b is not defined: .a = $b");

@@ -5,6 +5,36 @@
 #include "model/host/jq/decide.h"
 #include "model/host/jq/libjq.h"
 
+/* What nobody sees in the line that libjq would show. */
+static const char *unseen_at(struct slice at)
+{
+	static const struct {
+		struct slice bytes;
+		const char *what;
+	} unseen[] = {
+	    {SLICE("\xef\xbb\xbf"), "a byte order mark; save it without one"},
+	    {SLICE("\r"), "a carriage return (Windows line ends); save it with newlines alone"},
+	    {SLICE("\xc2\xa0"), "a no-break space; write a plain one"},
+	    {SLICE("\xe2\x80\x8b"), "a space of no width; leave it out"},
+	};
+
+	for (size_t i = 0; i < countof(unseen); i++)
+		if (at.len >= unseen[i].bytes.len &&
+		    memcmp(at.data, unseen[i].bytes.data, unseen[i].bytes.len) == 0)
+			return unseen[i].what;
+	return NULL;
+}
+
+static int refuse_unseen(struct slice program, const char *at, const char *what, struct diag *diag)
+{
+	const char *begin = program.data, *newline;
+	size_t line = 1;
+
+	for (; (newline = memchr(begin, '\n', (size_t)(at - begin))); begin = newline + 1)
+		line++;
+	return diag_set(diag, -EINVAL, "line %zu, column %zu: %s", line, (size_t)(at - begin) + 1, what);
+}
+
 /* libjq says what is wrong, some of it only when what holds the place ends: a string, an object's member.
  * Behind the place nothing has been looked at, and it would not stand any depth: so it gets no more than this
  * of it. */
@@ -12,12 +42,21 @@
 
 static int refuse_syntax(const struct parse *p, struct diag *diag)
 {
+	const char *end = p->program.data + p->program.len;
+	const char *unseen = unseen_at((struct slice){p->at.data, (size_t)(end - p->at.data)});
 	size_t place = (size_t)(p->at.data + p->at.len - p->program.data);
 	size_t behind = min(p->program.len - place, (size_t)MOST_BEHIND);
+
+	if (unseen)
+		return refuse_unseen(p->program, p->at.data, unseen, diag);
 	int err = libjq_check((struct slice){p->program.data, place + behind}, diag);
 
 	if (err)
 		return err;
+	if (p->only_definitions)
+		return diag_set(
+		    diag, -EINVAL,
+		    "the program has definitions only: what is made with them is missing behind them");
 	return diag_set(diag, -EINVAL, "syntax error at byte %zu", place);
 }
 
@@ -44,7 +83,10 @@ static int must_check check(const struct parse *p, struct prelude *prelude, cons
 		break;
 	}
 	if (!p->tree)
-		return diag_set(diag, -EINVAL, "the program is empty");
+		return diag_set(diag, -EINVAL,
+				p->program.len && memchr(p->program.data, '#', p->program.len)
+				    ? "the program has comments only"
+				    : "the program is empty");
 	decide(p->tree, knows, prelude, &d);
 	if (d.impure.data)
 		return diag_set(
