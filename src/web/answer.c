@@ -63,6 +63,12 @@ enum MHD_Result answer_problem(struct MHD_Connection *connection, unsigned statu
 	return answer_text(connection, status, "application/problem+json", buf_slice(&b));
 }
 
+enum MHD_Result answer_too_busy(struct MHD_Connection *connection)
+{
+	return answer_problem(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "Too busy",
+			      SLICE("too much is being sent already"), "");
+}
+
 /* "views/count.json" is broken: what "views/count.error" says, or the error itself. */
 static size_t why_broken(const char *name, const char *mnt, char *out, size_t size)
 {

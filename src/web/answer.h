@@ -17,6 +17,9 @@ enum MHD_Result answer_problem(struct MHD_Connection *connection, unsigned statu
 /* A problem for what opening or reading a file of the mount said. */
 enum MHD_Result answer_error(struct MHD_Connection *connection, int error, const char *name, const char *mnt);
 
+/* There is no room for what is asked for, or for what is sent. */
+enum MHD_Result answer_too_busy(struct MHD_Connection *connection);
+
 /* A text that is copied. */
 enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned status, const char *type,
 			    struct slice text);

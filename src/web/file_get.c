@@ -119,12 +119,6 @@ static enum MHD_Result send_body(struct MHD_Connection *connection, struct body 
 	return answer_send(connection, MHD_HTTP_PARTIAL_CONTENT, response);
 }
 
-static enum MHD_Result too_busy(struct MHD_Connection *connection)
-{
-	return answer_problem(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "Too busy",
-			      SLICE("too much is being sent already"), "");
-}
-
 static const char *argument(struct MHD_Connection *connection, const char *name)
 {
 	return MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, name);
@@ -145,7 +139,7 @@ static enum MHD_Result outline(struct web *w, struct MHD_Connection *connection,
 
 	int r = body_open_text(&body, w, fd, WEB_OUTLINED);
 	if (r == -ENOMEM)
-		return too_busy(connection);
+		return answer_too_busy(connection);
 	if (r == -EFBIG)
 		return answer_problem(connection, MHD_HTTP_CONTENT_TOO_LARGE, "Too large",
 				      SLICE("rows are shown of states of up to 128 MiB"), "");
@@ -172,7 +166,7 @@ static enum MHD_Result whole(struct web *w, struct MHD_Connection *connection, i
 
 	int r = body_open(&body, w, fd, is_log(name));
 	if (r == -ENOMEM)
-		return too_busy(connection);
+		return answer_too_busy(connection);
 	if (r < 0)
 		return answer_error(connection, r, name, w->options->mnt);
 	if (condition_has(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "If-None-Match"),

@@ -11,6 +11,7 @@
 #define WEB_STACK (256u << 10) /* a connection's thread */
 #define WEB_BODY                                                                                             \
 	((16u << 20) + 65536)     /* the body of an append: one longest line by default, and a little more */
+#define WEB_DISCARDED (32u << 20) /* of a body beyond that, so that its sender hears why it is refused */
 #define WEB_TEXT (16u << 20)      /* a text held in memory for its ETag; longer ones are passed through */
 #define WEB_OUTLINED (128u << 20) /* a text of which rows are sent */
 #define WEB_FOLLOWED (64u << 20)  /* a state that is sent to those who follow it */

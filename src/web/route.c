@@ -180,18 +180,46 @@ static enum MHD_Result begin(struct web *w, struct MHD_Connection *connection, c
 	return result;
 }
 
+static void discard_body(struct request *r, unsigned refusal)
+{
+	r->refusal = refusal;
+	buf_deinit(&r->body);
+	web_let_go(r->web, r->held);
+	r->held = 0;
+}
+
 /* A part of a body. What is too much is refused when the whole was thrown away: libmicrohttpd takes no
  * answer in between. */
 static enum MHD_Result take_body(struct request *r, const char *data, size_t *len)
 {
 	struct web *w = r->web;
+	size_t n = *len;
 
-	if (!r->is_append || r->body.len + *len > WEB_BODY || !web_hold(w, *len, WEB_MEMORY))
+	r->came += n;
+	if (!r->is_append || r->came > WEB_BODY + WEB_DISCARDED)
 		return MHD_NO;
-	r->held += *len;
-	buf_add(&r->body, data, *len);
 	*len = 0;
+	if (!r->refusal && r->came > WEB_BODY)
+		discard_body(r, MHD_HTTP_CONTENT_TOO_LARGE);
+	else if (!r->refusal && !web_hold(w, n, WEB_MEMORY))
+		discard_body(r, MHD_HTTP_SERVICE_UNAVAILABLE);
+	if (r->refusal)
+		return MHD_YES;
+	r->held += n;
+	buf_add(&r->body, data, n);
 	return r->body.failed ? MHD_NO : MHD_YES;
+}
+
+static enum MHD_Result post(struct request *r, struct MHD_Connection *connection)
+{
+	switch (r->refusal) {
+	case 0:
+		return append_post(r, connection);
+	case MHD_HTTP_CONTENT_TOO_LARGE:
+		return too_large(connection);
+	default:
+		return answer_too_busy(connection);
+	}
 }
 
 static enum MHD_Result answer_get(struct web *w, struct MHD_Connection *connection, const char *url)
@@ -233,7 +261,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 	gate_expect(&w->gate, r->entry, 0);
 	MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, 0u);
 	if (r->is_append) {
-		result = append_post(r, connection);
+		result = post(r, connection);
 	} else {
 		gate_wait(&w->gate, r->entry);
 		result = answer_get(w, connection, url);

@@ -23,7 +23,9 @@ struct request {
 	struct web *web;
 	struct gate_entry *entry; /* may be NULL */
 	struct buf body;
-	size_t held; /* of web->memory */
+	size_t held;      /* of web->memory */
+	size_t came;      /* of the body */
+	unsigned refusal; /* the status of the answer to a body that is thrown away; 0: it is not */
 	bool is_append, has_body;
 };
 
