@@ -8,6 +8,7 @@ from browser import Keys, names
 from harness import bound
 from server import TODO
 from test_page import CONTRAST
+from test_todo_reducer import events, states
 
 pytestmark = [pytest.mark.browser, pytest.mark.limit(4)]
 
@@ -90,13 +91,64 @@ def test_undo_goes_back_step_by_step(app, browse):
     w.all("li .remove")[1].click()
     w.wait(lambda: things(w) == [["a", True]])
     for state in [*reversed(states), [["a", False]], []]:
-        w.wait(lambda: w.one("#undo").is_enabled())
-        w.one("#undo").click()
+        assert undo(w) == ""
         w.wait(lambda: things(w) == state)
+    assert "nothing left to undo" in undo(w)
+    assert len(app.m.events()) == 8  # all of it is in the log
+
+
+def undo(w):
+    """What the page says of it."""
     w.wait(lambda: w.one("#undo").is_enabled())
     w.one("#undo").click()
-    w.wait(lambda: "nothing left to undo" in w.text("#problem"))
-    assert len(app.m.events()) == 8  # all of it is in the log
+    w.wait(lambda: w.one("#undo").is_enabled())
+    return w.text("#problem")
+
+
+def test_undo_passes_over_what_changed_nothing(app, browse):
+    w = browse(app.url)
+    add(w, "a")
+    app.m.append(
+        '{"type":"todo_restored"}',
+        '{"type":"todo_restored","data":{"items":"x","undoes":"y"}}',
+        '{"type":"todo_removed","data":"x"}',
+        '{"type":"todo_removed","data":{"id":"none"}}',
+        '{"type":"todo_archived","data":null}',
+    )
+    assert undo(w) == ""
+    w.wait(lambda: things(w) == [])
+    assert "nothing left to undo" in undo(w)
+
+
+def test_undo_of_names_that_every_object_has(app, browse):
+    for name in ("toString", "__proto__"):
+        app.m.append(json.dumps({"type": "todo_added", "data": {"id": name, "text": name}}))
+    w = browse(app.url)
+    w.wait(lambda: len(things(w)) == 2)
+    assert undo(w) == ""
+    w.wait(lambda: things(w) == [["toString", False]])
+    assert undo(w) == ""
+    w.wait(lambda: things(w) == [])
+
+
+@pytest.mark.parametrize("sizes", [[90] * 10000, [2 << 20], [100, 70 << 10, 300 << 10]], ids=["many", "large", "mixed"])
+def test_undo_looks_far_back(app, browse, sizes):
+    w = browse(app.url)
+    add(w, "ä" * 100)
+    app.m.append(*[json.dumps({"type": "other", "data": "ä" * (size // 6)}) for size in sizes])
+    assert undo(w) == ""
+    w.wait(lambda: things(w) == [])
+    assert "nothing left to undo" in undo(w)
+
+
+def test_undo_says_that_it_looks_no_further(app, browse):
+    w = browse(app.url)
+    add(w, "a")
+    for _ in range(18):
+        app.m.append(json.dumps({"type": "other", "data": "x" * (1 << 20)}))
+    assert "too far back" in undo(w)
+    app.m.append(*['{"type":"todo_ticked","data":{"id":"none","done":true}}'] * 101)
+    assert "too far back" in undo(w)
 
 
 def test_what_others_call_by_the_same_names(app, browse):
@@ -113,6 +165,17 @@ def test_what_others_call_by_the_same_names(app, browse):
     )
     w = browse(app.url)
     w.wait(lambda: things(w) == [["<img src=x onerror=alert(1)>", False]])
+
+
+def test_any_state_of_the_reducer_is_drawn(app, browse):
+    made = events(400, 1)
+    app.m.append(*[json.dumps(e) for e in made])
+    w = browse(app.url)
+    items = states(made)[-1]["items"]
+    w.wait(lambda: sorted(things(w)) == sorted([x["text"], x["done"]] for x in items.values()))
+    for kind in ("Open", "Done", "All"):
+        next(b for b in w.all("[data-filter]") if b.text == kind).click()
+    assert items and len(things(w)) == len(items)
 
 
 def test_without_its_reducer(m, serve, browse):

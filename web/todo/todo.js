@@ -45,36 +45,63 @@ const change = (type, data) => append(type, data).catch((error) => say(error.mes
 
 // --- undo: what an event did is the difference between the past before it and the past behind it ---
 
-const BACK = 64 << 10; // bytes of the log that are searched
+const BACK = 64 << 10; // bytes of the log that are looked at first; then four times as many, and so on
+const BACK_MOST = 16 << 20;
+const PASTS_MOST = 100; // events that turn out to have changed nothing
+const CHANGES = ["todo_added", "todo_ticked", "todo_renamed", "todo_removed"];
 
-/** The number of the last event that changed something here and is not undone yet; with the log's head. */
-async function lastChange() {
-	const { log } = JSON.parse(await get("status.json"));
-	if (!log.offset) return null;
-	const from = Math.max(0, log.offset - BACK);
-	const lines = (await get("events/app", { Range: `bytes=${from}-${log.offset - 1}` })).split("\n").slice(from ? 1 : 0, -1);
-	const undone = new Set();
-	for (let i = lines.length - 1, n = log.events; i >= 0; i--, n--) {
-		const { type, data } = JSON.parse(lines[i]);
-		if (!type.startsWith("todo_")) continue;
-		if (type === "todo_restored") undone.add(data.undoes);
-		else if (!undone.has(n)) return { n, head: `${log.offset}:${log.hash}` };
+class TooFar extends Error {
+	message = "What could be undone is too far back in the log.";
+}
+
+/** A line of a log that was damaged is none: null. */
+function eventOf(line) {
+	try {
+		return JSON.parse(line);
+	} catch {
+		return null;
 	}
-	return null;
+}
+
+/** The events of the log with their numbers, the last one first. */
+async function* eventsBack(log) {
+	let n = log.events;
+	for (let size = BACK; n > 0; size *= 4) {
+		if (size > BACK_MOST) throw new TooFar();
+		const from = Math.max(0, log.offset - size);
+		const lines = (await get("events/app", { Range: `bytes=${from}-${log.offset - 1}` })).split("\n").slice(from ? 1 : 0, -1);
+		const known = log.events - n; // by the step before
+		for (const line of lines.slice(0, lines.length - known).reverse()) yield [n--, eventOf(line)];
+		if (!from) return;
+	}
 }
 
 async function itemsAt(n) {
-	return JSON.parse(await get(`at/${n}/todo.json`))?.items ?? {};
+	return new Map(Object.entries(JSON.parse(await get(`at/${n}/todo.json`))?.items ?? {}));
 }
 
+/** What event n has changed, as it was before: {ID: an item, or null}. */
+async function changedBy(n) {
+	const [before, behind] = await Promise.all([itemsAt(n - 1), itemsAt(n)]);
+	const changed = [...new Map([...before, ...behind]).keys()].filter((id) => JSON.stringify(before.get(id)) !== JSON.stringify(behind.get(id)));
+	return Object.fromEntries(changed.map((id) => [id, before.get(id) ?? null]));
+}
+
+/** Undoes the last event that changed something here and is not undone yet. */
 async function undo() {
-	const last = await lastChange();
-	if (!last) return say("There is nothing left to undo.");
-	const [before, behind] = await Promise.all([itemsAt(last.n - 1), itemsAt(last.n)]);
-	const changed = Object.keys({ ...before, ...behind }).filter((id) => JSON.stringify(before[id]) !== JSON.stringify(behind[id]));
-	const old = Object.fromEntries(changed.map((id) => [id, before[id] ?? null]));
-	// Only if nobody has done anything meanwhile: then it has to be looked at once more.
-	await append("todo_restored", { items: old, undoes: last.n }, last.head);
+	const { log } = JSON.parse(await get("status.json"));
+	const undone = new Set();
+	let pasts = 0;
+	for await (const [n, event] of eventsBack(log)) {
+		if (event?.type === "todo_restored") undone.add(event.data?.undoes);
+		if (!CHANGES.includes(event?.type) || undone.has(n)) continue;
+		if (++pasts > PASTS_MOST) throw new TooFar();
+		const items = await changedBy(n);
+		if (Object.keys(items).length === 0) continue;
+		// Only if nobody has done anything meanwhile: then it has to be looked at once more.
+		return append("todo_restored", { items, undoes: n }, `${log.offset}:${log.hash}`);
+	}
+	say("There is nothing left to undo.");
 }
 
 async function undoUntilDone() {
