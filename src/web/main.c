@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sys/resource.h>
 
+#include "web/first_look.h"
 #include "web/limits.h"
 #include "web/listen.h"
 #include "web/paths.h"
@@ -34,6 +35,15 @@ static int open_dir(const char *path, struct diag *diag)
 	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	return fd >= 0 ? fd : diag_set(diag, -errno, "%s: %s", path, strerror(errno));
+}
+
+/* A unit may start the server before its mount, so this is no reason to end. */
+static void doubt(const char *mnt)
+{
+	struct diag diag = {0};
+
+	if (first_look(mnt, &diag) < 0)
+		fprintf(stderr, "eventfold-web: %s; waiting for a mount there\n", diag.text);
 }
 
 static void announce(const struct web *w, const struct listener *l)
@@ -121,8 +131,10 @@ static int prepare_and_run(const struct options *o, struct diag *diag)
 		r = listener_open(&l, o->listen, o->allow_remote, diag);
 	w.page = page;
 	w.app = app;
-	if (r >= 0)
+	if (r >= 0) {
+		doubt(o->mnt);
 		r = run(&w, o, &l, diag);
+	}
 	listener_close(&l);
 	return r;
 }

@@ -17,7 +17,7 @@ static int open_root(const char *mnt)
 	struct statfs fs;
 
 	if (fd < 0)
-		return errno == ENOTCONN || errno == ENOENT ? -ENODEV : -errno;
+		return errno == ENOTCONN || errno == ENOENT || errno == ENOTDIR ? -ENODEV : -errno;
 	if (fstatfs(fd, &fs) < 0)
 		return errno == ENOTCONN ? -ENODEV : -errno;
 	return fs.f_type == FUSE_SUPER_MAGIC ? take_fd(&fd) : -ENODEV;

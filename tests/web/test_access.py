@@ -6,6 +6,7 @@ import stat
 import subprocess
 
 import pytest
+from following import until
 from harness import LIMIT
 from server import PAGE, PROGRAM, Server
 
@@ -103,6 +104,35 @@ def test_usage(m):
     for where in ("8089", "127.0.0.1", "localhost:99999", "example.org:80", "::1:80", "127.0.0.1:80x", "unix:"):
         assert refuses("--listen", where, m.mnt)[0] == 1, where
     assert refuses("--page", "/nowhere", m.mnt)[0] == 1
+
+
+def test_what_is_no_mount_is_said_and_waited_for(new_mount, serve, tmp_path):
+    m = new_mount()
+    assert serve(m).stderr() == ""
+    (tmp_path / "link").symlink_to(m.mnt)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+
+    def said_of(where):
+        web = Server(where)
+        assert web.get("/files/").status == 503
+        said = web.stderr()
+        web.end()
+        return said.removeprefix("eventfold-web: ").removesuffix("; waiting for a mount there\n")
+
+    assert said_of(tmp_path / "typo") == f"{tmp_path}/typo: No such file or directory"
+    assert said_of(tmp_path / "file") == f"{tmp_path}/file is no mount of eventfold"
+    assert said_of(tmp_path / "empty") == f"{tmp_path}/empty is no mount of eventfold"
+    assert said_of(m.data) == f"{m.data} is the data; it is mounted at {m.mnt}"
+    linked = Server(tmp_path / "link")
+    assert linked.get("/files/").status == 200 and linked.stderr() == ""
+    linked.end()
+    m.unmount()
+    assert said_of(m.data) == f"{m.data} is the data, which is not mounted"
+    web = serve(m)
+    assert f"{m.mnt} is no mount of eventfold" in web.stderr()
+    m.start()
+    until(lambda: web.get("/files/head/app").status == 200)
 
 
 def test_a_socket_for_its_user_alone(m, tmp_path):
