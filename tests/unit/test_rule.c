@@ -94,6 +94,13 @@ static void test_outcomes(void)
 	says("true, error(\"oh\")", "{}", "it failed: oh");
 	says("\"first\", error(\"oh\")", "{}", "first");
 	says(".a.b", "{\"a\":[1]}", "it failed: Cannot index array with string \"b\"");
+	says("error(null)", "{}", "it failed: null");
+	says(".why | error", "{}", "it failed: null");
+	says("true, error($event.data.none), \"later\"", "{}", "it failed: null");
+	says("try error(null) catch .", "{}", "null");
+	says("def error: true; error", "{}", NULL);
+	says("error(null)? // false", "{}", "");
+	says("error(empty), error(\"b\")", "{}", "it failed: b");
 	says("error({a: 1})", "{}", "it failed: {\"a\":1}");
 	says("range(1000) | select(. == 999) | \"\\(.) is one too many\"", "{}", "999 is one too many");
 }

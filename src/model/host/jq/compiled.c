@@ -85,12 +85,13 @@ static int take_result(struct run *m, struct cont *cont, struct val v)
 	return STOP;
 }
 
-static void prepare(struct compiled *c, struct event *ev, struct frame *frame)
+static void prepare(struct compiled *c, struct event *ev, struct frame *frame, bool rule)
 {
 	struct run *m = &c->run;
 
 	m->event = ev;
 	m->frame = frame;
+	m->rule = rule;
 	m->track = m->path = NULL;
 	m->odd = m->failed = false;
 	m->stack_end = (char *)__builtin_frame_address(0) - c->stack; /* not where a sanitizer keeps locals */
@@ -110,7 +111,7 @@ static int run_program(struct compiled *c, struct event *ev, struct val *out)
 	struct result result = {.cont = {take_result}};
 	int r;
 
-	prepare(c, ev, &frame);
+	prepare(c, ev, &frame, false);
 	if (c->program.main->simple) {
 		r = one(m, c->program.main, val_take(&c->state), out);
 	} else {
@@ -230,7 +231,7 @@ static int ask(struct compiled *c, struct val in, struct event *ev, struct diag 
 	struct val v;
 	int r;
 
-	prepare(c, ev, &frame);
+	prepare(c, ev, &frame, true);
 	if (c->program.main->simple) {
 		r = one(m, c->program.main, in, &v);
 		if (r == GIVEN)

@@ -53,7 +53,9 @@ struct val f_not(struct run *m, struct val *a)
 struct val f_error(struct run *m, struct val *a)
 {
 	val_free(a[0]);
-	return a[1].kind == VAL_NULL ? VAL(VAL_NONE) : fail_value(m, a[1]);
+	if (a[1].kind != VAL_NULL)
+		return fail_value(m, a[1]);
+	return m->rule ? fail_value(m, val_text("null")) : VAL(VAL_NONE);
 }
 
 struct val f_has(struct run *m, struct val *a)

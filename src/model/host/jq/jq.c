@@ -116,7 +116,7 @@ int reducer_load_jq(struct reducer **ret, struct slice program, struct diag *dia
 	if (!r)
 		return -ENOMEM;
 	r->base.class = &jq_class;
-	int err = jq_program_load(&r->program, program, "a reducer", diag);
+	int err = jq_program_load(&r->program, program, false, diag);
 	if (err)
 		free(r);
 	else
@@ -135,7 +135,7 @@ int reducer_explain_jq(struct slice program, struct buf *out, struct diag *diag)
 
 	if (!l)
 		return -ENOMEM;
-	int err = loading_take(l, program, "a reducer", diag);
+	int err = loading_take(l, program, false, diag);
 	if (!err && l->why)
 		err = libjq_check(program, diag);
 	if (!err)

@@ -66,9 +66,9 @@ static bool knows(void *arg, struct slice name, unsigned arity)
 }
 
 /* Whether it may be one at all. */
-static int must_check check(const struct parse *p, struct prelude *prelude, const char *what,
-			    struct diag *diag)
+static int must_check check(const struct parse *p, struct prelude *prelude, bool rule, struct diag *diag)
 {
+	const char *what = rule ? "a rule" : "a reducer";
 	struct decision d;
 
 	switch (p->error) {
@@ -96,13 +96,13 @@ static int must_check check(const struct parse *p, struct prelude *prelude, cons
 	return d.unknown ? libjq_check(p->program, diag) : 0;
 }
 
-int loading_take(struct loading *l, struct slice text, const char *what, struct diag *diag)
+int loading_take(struct loading *l, struct slice text, bool rule, struct diag *diag)
 {
 	bool later = libjq_is_later();
 	jmp_buf no_memory;
 	int err;
 
-	*l = (struct loading){0};
+	*l = (struct loading){.rule = rule};
 	if (memchr(text.data ? text.data : "", 0, text.len))
 		return diag_set(diag, -EINVAL, "the program has a zero byte in it");
 	if (setjmp(no_memory)) {
@@ -112,7 +112,7 @@ int loading_take(struct loading *l, struct slice text, const char *what, struct 
 	val_rescue(&no_memory);
 	parse_init(&l->parse, text.data ? text : SLICE(""), later);
 	prelude_parse(&l->prelude, &l->parse);
-	err = check(&l->parse, &l->prelude, what, diag);
+	err = check(&l->parse, &l->prelude, rule, diag);
 	if (!err && later)
 		l->why = "only what jq 1.6 does is compiled, and this is another jq";
 	else if (!err)
@@ -132,17 +132,17 @@ static int must_check make(struct jq_program *p, struct loading *l, struct diag 
 	if (!l->why)
 		return compiled_new(&p->compiled, &l->program);
 	int err = libjq_check(l->parse.program, diag);
-	return err ? err : plain_new(&p->plain, l->parse.program, diag);
+	return err ? err : plain_new(&p->plain, l->parse.program, l->rule, diag);
 }
 
-int jq_program_load(struct jq_program *ret, struct slice text, const char *what, struct diag *diag)
+int jq_program_load(struct jq_program *ret, struct slice text, bool rule, struct diag *diag)
 {
 	struct jq_program made = {0};
 	struct loading *l = malloc(sizeof(*l));
 
 	if (!l)
 		return -ENOMEM;
-	int err = loading_take(l, text, what, diag);
+	int err = loading_take(l, text, rule, diag);
 	if (!err)
 		err = make(&made, l, diag);
 	loading_deinit(l);

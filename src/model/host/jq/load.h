@@ -13,10 +13,11 @@ struct loading {
 	struct prelude prelude;
 	struct program program;
 	const char *why; /* it is to be run by libjq as a whole; NULL: `program` is it */
+	bool rule;
 };
 
-/* `what` it is to be, for its author: "a reducer". Deinit it, whatever comes of it. */
-int must_check loading_take(struct loading *l, struct slice text, const char *what, struct diag *diag);
+/* `rule`: that is what it is to be, not a reducer. Deinit it, whatever comes of it. */
+int must_check loading_take(struct loading *l, struct slice text, bool rule, struct diag *diag);
 void loading_deinit(struct loading *l);
 
 /* One of the two runs it. */
@@ -24,7 +25,6 @@ struct jq_program {
 	struct compiled *compiled;
 	struct plain *plain;
 };
-/* `what`: as above. *ret is set only where it can be run. */
-int must_check jq_program_load(struct jq_program *ret, struct slice text, const char *what,
-			       struct diag *diag);
+/* `rule`: as above. *ret is set only where it can be run. */
+int must_check jq_program_load(struct jq_program *ret, struct slice text, bool rule, struct diag *diag);
 void jq_program_free(struct jq_program *p);

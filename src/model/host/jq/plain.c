@@ -24,6 +24,8 @@ struct plain {
 /* libjq has no way to give a program another variable each time, but it has one to give it an input. */
 #define MOST_OUTPUTS 10000
 #define PREFIX " as [$event, $seq, $off] | "
+/* For a rule. The inner `error` is libjq's own. */
+#define ERRORS "def error(f): f | if . == null then \"null\" else . end | error; def error: error(.); "
 
 static jv give_event(jq_state *jq, void *arg)
 {
@@ -47,7 +49,7 @@ static int must_check begin(struct plain *p, struct diag *diag)
 	return 0;
 }
 
-int plain_new(struct plain **ret, struct slice program, struct diag *diag)
+int plain_new(struct plain **ret, struct slice program, bool rule, struct diag *diag)
 {
 	struct plain *p = calloc(1, sizeof(*p));
 
@@ -56,6 +58,8 @@ int plain_new(struct plain **ret, struct slice program, struct diag *diag)
 	p->state = p->saved = jv_null();
 	buf_add_str(&p->text, libjq_is_later() ? "input" : "_input");
 	buf_add_str(&p->text, PREFIX);
+	if (rule)
+		buf_add_str(&p->text, ERRORS);
 	buf_add_slice(&p->text, program);
 	buf_add(&p->text, "\n", 2);
 	int err = buf_error(&p->text);

@@ -11,7 +11,9 @@
 
 struct plain;
 
-int must_check plain_new(struct plain **ret, struct slice program, struct diag *diag);
+/* `rule`: plain_ask() it. In a rule `error` of null is an error, which nothing can tell from `empty` in
+ * libjq 1.6. */
+int must_check plain_new(struct plain **ret, struct slice program, bool rule, struct diag *diag);
 int plain_fold(struct plain *p, struct event *ev, struct diag *diag);
 int plain_write(struct plain *p, struct buf *out, struct diag *diag);
 int plain_read(struct plain *p, struct slice json, struct diag *diag);

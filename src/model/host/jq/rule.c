@@ -18,7 +18,7 @@ int rule_load(struct rule **ret, struct slice program, struct diag *diag)
 
 	if (!r)
 		return -ENOMEM;
-	int err = jq_program_load(&r->program, program, "a rule", diag);
+	int err = jq_program_load(&r->program, program, true, diag);
 	if (err)
 		free(r);
 	else

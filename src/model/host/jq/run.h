@@ -30,6 +30,7 @@ struct run {
 	/* The state before the event, until it is changed in place. */
 	struct val kept;
 	bool hold;              /* it must not be */
+	bool rule;              /* it is one: `error` of null is an error in it, as in plain_new() */
 	bool odd;               /* a number came up that JSON has no text for */
 	char *stack_end;        /* the stack must not grow beyond it */
 	struct island *islands; /* see island.c */
