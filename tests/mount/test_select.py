@@ -94,7 +94,11 @@ def test_a_loop_around_select_of_an_empty_log(new_mount):
 
 
 @pytest.mark.parametrize(
-    "command", ["socat -u OPEN:{0} -", "socat -u - - < {0}", "pv -q {0}", "pv -q < {0}", "socat -u OPEN:{0} - | cat", "pv -q {0} | cat"]
+    "command",
+    [
+        *("socat -u OPEN:{0} -", "socat -u - - < {0}", "socat -u OPEN:{0} - | cat"),
+        *("pv -q {0}", "pv -q < {0}", "pv -q {0} | cat", "pv -q {0} > out; cat out", "pv -q < {0} > out; cat out"),
+    ],
 )
 def test_programs(m, command):
     if not shutil.which(command.split()[0]):
@@ -103,6 +107,26 @@ def test_programs(m, command):
         want = (m.mnt / name).read_bytes()
         got = m.sh(command.format(m.mnt / name)).stdout
         assert without(name, got) == without(name, want), name
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_one_that_fills_a_buffer(m, name):
+    """As pv does: it selects, reads until the buffer is full, and takes a 0 in between for a pause. Its end is told once more; no other
+    one is."""
+    with opened(m.mnt / name) as fd:
+        wait_select(fd)
+        n = len(os.read(fd, 1 << 16))
+        assert os.read(fd, (1 << 16) - n) == b""
+        wait_select(fd)
+        assert os.read(fd, 1 << 16) == b""
+        assert has_ended(fd, name)
+        for _ in range(2):
+            change(m)
+            assert ready(fd, LIMIT)
+            rewind(fd, name)
+            n = len(os.read(fd, 1 << 16))
+            assert n > 0 and os.read(fd, (1 << 16) - n) == b""
+            assert has_ended(fd, name)
 
 
 def test_reads_elsewhere_hide_nothing(m):

@@ -17,7 +17,7 @@ static void done(struct history_read *read, int error, struct slice data)
 	uint64_t end = read->limit == LOG_READ_ALL ? read->off + data.len : read->limit;
 
 	if (error == 0 && !r->fill)
-		follower_note_read(r->file, read->off, data.len, end);
+		follower_note_read(r->file, read->off, read->size, data.len, end);
 	if (error < 0)
 		reply_error(r->req, error);
 	else
@@ -34,7 +34,7 @@ void log_read(fuse_req_t req, struct file *f, off_t off, size_t size, uint64_t e
 
 	if ((uint64_t)off >= now) {
 		if (!fill)
-			follower_note_read(f, (uint64_t)off, 0, now);
+			follower_note_read(f, (uint64_t)off, size, 0, now);
 		return reply_data(req, (struct slice){0});
 	}
 	r = malloc(sizeof(*r));

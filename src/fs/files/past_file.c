@@ -140,7 +140,7 @@ static void past_read(fuse_req_t req, struct file *f, off_t off, size_t size, co
 		return log_read(req, f, off, size, f->end, fi);
 	uint64_t end = f->text->body.len, left = (uint64_t)off < end ? end - (uint64_t)off : 0;
 	if (!fill)
-		follower_note_read(f, (uint64_t)off, min(left, (uint64_t)size), end);
+		follower_note_read(f, (uint64_t)off, size, min(left, (uint64_t)size), end);
 	reply_part(req, (fill ? f->cached : f->text)->body, off, size);
 }
 

@@ -47,7 +47,7 @@ static void note_read(struct file *f, const struct text *text, off_t off, size_t
 {
 	size_t from = min((size_t)off, text->body.len);
 
-	follower_note_read(f, (uint64_t)off, min(size, text->body.len - from), text->body.len);
+	follower_note_read(f, (uint64_t)off, size, min(size, text->body.len - from), text->body.len);
 }
 
 static void reply_unreadable(const struct fetch *f)

@@ -202,7 +202,17 @@ static bool has_end_to_come(const struct file *f)
 	return !class_of(f->node)->blocks && !f->follower.ended;
 }
 
-void follower_note_read(struct file *f, uint64_t off, size_t n, uint64_t end)
+/* Under the lock: is this the end of what its program fills a buffer with, and not yet its end for it? One is
+ * enough: who is told once more each time, and takes it for the same, would never wait. */
+static bool goes_on_filling(struct follower *w, size_t size)
+{
+	bool so = w->selects && !w->went_on && w->room > 0 && size == w->room;
+
+	w->went_on |= so;
+	return so;
+}
+
+void follower_note_read(struct file *f, uint64_t off, size_t size, size_t n, uint64_t end)
 {
 	struct follower *w = &f->follower;
 	bool log = class_of(f->node)->reads_on;
@@ -212,13 +222,14 @@ void follower_note_read(struct file *f, uint64_t off, size_t n, uint64_t end)
 	w->whole = off == 0 && n == end;
 	w->seen.something = true;
 	if (n == 0) {
-		w->ended = true;
+		w->ended = !goes_on_filling(w, size);
 		w->pos = end;
 	} else if (log && w->ended && off == w->pos) {
 		w->pos = off + n;
 	} else {
 		w->ended = !log && w->whole && again;
 	}
+	w->room = n > 0 ? size - n : 0;
 	pthread_mutex_unlock(&f->mount->follow.lock);
 }
 
@@ -309,6 +320,7 @@ void follower_poll(fuse_req_t req, struct file *f, struct fuse_pollhandle *ph)
 	struct seen now = follower_state(m, topic_of(f), f->node->name);
 	pthread_mutex_lock(&m->follow.lock);
 	unsigned events = events_of(f, &now);
+	f->follower.selects |= !f->follower.ended;
 	/* By this very answer; but others who have waited since before it are still to be told. */
 	if (alone || !f->follower.told.something)
 		f->follower.told = now;

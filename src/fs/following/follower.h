@@ -11,7 +11,9 @@
  *     again;
  *   - whoever reads a text from the beginning twice in a row, whole each time, does not look for its end
  *     either;
- *   - any other read has an end to come. */
+ *   - any other read has an end to come;
+ *   - who selects and then reads until a buffer is full (pv) takes a 0 within that for a pause, and waits for
+ *     the end: the first such 0 does not count. */
 #pragma once
 
 #include <stdbool.h>
@@ -60,6 +62,9 @@ struct follower {
 	struct seen seen; /* as it was read */
 	struct seen told; /* as poll(2) was last told of it: nobody is woken twice for the same */
 	bool ended;       /* a read has met the end, and none has gone elsewhere since */
+	bool selects;     /* poll(2) was asked before that */
+	size_t room;      /* so much the last read has left of its buffer; 0: it got nothing */
+	bool went_on;     /* one that was for just that has met the end, which did not count */
 	bool whole;       /* the last read was of the whole text, from its beginning */
 };
 
@@ -88,9 +93,9 @@ bool follower_has_news(const struct file *f);
 /* No lock held: the file has read something that stands like this; and, with the other one, its end. */
 void follower_saw(struct file *f, const struct seen *seen);
 void follower_saw_end(struct file *f, const struct seen *seen);
-/* No lock held, before the answer: read(2) gets `n` bytes from `off` on, of `end` that there are. Not for
- * the reads by which the kernel fills its page cache: how far their program has come is not known. */
-void follower_note_read(struct file *f, uint64_t off, size_t n, uint64_t end);
+/* No lock held, before the answer: read(2) of `size` bytes gets `n` from `off` on, of `end` that there are.
+ * Not for the reads by which the kernel fills its page cache: how far their program has come is not known. */
+void follower_note_read(struct file *f, uint64_t off, size_t size, size_t n, uint64_t end);
 
 /* For struct seen, out of struct view_status. */
 uint64_t follower_error(const char *why);
