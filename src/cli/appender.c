@@ -11,13 +11,24 @@
 
 #include "cli/mounts.h"
 
-static bool exists(const char *mnt, const char *name)
+/* A plain file of that name is no log: nothing is made or written there. */
+static int check_mount(const char *mnt, struct diag *diag)
 {
+	static const char *const names[] = {"events/app", "status.json"};
 	char path[PATH_MAX];
 	struct stat st;
 
-	return (size_t)snprintf(path, sizeof(path), "%s/%s", mnt, name) < sizeof(path) &&
-	       stat(path, &st) == 0;
+	for (size_t i = 0; i < countof(names); i++) {
+		if ((size_t)snprintf(path, sizeof(path), "%s/%s", mnt, names[i]) >= sizeof(path))
+			return diag_set(diag, -ENAMETOOLONG, "%s: %s", mnt, strerror(ENAMETOOLONG));
+		if (stat(path, &st) == 0)
+			continue;
+		if (errno == ENOENT || errno == ENOTDIR)
+			return diag_set(diag, -ENODEV, "%s is no mount of eventfold", mnt);
+		return diag_set(diag, -errno, "%s: %s", mnt,
+				errno == ENOTCONN ? MOUNTS_DEAD : strerror(errno));
+	}
+	return 0;
 }
 
 int appender_open(struct appender *a, const char *mnt, const char *conditions, struct diag *diag)
@@ -28,9 +39,9 @@ int appender_open(struct appender *a, const char *mnt, const char *conditions, s
 	if ((size_t)snprintf(path, sizeof(path), "%s/events/app%s%s", mnt, conditions ? "@" : "",
 			     conditions ? conditions : "") >= sizeof(path))
 		return diag_set(diag, -ENAMETOOLONG, "%s: %s", mnt, strerror(ENAMETOOLONG));
-	/* A plain file of that name is no log: nothing is made or written there. */
-	if (!exists(mnt, "events/app") || !exists(mnt, "status.json"))
-		return diag_set(diag, -ENODEV, "%s is no mount of eventfold", mnt);
+	int r = check_mount(mnt, diag);
+	if (r < 0)
+		return r;
 	a->fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
 	if (a->fd < 0 && errno == ENOENT && conditions)
 		return diag_set(diag, -EINVAL, "'%s' is no head; head/app has it", conditions);
@@ -72,6 +83,9 @@ static int explain(const struct appender *a, int error, struct diag *diag)
 		return diag_set(diag, -error, "%s", reason ? reason : strerror(error));
 	case ESTALE:
 		return diag_set(diag, -error, "the log's head has moved on");
+	case ENOTCONN:
+	case ECONNABORTED:
+		return diag_set(diag, -error, "the mount is gone");
 	case EROFS:
 		return diag_set(diag, -error, "the log is read-only (eventfold status says why)");
 	default:

@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "cli/appender.h"
 #include "cli/commands.h"
+#include "cli/plural.h"
 #include "cli/progress.h"
 #include "cli/usage.h"
 #include "model/event/event_group.h"
@@ -208,9 +209,10 @@ static int report(struct import *im, int r)
 	progress_clear(&im->progress);
 	if (closed < 0)
 		fprintf(stderr, "eventfold: not everything may be on disk: %s\n", diag.text);
-	printf("%llu events imported", (unsigned long long)im->taken);
+	printf("%llu event%s imported", (unsigned long long)im->taken, plural(im->taken));
 	if (im->refused)
-		printf(", %llu lines refused: see %s", (unsigned long long)im->refused, im->refused_path);
+		printf(", %llu line%s refused: see %s", (unsigned long long)im->refused, plural(im->refused),
+		       im->refused_path);
 	putchar('\n');
 	if (r < 0 || stopped)
 		fprintf(stderr, "eventfold: stopped; go on with --from %llu\n",
@@ -231,6 +233,10 @@ static int look_at(const struct import *im, FILE *in, uint64_t *ret_size)
 	}
 	if (fstat(fileno(in), &from) < 0 || fstat(im->appender.fd, &to) < 0) {
 		fprintf(stderr, "eventfold: %s: %s\n", im->file, strerror(errno));
+		return -1;
+	}
+	if (S_ISDIR(from.st_mode)) {
+		fprintf(stderr, "eventfold: cannot read %s: %s\n", im->file, strerror(EISDIR));
 		return -1;
 	}
 	if (from.st_dev == to.st_dev) {

@@ -4,6 +4,7 @@
 
 #include "cli/commands.h"
 #include "cli/offline.h"
+#include "cli/plural.h"
 #include "cli/usage.h"
 #include "store/kept.h"
 
@@ -39,7 +40,7 @@ static int recover_log(const char *data, bool drop)
 	if (kept.files == 0)
 		puts("nothing is kept apart: the log is complete");
 	else
-		printf("%llu events, %llu bytes: %s\n", (unsigned long long)kept.events,
+		printf("%llu event%s, %llu bytes: %s\n", (unsigned long long)kept.events, plural(kept.events),
 		       (unsigned long long)kept.bytes, drop ? "dropped" : "appended");
 	return 0;
 }

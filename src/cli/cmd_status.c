@@ -9,6 +9,7 @@
 #include "base/plain.h"
 #include "cli/commands.h"
 #include "cli/mounts.h"
+#include "cli/plural.h"
 #include "cli/usage.h"
 
 static const char usage[] =
@@ -68,8 +69,8 @@ static void print_log(const cJSON *status)
 
 	if (localtime_r(&since, &tm))
 		strftime(when, sizeof(when), "%F %T", &tm);
-	printf("  %" PRIu64 " events, %s (%s of them archived); mounted since %s\n", number(log, "events"),
-	       size_text(number(log, "offset"), total, sizeof(total)),
+	printf("  %" PRIu64 " event%s, %s (%s of them archived); mounted since %s\n", number(log, "events"),
+	       plural(number(log, "events")), size_text(number(log, "offset"), total, sizeof(total)),
 	       size_text(number(log, "archived_bytes"), archived, sizeof(archived)), when);
 }
 
@@ -132,15 +133,15 @@ static bool print_status(const struct mounts_entry *entry, const cJSON *status)
 		print_plain(string(log, "rotation_error"));
 		putchar('\n');
 	}
-	printf("  %d view%s\n", cJSON_GetArraySize(views), cJSON_GetArraySize(views) == 1 ? "" : "s");
+	printf("  %d view%s\n", cJSON_GetArraySize(views), plural((unsigned)cJSON_GetArraySize(views)));
 	cJSON_ArrayForEach(view, views) bad |= print_view(view, number(log, "events"));
 	cJSON_ArrayForEach(rule, item(status, "rules")) bad |= print_rule(rule);
 	if (number(status, "rejected"))
-		printf("  %" PRIu64 " lines refused; the last ones are in rejected.jsonl\n",
-		       number(status, "rejected"));
+		printf("  %" PRIu64 " line%s refused; the last ones are in rejected.jsonl\n",
+		       number(status, "rejected"), plural(number(status, "rejected")));
 	if (number(status, "recovered"))
-		printf("  %" PRIu64 " things mended when it was mounted; the daemon's log names them\n",
-		       number(status, "recovered"));
+		printf("  %" PRIu64 " thing%s mended when it was mounted; the daemon's log says which\n",
+		       number(status, "recovered"), plural(number(status, "recovered")));
 	return !bad;
 }
 
@@ -152,8 +153,7 @@ static bool show(const struct mounts_entry *entry, bool json)
 
 	if (r < 0) {
 		fprintf(stderr, "eventfold: %s: %s\n", entry->mnt,
-			r == -ENOTCONN ? "its daemon is gone; eventfold umount takes the mount away"
-				       : strerror(-r));
+			r == -ENOTCONN ? MOUNTS_DEAD : strerror(-r));
 		return false;
 	}
 	cJSON *status = cJSON_ParseWithLength(text.data, text.len);

@@ -12,6 +12,7 @@
 #include "cli/mount_args.h"
 #include "cli/noted.h"
 #include "cli/offline.h"
+#include "cli/plural.h"
 #include "cli/progress.h"
 #include "cli/verify_view.h"
 #include "cli/usage.h"
@@ -313,8 +314,8 @@ static int verify(const char *data, const struct verify_limits *limits)
 	check_snapshots(&v);
 	check_leftovers(&v);
 	progress_clear(&v.progress);
-	printf("%llu events, %llu bytes, %llu snapshots: ", (unsigned long long)head.seq,
-	       (unsigned long long)head.off, (unsigned long long)v.snapshots);
+	printf("%llu event%s, %llu bytes, %llu snapshot%s: ", (unsigned long long)head.seq, plural(head.seq),
+	       (unsigned long long)head.off, (unsigned long long)v.snapshots, plural(v.snapshots));
 	if (v.damaged)
 		printf("%llu damaged\n", (unsigned long long)v.damaged);
 	else

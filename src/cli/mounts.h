@@ -25,5 +25,8 @@ const struct mounts_entry *mounts_at(const struct mounts *m, const char *mnt);
  * meant. */
 const struct mounts_entry *mounts_given(const struct mounts *m, const char *path, struct diag *diag);
 
+/* What is said of one that answers ENOTCONN. */
+#define MOUNTS_DEAD "its daemon is gone; eventfold umount takes the mount away"
+
 /* Reads all of a small file of the mount: 0 or a negative errno. */
 int must_check mounts_read(const char *mnt, const char *name, struct buf *ret);

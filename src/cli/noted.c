@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/plural.h"
+
 #define CHUNK_BYTES (1u << 20)
 
 void notes_deinit(struct notes *notes)
@@ -208,7 +210,7 @@ bool notes_check(struct notes *notes, struct offline *log, struct progress *prog
 	else if (read && good < notes->n)
 		print_differs(&notes->list[good], last, log->head.off);
 	if (holding == notes->n)
-		printf("%zu heads, the last at %" PRIu64 ": the log has them all\n", notes->n,
-		       last ? last->off : 0);
+		printf("%zu head%s, the last at %" PRIu64 ": the log has them all\n", notes->n,
+		       plural(notes->n), last ? last->off : 0);
 	return holding == notes->n;
 }

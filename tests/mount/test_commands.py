@@ -185,6 +185,40 @@ def test_import_stops_and_goes_on(m):
     assert m.events() == [json.loads(line) for line in part.splitlines()]
 
 
+def test_import_when_the_mount_dies(m):
+    """The reason is of the mount, not of a connection that nobody has made."""
+    with subprocess.Popen(
+        [eventfold(), "import", m.mnt, "-"], cwd=m.path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as p:
+        part = "".join(json.dumps(event(i, pad=1000)) + "\n" for i in range(1000)).encode()
+        p.stdin.write(part)
+        p.stdin.flush()
+        until(lambda: m.status()["log"]["events"] > 500)
+        m.kill()
+        out, err = p.communicate(part, timeout=LIMIT)
+    n = int(out.split()[0])
+    assert p.returncode == 1 and f"eventfold: -:{n + 1}: the mount is gone\n" in err.decode()
+    assert err.decode().endswith(f"eventfold: stopped; go on with --from {n + 1}\n")
+    m.start()
+    assert len(m.events()) >= n
+
+
+def test_import_of_a_directory(m):
+    assert complaint("import", m.mnt, m.path) == f"eventfold: cannot read {m.path}: Is a directory\n"
+
+
+def test_no_mount_to_append_to(new_mount):
+    m = new_mount()
+    assert "is no mount of eventfold" in complaint("append", m.path / "none", "a")
+    assert "is no mount of eventfold" in complaint("import", m.path, "-")
+    other = {"user": 65534, "group": 65534}
+    m.path.chmod(0o755)
+    assert complaint("append", m.mnt, "a", **other) == f"eventfold: {m.mnt}: Permission denied\n"
+    m.kill()
+    gone = f"eventfold: {m.mnt}: its daemon is gone; eventfold umount takes the mount away\n"
+    assert complaint("append", m.mnt, "a") == complaint("import", m.mnt, "-") == gone
+
+
 def test_import_of_the_mount_itself(m):
     m.append(event(0))
     assert "lies in the mount itself" in complaint("import", m.mnt, m.app)
@@ -245,7 +279,7 @@ def test_status_of_what_is_wrong(m):
     sh("echo x >> mnt/events/app; cat mnt/views/bad.json", cwd=m.path, check=False)
     done = run("status", m.mnt)
     assert done.returncode == 1 and done.stderr == b""
-    assert "  view bad: broken: " in done.stdout.decode() and "  1 lines refused" in done.stdout.decode()
+    assert "  view bad: broken: " in done.stdout.decode() and "  1 line refused" in done.stdout.decode()
     done = run("status", "--json", m.mnt)
     assert done.returncode == 1 and json.loads(done.stdout)["views"]["bad"]["broken"]
     assert "is no mount of eventfold" in complaint("status", m.path)

@@ -182,7 +182,7 @@ def test_import_counts_events(m, rng):
     lines = [group_of(events) for events in some]
     (m.path / "FILE").write_bytes(lines[0] + b"[{}]\n[]\n" + lines[1] + lines[2])
     done = m.sh(f"{eventfold()} import mnt FILE", check=False)
-    assert done.stdout.startswith(b"504 events imported, 1 lines refused")
+    assert done.stdout.startswith(b"504 events imported, 1 line refused")
     assert json.loads((m.path / "FILE.refused.jsonl").read_text())["line"] == 2
     assert m.history() == b"".join(map(stored, some))
 

@@ -64,7 +64,7 @@ def test_progress_of_the_comparison(new_mount):
     except OSError:
         pass  # the other end is closed
     os.close(main)
-    assert b", 1 snapshots: all is well" in p.communicate(timeout=LIMIT)[0] and p.returncode == 0
+    assert b", 1 snapshot: all is well" in p.communicate(timeout=LIMIT)[0] and p.returncode == 0
     assert b"slow [" in shown and b" s left" in shown and shown.endswith(b"\r\x1b[K")
 
 
@@ -81,7 +81,7 @@ def test_reducers_of_the_comparison_have_no_rights(new_mount):
     m.unmount()
     checked = run("verify", m.data)
     assert checked.returncode == 0 and b"not compared" not in checked.stdout, checked.stdout.decode()
-    assert checked.stdout.endswith(b", 1 snapshots: all is well\n")
+    assert checked.stdout.endswith(b", 1 snapshot: all is well\n")
 
 
 LED_ASTRAY = """
@@ -115,4 +115,4 @@ def test_reducer_that_does_not_get_through(new_mount, kind, arguments, why):
     assert (checked.returncode, checked.stderr) == (1, b""), checked
     assert len(found) == 1 and found[0].startswith("views/view.snapshot.json: not compared: its reducer ")
     assert why in found[0]
-    assert last.endswith(", 1 snapshots: 1 damaged")
+    assert last.endswith(", 1 snapshot: 1 damaged")
