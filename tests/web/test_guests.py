@@ -28,3 +28,7 @@ def test_the_guest_book(new_mount, serve, browse, tmp_path):
     for w in (one, other):
         w.wait(lambda: w.texts("#guests li") == ["Ann: <b>I was here</b>"])
     assert one.one("[name=name]").get_attribute("value") == ""
+    for _ in range(8):  # a browser has six connections to a server
+        other.driver.switch_to.new_window("tab")
+        other.driver.get(web.url)
+        other.wait(lambda: len(other.all("#guests li")) == 1)

@@ -97,6 +97,17 @@ def test_undo_goes_back_step_by_step(app, browse):
     assert len(app.m.events()) == 8  # all of it is in the log
 
 
+def test_the_filter_of_the_address(app, browse):
+    w = browse(f"{app.url}/#junk")
+    add(w, "a", "b")
+    w.all("li input")[1].click()
+    w.wait(lambda: w.text("#left") == "1 thing left")
+    for name, pressed, seen in (("junk", "All", ["a", "b"]), ("done", "Done", ["b"]), ("open", "Open", ["a"]), ("", "All", ["a", "b"])):
+        w.run("location.hash = arguments[0]", name)
+        w.wait(lambda: w.texts("[aria-pressed=true]") == [pressed])
+        assert [t for t, _ in things(w)] == seen
+
+
 def undo(w):
     """What the page says of it."""
     w.wait(lambda: w.one("#undo").is_enabled())
@@ -184,6 +195,51 @@ def test_without_its_reducer(m, serve, browse):
     w.wait(lambda: "There is no view todo" in w.text("#problem"))
     m.enable(TODO / "todo.jq")
     w.wait(lambda: "Nothing to do" in w.text("#empty") and not w.one("#problem").is_displayed())
+
+
+def is_told(w, words):
+    return w.one("#problem").is_displayed() and words in w.text("#problem")
+
+
+def test_while_the_mount_is_away(app, browse):
+    w = browse(app.url)
+    w.expected = ("503",)
+    add(w, "a")
+    app.m.unmount()
+    w.wait(lambda: is_told(w, "The mount has gone away"))
+    w.one("#text").send_keys("b", Keys.ENTER)
+    w.wait(lambda: w.one("#text").get_attribute("value") == "b")  # it is not lost
+    assert is_told(w, "The mount has gone away")
+    app.m.start()
+    w.wait(lambda: not w.one("#problem").is_displayed())
+    w.one("#text").send_keys(Keys.ENTER)
+    w.wait(lambda: things(w) == [["a", False], ["b", False]])
+
+
+def test_while_its_view_is_broken(app, browse):
+    w = browse(app.url)
+    w.expected = ("500",)
+    add(w, "a")
+    reducer = app.m.data / "reducers/todo.jq"
+    reducer.unlink()
+    reducer.write_text('error("no more")')
+    w.wait(lambda: is_told(w, "no more"))
+    reducer.unlink()
+    app.m.enable(TODO / "todo.jq")
+    w.wait(lambda: not w.one("#problem").is_displayed() and things(w) == [["a", False]])
+
+
+def test_many_tabs_of_one_browser(app, browse):
+    w = browse(app.url)
+    add(w, "a")
+    for n in range(8):
+        w.driver.switch_to.new_window("tab")
+        w.driver.get(app.url)
+        w.wait(lambda: len(things(w)) == n + 1)
+        add(w, str(n))
+    w.driver.switch_to.window(w.driver.window_handles[0])
+    w.wait(lambda: len(things(w)) == 9)
+    add(w, "b")
 
 
 @pytest.mark.parametrize("dark", [False, True])

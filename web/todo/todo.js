@@ -5,43 +5,82 @@ const byId = (id) => document.getElementById(id);
 const list = byId("items");
 const files = "/files/";
 let items = {}; // as the view has them
-let filter = location.hash.slice(1) || "all";
+let filter = filterOfAddress();
 
 // --- the mount ---
 
-async function append(type, data, head) {
-	const headers = head ? { "If-Match": `"${head}"` } : {};
-	const response = await fetch(`${files}events/app`, { method: "POST", headers, body: `${JSON.stringify({ type, data })}\n` });
-	if (response.ok) return say("");
+async function ask(name, options) {
+	const response = await fetch(files + name, { cache: "no-store", ...options });
+	if (response.ok) return response.text();
 	const problem = await response.json().catch(() => ({ detail: response.statusText }));
 	throw Object.assign(new Error(problem.detail), { status: response.status });
 }
 
-async function get(name, headers) {
-	const response = await fetch(files + name, { headers, cache: "no-store" });
-	if (!response.ok) throw new Error((await response.json().catch(() => ({}))).detail ?? response.statusText);
-	return response.text();
+const get = (name, headers) => ask(name, { headers });
+
+async function append(type, data, head) {
+	const headers = head ? { "If-Match": `"${head}"` } : {};
+	await ask("events/app", { method: "POST", headers, body: `${JSON.stringify({ type, data })}\n` });
+	say("deed", "");
 }
+
+// --- what is followed: only while somebody looks, since a browser allows only six connections to a server ---
+
+const LOOK_MS = 2000;
+let source = null;
+let nextLook = null;
 
 /** The state, now and whenever it has changed, whoever changed it. */
 function follow() {
-	const source = new EventSource(`${files}tail/todo.json`);
+	source?.close();
+	source = new EventSource(`${files}tail/todo.json`);
 	source.addEventListener("message", (e) => {
 		items = JSON.parse(e.data)?.items ?? {};
-		say("");
+		say("view", "");
+		say("deed", "");
 		draw();
 	});
-	source.addEventListener("broken", (e) => say(`The view todo is broken: ${e.data}`));
-	source.addEventListener("error", async () => {
-		if (source.readyState !== EventSource.CLOSED) return say("The server does not answer; this page goes on when it does.");
-		// A refusal is final for the browser, not for us.
-		const there = await get("views/todo.offset").then(() => true, () => false);
-		if (!there) say("There is no view todo. Enable it: cp web/todo/todo.jq MNT/reducers/");
-		setTimeout(follow, 1500);
-	});
+	source.addEventListener("broken", (e) => say("view", `The view todo is broken: ${e.data}`));
+	source.addEventListener("open", look);
+	source.addEventListener("error", look);
 }
 
-const change = (type, data) => append(type, data).catch((error) => say(error.message));
+/** The stream goes on by itself and does not say why it is silent: so that is asked. */
+async function look() {
+	const why = await get("views/todo.offset").then(() => "", whyNot);
+	clearTimeout(nextLook);
+	if (!source) return;
+	say("link", why);
+	// A refusal is final for the browser, not for us.
+	if (!why && source.readyState === EventSource.CLOSED) follow();
+	nextLook = setTimeout(look, LOOK_MS);
+}
+
+function whyNot({ status, message }) {
+	if (!status) return "The server does not answer; this page goes on when it does.";
+	if (status === 503) return "The mount has gone away; this page goes on when it is back.";
+	return status === 404 ? "There is no view todo. Enable it: cp web/todo/todo.jq MNT/reducers/" : message;
+}
+
+function wake() {
+	if (source || document.hidden) return;
+	follow();
+	look();
+}
+
+function sleep() {
+	clearTimeout(nextLook);
+	source?.close();
+	source = null;
+}
+
+/** What went wrong may be of the mount: then that is to be seen. */
+function failed(error) {
+	say("deed", error.message);
+	look();
+}
+
+const change = (type, data) => append(type, data).catch(failed);
 
 // --- undo: what an event did is the difference between the past before it and the past behind it ---
 
@@ -101,7 +140,7 @@ async function undo() {
 		// Only if nobody has done anything meanwhile: then it has to be looked at once more.
 		return append("todo_restored", { items, undoes: n }, `${log.offset}:${log.hash}`);
 	}
-	say("There is nothing left to undo.");
+	say("deed", "There is nothing left to undo.");
 }
 
 async function undoUntilDone() {
@@ -116,16 +155,23 @@ async function undoUntilDone() {
 			}
 		}
 	} catch (error) {
-		say(error.message);
+		failed(error);
 	}
 	byId("undo").disabled = false;
 }
 
 // --- the page ---
 
-function say(text) {
-	byId("problem").textContent = text;
-	byId("problem").hidden = !text;
+const said = { link: "", view: "", deed: "" }; // of the mount, of its view, and of what was done here last
+
+/** The first of them is seen. What was done in vain while the mount was away need not be said when it is back. */
+function say(about, text) {
+	if (about === "link" && said.link && !text) said.deed = "";
+	said[about] = text;
+	const shown = said.link || said.view || said.deed;
+	const problem = byId("problem");
+	if (problem.textContent !== shown) problem.textContent = shown; // or it would be read out again
+	problem.hidden = !shown;
 }
 
 function button(name, label, text) {
@@ -203,6 +249,12 @@ function draw() {
 	for (const b of document.querySelectorAll("[data-filter]")) b.setAttribute("aria-pressed", b.dataset.filter === filter);
 }
 
+/** What the address does not say right is all. */
+function filterOfAddress() {
+	const name = location.hash.slice(1);
+	return ["open", "done"].includes(name) ? name : "all";
+}
+
 /** In the order of their making, and never the same twice. */
 const newId = () => `${Date.now()}-${crypto.getRandomValues(new Uint32Array(1))[0].toString(36)}`;
 
@@ -214,7 +266,7 @@ byId("add").addEventListener("submit", (e) => {
 	field.value = "";
 	append("todo_added", { id: newId(), text }).catch((error) => {
 		field.value ||= text;
-		say(error.message);
+		failed(error);
 	});
 });
 byId("undo").addEventListener("click", undoUntilDone);
@@ -225,4 +277,11 @@ for (const b of document.querySelectorAll("[data-filter]")) {
 		draw();
 	});
 }
-follow();
+addEventListener("hashchange", () => {
+	filter = filterOfAddress();
+	draw();
+});
+document.addEventListener("visibilitychange", () => (document.hidden ? sleep() : wake()));
+addEventListener("pagehide", sleep);
+addEventListener("pageshow", wake);
+wake();
