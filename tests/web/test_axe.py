@@ -68,6 +68,32 @@ def test_the_page(new_mount, serve, browse, width, dark):
     m.start()
 
 
+SCROLLED = """
+return [...document.querySelectorAll("*")].filter((e) => {
+    const { overflowX, overflowY } = getComputedStyle(e);
+    const scrolls = (how, more) => ["auto", "scroll"].includes(how) && more > 0;
+    return scrolls(overflowX, e.scrollWidth - e.clientWidth) || scrolls(overflowY, e.scrollHeight - e.clientHeight);
+}).map((e) => e.getAttribute("aria-label") ?? e.id);
+"""
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+def test_all_that_scrolls(new_mount, serve, browse, width):
+    """With enough in each, it has to be there for the keyboard."""
+    m = new_mount(reducers=[])
+    (m.data / "reducers/all.jq").write_text(".[$event.ts | tostring] += 1")
+    m.append(*[event(i, ts=i) for i in range(60)])
+    web = serve(m)
+    for _ in range(20):
+        assert web.post({"type": 7}).status == 422
+    w = browse(web.url, width=width, height=900)
+    w.wait(lambda: {"Events", "State of all", "refused"} <= set(w.run(SCROLLED)))
+    assert findings(w) == []
+    w.run("document.getElementById('refused').focus()")
+    w.keys(Keys.END)
+    w.wait(lambda: w.run("return document.getElementById('refused').scrollTop") > 0)
+
+
 @pytest.mark.parametrize("width, dark", LOOKS)
 def test_the_to_dos(new_mount, serve, browse, width, dark):
     m = new_mount(reducers=[])

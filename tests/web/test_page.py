@@ -357,7 +357,7 @@ def test_keyboard_alone(m, web, browse):
             break
         met.append(e)
     ids = [e[1] for e in met]
-    for wanted in ("back", "slider", "number", "live", "rows", "line"):
+    for wanted in ("back", "slider", "number", "live", "rows", "line", "refused"):
         assert wanted in ids, met
     assert sum(e[2] == "tree" for e in met) == 4
     assert all(e[3] != "none" for e in met), met  # where one is can be seen
