@@ -113,9 +113,18 @@ static bool print_rule(const cJSON *rule)
 	return *error;
 }
 
+static void print_misnamed(const cJSON *file)
+{
+	const char *path = cJSON_GetStringValue(file);
+
+	printf("  ");
+	print_plain(path ? path : "");
+	puts(" is not looked at: names are 1 to 64 letters, digits, _ and -");
+}
+
 static bool print_status(const struct mounts_entry *entry, const cJSON *status)
 {
-	const cJSON *log = item(status, "log"), *views = item(status, "views"), *view, *rule;
+	const cJSON *log = item(status, "log"), *views = item(status, "views"), *view, *rule, *file;
 	bool bad = cJSON_IsTrue(item(log, "read_only"));
 
 	print_plain(entry->data);
@@ -136,6 +145,7 @@ static bool print_status(const struct mounts_entry *entry, const cJSON *status)
 	printf("  %d view%s\n", cJSON_GetArraySize(views), plural((unsigned)cJSON_GetArraySize(views)));
 	cJSON_ArrayForEach(view, views) bad |= print_view(view, number(log, "events"));
 	cJSON_ArrayForEach(rule, item(status, "rules")) bad |= print_rule(rule);
+	cJSON_ArrayForEach(file, item(status, "misnamed")) print_misnamed(file);
 	if (number(status, "rejected"))
 		printf("  %" PRIu64 " line%s refused; the last ones are in rejected.jsonl\n",
 		       number(status, "rejected"), plural(number(status, "rejected")));

@@ -285,6 +285,25 @@ def test_status_of_what_is_wrong(m):
     assert "is no mount of eventfold" in complaint("status", m.path)
 
 
+def test_status_of_what_has_no_name(m):
+    names = ["reducers/bad name.jq", "reducers/ü.jq", "reducers/" + "x" * 70 + ".jq", "rules/a.b.jq"]
+    (m.data / "rules").mkdir(exist_ok=True)
+    for name in names + ["reducers/.hidden one.jq", "reducers/bad name.txt", "reducers/fine.jq"]:
+        (m.data / name).write_text(".")
+    until(lambda: sorted(m.status()["misnamed"]) == sorted(names))
+    text = good("status", m.mnt)
+    assert f"  {names[0]} is not looked at: names are 1 to 64 letters" in text and text.count("is not looked at") == 4
+    for name in names:
+        (m.data / name).unlink()
+    until(lambda: m.status()["misnamed"] == [])
+    (m.data / os.fsdecode(b"reducers/\xff\x1b.jq")).write_text(".")
+    until(lambda: len(m.status()["misnamed"]) == 1)
+    assert "\x1b" not in good("status", m.mnt)
+    for n in range(20):
+        (m.data / f"reducers/one {n}.jq").write_text(".")
+    until(lambda: len(m.status()["misnamed"]) == 8)
+
+
 def test_status_of_a_dead_mount(new_mount):
     m = new_mount()
     m.kill()

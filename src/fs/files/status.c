@@ -1,5 +1,7 @@
 #include "fs/files/status.h"
 
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "version.h"
 
@@ -272,6 +274,31 @@ static void add_rules(struct buf *b, struct mount *m)
 	add_u64(b, "judge_pid", (uint64_t)judge_pid(m->judge));
 }
 
+static void add_misnamed_in(struct buf *b, const char *dir, const struct misnamed *m)
+{
+	char path[MISNAMED_LEN + 16];
+
+	for (size_t i = 0; i < m->n; i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, m->file[i]);
+		if (b->len > 0 && b->data[b->len - 1] != '[')
+			buf_add_char(b, ',');
+		buf_add_json(b, slice_of(path));
+	}
+}
+
+static void add_misnamed(struct buf *b, struct mount *m)
+{
+	struct misnamed misnamed;
+
+	add_key(b, "misnamed");
+	buf_add_char(b, '[');
+	rules_misnamed(m->rules, &misnamed);
+	add_misnamed_in(b, "rules", &misnamed);
+	views_misnamed(m->views, &misnamed);
+	add_misnamed_in(b, "reducers", &misnamed);
+	buf_add_char(b, ']');
+}
+
 uint64_t status_text(struct mount *m, struct buf *b, struct timespec *ret_changed)
 {
 	struct lasting lasting = {0};
@@ -298,6 +325,7 @@ uint64_t status_text(struct mount *m, struct buf *b, struct timespec *ret_change
 	skip_passing(&lasting, b);
 	add_rules(b, m);
 	add_views(b, &lasting, m);
+	add_misnamed(b, m);
 	buf_add_str(b, "}\n");
 	note_lasting(&lasting, b);
 	status_clock_text(&m->status, lasting.hash);

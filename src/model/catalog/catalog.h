@@ -57,3 +57,12 @@ void catalog_wait(struct catalog *c, struct catalog_wait *w);
 void catalog_settle(struct catalog *c, const char *name /* NULL: just the list */);
 /* False: it is done already, or about to be. */
 bool catalog_cancel(struct catalog *c, struct catalog_wait *w);
+
+/* Files that would define something by another name: as of the last look, and no more than some. */
+#define MISNAMED_MOST 8
+#define MISNAMED_LEN 255 /* longest name of a file */
+struct misnamed {
+	size_t n;
+	char file[MISNAMED_MOST][MISNAMED_LEN + 1];
+};
+void catalog_misnamed(struct catalog *c, struct misnamed *ret);

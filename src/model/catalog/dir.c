@@ -44,8 +44,10 @@ static void add_name(const struct catalog *c, struct names *names, const char *f
 {
 	char name[LIMIT_NAME + 1];
 
-	if (!catalog_name_of(c, file, name))
+	if (!catalog_name_of(c, file, name)) {
+		names->all |= catalog_is_misnamed(c, file);
 		return;
+	}
 	for (size_t i = 0; i < names->n; i++)
 		if (strcmp(names->name[i], name) == 0)
 			return;
@@ -227,6 +229,7 @@ static void dir_gone(struct catalog *c)
 
 	watch_dir(c, -1);
 	set_dir(c, NULL, false);
+	catalog_set_misnamed(c, &(struct misnamed){0});
 	while (c->n_known > 0) {
 		memcpy(name, c->known[c->n_known - 1]->name, sizeof(name));
 		catalog_put(c, name, NULL);
@@ -324,6 +327,7 @@ void catalog_dir_lost(struct catalog *c, int error)
 static void scan(struct catalog *c)
 {
 	auto_free char(*names)[LIMIT_NAME + 1] = NULL;
+	struct misnamed misnamed = {0};
 	size_t n = catalog_names(c, &names);
 	char name[LIMIT_NAME + 1];
 
@@ -340,15 +344,18 @@ static void scan(struct catalog *c)
 		return;
 	}
 	errno = 0;
-	for (struct dirent *d; (d = readdir(dir)); errno = 0)
+	for (struct dirent *d; (d = readdir(dir)); errno = 0) {
+		misnamed_add(c, &misnamed, d->d_name);
 		if (catalog_name_of(c, d->d_name, name) && !catalog_find(c, name))
 			catalog_look(c, name, true);
+	}
 	/* What it has not told of may be there. */
 	if (errno != 0) {
 		catalog_missed(c);
 		again_later(&c->dir_again, DIR_PAUSE_MS);
 	}
 	closedir(dir);
+	catalog_set_misnamed(c, &misnamed);
 	catalog_listed(c);
 }
 

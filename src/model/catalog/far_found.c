@@ -87,6 +87,7 @@ void far_found_file(struct catalog *c, const struct far_job *job, const struct l
 void far_found_names(struct catalog *c, int fd)
 {
 	auto_free char(*known)[LIMIT_NAME + 1] = NULL;
+	struct misnamed misnamed = {0};
 	struct slice files = {0};
 	char name[LIMIT_NAME + 1];
 
@@ -98,6 +99,7 @@ void far_found_names(struct catalog *c, int fd)
 	for (size_t i = 0; i < n; i++)
 		catalog_look(c, known[i], true);
 	for (const char *at = files.data; at < files.data + files.len; at += strlen(at) + 1) {
+		misnamed_add(c, &misnamed, at);
 		if (!catalog_name_of(c, at, name) || catalog_find(c, name))
 			continue;
 		if (c->dir)
@@ -106,6 +108,7 @@ void far_found_names(struct catalog *c, int fd)
 			far_add_file(c, name, at, true);
 	}
 	free((char *)files.data);
+	catalog_set_misnamed(c, &misnamed);
 	catalog_wait_longer(c, false);
 	catalog_dir_done(c);
 	catalog_listed(c);

@@ -1,6 +1,6 @@
 /* The inside of the catalog, shared by catalog.c (the thread), known.c (the table), waits.c (those who wait),
- * dir.c (what nothing can hang on: the watch, the directory and its files) and far.c (what is left to the
- * looker). */
+ * dir.c (what nothing can hang on: the watch, the directory and its files), misnamed.c and far.c (what is
+ * left to the looker). */
 #pragma once
 
 #include <pthread.h>
@@ -56,6 +56,7 @@ struct catalog {
 	pthread_mutex_t lock;
 	struct known **known; /* sorted by name */
 	size_t n_known, cap_known;
+	struct misnamed misnamed;
 	struct reducers_dir *dir; /* NULL: there is none, or it is far */
 	bool dir_link;            /* it may be led elsewhere, of which the watch says nothing */
 	bool dir_doubted;         /* nobody waits for it */
@@ -134,6 +135,11 @@ void catalog_dir_lost(struct catalog *c, int error);
 /* All that it leads to has been asked after: if nothing was wanting, the next want begins with a short pause.
  */
 void catalog_dir_done(struct catalog *c);
+
+/* misnamed.c, on the thread. Of a listing: is it one, and one more of them; and all that there are. */
+bool catalog_is_misnamed(const struct catalog *c, const char *file);
+void misnamed_add(const struct catalog *c, struct misnamed *m, const char *file);
+void catalog_set_misnamed(struct catalog *c, const struct misnamed *m);
 
 /* far.c, on the thread */
 void far_add_list(struct catalog *c, enum look_what what);

@@ -168,6 +168,11 @@ bool rules_are_there(struct rules *r)
 	       !catalog_is_current(r->catalog, NULL, 0);
 }
 
+void rules_misnamed(struct rules *r, struct misnamed *ret)
+{
+	catalog_misnamed(r->catalog, ret);
+}
+
 /* The names of links, of which no watch tells what becomes of them. */
 static size_t links(struct rules *r, char (**ret)[LIMIT_NAME + 1])
 {

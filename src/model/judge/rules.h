@@ -27,6 +27,9 @@ bool rules_are_there(struct rules *r);
 /* Takes note of every change that happened before the call: waits for that where need be, never for long. */
 void rules_settle(struct rules *r);
 
+/* Files in DATA/rules that are asked nothing, for their names. */
+void rules_misnamed(struct rules *r, struct misnamed *ret);
+
 struct rule_entry {
 	char name[LIMIT_NAME + 1];
 	struct definition *def; /* a reference */

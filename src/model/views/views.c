@@ -72,6 +72,11 @@ int views_definition(struct views *v, const char *name, struct definition **ret)
 	return board_definition(&v->board, name, ret);
 }
 
+void views_misnamed(struct views *v, struct misnamed *ret)
+{
+	catalog_misnamed(v->catalog, ret);
+}
+
 void views_worker_status(struct views *v, struct views_worker_status *ret)
 {
 	struct crew_status s;

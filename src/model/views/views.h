@@ -91,6 +91,10 @@ struct definition;
 /* A reference to its reducer's file as it is now: 0 or -ENOENT. The receiver's to unref (definition.h). */
 int must_check views_definition(struct views *v, const char *name, struct definition **ret);
 
+struct misnamed;
+/* Files in DATA/reducers that define no view, for their names (catalog.h). */
+void views_misnamed(struct views *v, struct misnamed *ret);
+
 struct views_worker_status {
 	pid_t pid;         /* of the main worker; 0 while it is being started again */
 	pid_t rebuild_pid; /* 0: there is nothing to rebuild */
