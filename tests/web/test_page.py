@@ -244,10 +244,11 @@ EVENTFOLD_REDUCER = { .abi = EVENTFOLD_ABI, .create = create, .fold = fold, .wri
     m = new_mount(reducers=[])
     m.enable(compile_reducer(source, "big"))
     m.append(event(0))
-    m.append('{"type":"x","data":{"id":9223372036854775807}}')
+    m.append('{"type":"x","ts":9223372036854775807,"data":{"id":9223372036854775807}}')
     w = browse(serve(m).url)
     w.wait(lambda: state(w, "big") == ["n: 9223372036854775807"])
     w.wait(lambda: w.texts("#rows .data")[1] == '{"id":9223372036854775807}')
+    assert w.texts("#rows .time")[1] == "9223372036854775807"  # a year without a name
 
 
 def test_the_mount_goes_away_and_comes_back(m, web, browse):

@@ -65,6 +65,10 @@ export class Digits {
 	toJSON() {
 		return JSON.rawJSON(this.text);
 	}
+
+	toString() {
+		return this.text;
+	}
 }
 
 export function parse(text) {
