@@ -129,6 +129,18 @@ def test_one_that_fills_a_buffer(m, name):
             assert has_ended(fd, name)
 
 
+@pytest.mark.parametrize("name", TOLD)
+def test_one_that_reads_all_there_is(m, name):
+    """As Python does it: a byte more than the file's size, and what is left of that."""
+    with open(m.mnt / name, "rb", buffering=0) as f:
+        for _ in range(3):
+            wait_select(f)
+            assert f.read()
+            assert has_ended(f.fileno(), name)
+            change(m)
+            rewind(f.fileno(), name)
+
+
 def test_reads_elsewhere_hide_nothing(m):
     """pread, sendfile and mappings say nothing about how far the program has come."""
     for name in PLAIN:

@@ -202,14 +202,15 @@ static bool has_end_to_come(const struct file *f)
 	return !class_of(f->node)->blocks && !f->follower.ended;
 }
 
-/* Under the lock: is this the end of what its program fills a buffer with, and not yet its end for it? One is
- * enough: who is told once more each time, and takes it for the same, would never wait. */
+/* Under the lock, of an end: is it that of what its program fills a buffer with, and not yet the end for it?
+ * (Who reads all that there is, and so a byte more, means it: Python's read().) Only the first can be that:
+ * who is told once more each time, and takes it for the same, would never wait. */
 static bool goes_on_filling(struct follower *w, size_t size)
 {
-	bool so = w->selects && !w->went_on && w->room > 0 && size == w->room;
+	bool first = !w->met_end;
 
-	w->went_on |= so;
-	return so;
+	w->met_end = true;
+	return first && w->selects && w->room > 1 && size == w->room;
 }
 
 void follower_note_read(struct file *f, uint64_t off, size_t size, size_t n, uint64_t end)

@@ -64,7 +64,7 @@ struct follower {
 	bool ended;       /* a read has met the end, and none has gone elsewhere since */
 	bool selects;     /* poll(2) was asked before that */
 	size_t room;      /* so much the last read has left of its buffer; 0: it got nothing */
-	bool went_on;     /* one that was for just that has met the end, which did not count */
+	bool met_end;     /* a read has met an end, be it one that did not count */
 	bool whole;       /* the last read was of the whole text, from its beginning */
 };
 
