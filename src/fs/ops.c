@@ -245,7 +245,6 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, stru
 	struct deferred_call call = {.req = req, .fi = *fi, .size = size, .off = off, .run = run_read};
 	bool waits = class->read_tells_head && class->read_tells_head(f, off, size, fi);
 
-	uses_ran(&f->mount->uses, fuse_req_ctx(req)->pid, f->node->ino, clock_us());
 	if (!waits || !deferred_until_committed(f->mount, &call))
 		run_read(&call);
 }

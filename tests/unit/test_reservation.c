@@ -155,34 +155,30 @@ static void very_many(void)
 static void look_ups(void)
 {
 	struct looked_up *l = calloc(1, sizeof(*l));
-	struct look look = {.size = 100, .crowded = true, .tellings = 3}, got;
+	uint64_t size = 0;
 
 	CHECK(l);
-	looked_up_note(l, 7, 40, &look);
+	looked_up_note(l, 7, 40, 100);
 	CHECK(looked_up_is(l, 7, 40) && !looked_up_is(l, 8, 40) && !looked_up_is(l, 7, 41));
-	/* He is told once more. */
-	looked_up_told(l, 7, 40);
-	looked_up_told(l, 7, 41);
-	looked_up_told(l, 8, 40);
-	CHECK(looked_up_take(l, 7, 40, &got));
-	CHECK(got.size == 100 && got.crowded && got.tellings == 4);
-	CHECK(!looked_up_take(l, 7, 40, &got));
+	CHECK(looked_up_take(l, 7, 40, &size));
+	CHECK_INT(size, 100);
+	CHECK(!looked_up_take(l, 7, 40, &size));
 	/* Another open in between. */
-	looked_up_note(l, 7, 40, &look);
-	CHECK(!looked_up_take(l, 7, 41, &got));
-	CHECK(!looked_up_take(l, 7, 40, &got));
+	looked_up_note(l, 7, 40, 100);
+	CHECK(!looked_up_take(l, 7, 41, &size));
+	CHECK(!looked_up_take(l, 7, 40, &size));
 	/* Very many that are at it at a time, whatever their numbers have in common. */
 	for (pid_t apart = 1; apart <= 4096; apart *= 2) {
 		for (pid_t i = 1; i <= 1000; i++)
-			looked_up_note(l, i * apart, 40, &(struct look){.size = (uint64_t)i});
+			looked_up_note(l, i * apart, 40, (uint64_t)i);
 		for (pid_t i = 1; i <= 1000; i++) {
-			CHECK(looked_up_take(l, i * apart, 40, &got));
-			CHECK_INT(got.size, i);
+			CHECK(looked_up_take(l, i * apart, 40, &size));
+			CHECK_INT(size, i);
 		}
 	}
 	/* Who looks and opens nothing is forgotten in the end, and nobody else for his sake. */
 	for (pid_t tid = 1; tid <= 100 * LOOKED_UP; tid++) {
-		looked_up_note(l, tid, 40, &look);
+		looked_up_note(l, tid, 40, 100);
 		CHECK(tid < 100 || looked_up_is(l, tid - 99, 40));
 	}
 	CHECK(!looked_up_is(l, 1, 40));
@@ -258,41 +254,6 @@ static void uses(void)
 	CHECK(!uses_are_others(&u, 8, 1, 200));
 }
 
-/* Who has gone on since has been told; who looks a while after that gets no other size than the last. */
-static void uses_that_are_over(void)
-{
-	static struct uses u;
-	const uint64_t settled = 150 + USE_SETTLES_US;
-
-	uses_note(&u, 7, 40, 100);
-	uses_ran(&u, 8, 40, 120);
-	uses_ran(&u, 7, 41, 120);
-	CHECK(uses_are_others(&u, 8, 40, settled));
-	uses_ran(&u, 7, 40, 150);
-	uses_ran(&u, 7, 40, settled); /* it is the first time that counts */
-	CHECK(uses_are_others(&u, 8, 40, settled - 1) && !uses_are_others(&u, 8, 40, settled));
-	/* He is told again. */
-	uses_note(&u, 7, 40, settled);
-	CHECK(uses_are_others(&u, 8, 40, settled) && !uses_are_others(&u, 7, 40, settled));
-	/* Of several each must have run. */
-	uses_note(&u, 9, 40, settled);
-	uses_ran(&u, 9, 40, settled);
-	CHECK(uses_are_others(&u, 8, 40, settled + USE_SETTLES_US));
-	uses_ran(&u, 7, 40, settled + 1);
-	CHECK(!uses_are_others(&u, 8, 40, settled + 1 + USE_SETTLES_US));
-	/* More than there are places for. */
-	for (pid_t tid = 1; tid <= USES_EACH + 1; tid++)
-		uses_note(&u, tid, 42, 100);
-	for (pid_t tid = 1; tid <= USES_EACH + 1; tid++)
-		uses_ran(&u, tid, 42, 100);
-	CHECK(uses_are_others(&u, 8, 42, 99 + USE_LATELY_US) &&
-	      !uses_are_others(&u, 8, 42, 100 + USE_LATELY_US));
-	/* Nobody in another namespace is known from others there. */
-	uses_note(&u, 0, 43, 100);
-	uses_ran(&u, 0, 43, 100);
-	CHECK(uses_are_others(&u, 8, 43, 99 + USE_LATELY_US));
-}
-
 static void threads(void)
 {
 	FILE *f = fopen("/proc/2/comm", "r");
@@ -323,7 +284,6 @@ int main(void)
 	look_ups();
 	joiners();
 	uses();
-	uses_that_are_over();
 	threads();
 	hidden();
 	return 0;

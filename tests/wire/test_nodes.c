@@ -289,19 +289,8 @@ static void time_passes(struct scene *s)
 {
 	struct use *use = WAYS_FIND(s->k->mount->uses.by, s->main);
 
-	CHECK(use);
-	memset(use->by, 0, sizeof(use->by));
-	use->more_us = 0;
-}
-
-/* Those who have gone on since did so some time ago. */
-static void they_settle(struct scene *s)
-{
-	struct use *use = WAYS_FIND(s->k->mount->uses.by, s->main);
-
-	CHECK(use);
-	for (size_t i = 0; i < USES_EACH; i++)
-		use->by[i].ran_us -= use->by[i].ran_us ? USE_SETTLES_US : 0;
+	use->way.when -= USE_LATELY_US;
+	use->others_us -= use->others_us ? USE_LATELY_US : 0;
 }
 
 /* While others are told the size of the main node, too, nobody can rely on what he is told there. */
@@ -333,48 +322,6 @@ static void crowded(struct scene *s)
 	reads(s, s->main, fh, s->count, s->count);
 	kernel_release(s->k, s->main, fh);
 	kernel_release(s->k, s->main, s->held);
-}
-
-/* Others who were told have opened it since, and so have heard. */
-static void crowded_before(struct scene *s)
-{
-	uint64_t fh, own;
-
-	time_passes(s);
-	s->k->pid = FIRST + 650000;
-	for (int i = 0; i < 3; i++) {
-		s->k->pid++;
-		look(s);
-		CHECK_INT(kernel_open_once(s->k, s->main, O_RDONLY, &fh), 0);
-		reads(s, s->main, fh, s->count, s->count);
-		kernel_release(s->k, s->main, fh);
-		they_settle(s);
-	}
-	/* Between a look-up and its open they have been told something else. */
-	look(s);
-	s->k->pid++;
-	look(s);
-	s->k->pid--;
-	CHECK_INT(kernel_open_once(s->k, s->main, O_RDONLY, &fh), -ESTALE);
-	own = look(s);
-	CHECK(own != s->main);
-	CHECK_INT(kernel_open_once(s->k, own, O_RDONLY, &fh), 0);
-	kernel_release(s->k, own, fh);
-	kernel_forget(s->k, own, 1);
-	/* What he is told twice himself is no matter. */
-	time_passes(s);
-	look(s);
-	attr_of(s->k, s->main);
-	CHECK_INT(kernel_open_once(s->k, s->main, O_RDONLY, &fh), 0);
-	kernel_release(s->k, s->main, fh);
-	/* Who has only just gone on may have been told after somebody's look-up was on its way. */
-	s->k->pid++;
-	look(s);
-	CHECK_INT(kernel_open_once(s->k, s->main, O_RDONLY, &fh), -ESTALE);
-	own = look(s);
-	CHECK_INT(kernel_open_once(s->k, own, O_RDONLY, &fh), 0);
-	kernel_release(s->k, own, fh);
-	kernel_forget(s->k, own, 1);
 }
 
 static pid_t worker_of(struct kernel *k)
@@ -661,7 +608,6 @@ int main(void)
 	ends(&s);
 	never_told(&s);
 	crowded(&s);
-	crowded_before(&s);
 	crowded_meanwhile(&s);
 	unknown_threads(&k);
 	closed_while_answered(&k);

@@ -23,12 +23,10 @@ void dir_found(struct mount *m, fuse_req_t req, enum node_kind kind, struct slic
 		nodes_forget(&m->nodes, node->ino, 1);
 		node = own;
 	}
-	struct look look = {.crowded = uses_are_others(&m->uses, tid, node->ino, clock_us())};
 	held_told(m, node, tid);
-	look.tellings = atomic_load(&node->tellings);
-	look.size = reply_size_hint(m, node);
-	looked_up_note(&m->looked_up, tid, node->ino, &look);
-	reply_entry(req, m, node, look.size);
+	uint64_t size = reply_size_hint(m, node);
+	looked_up_note(&m->looked_up, tid, node->ino, size);
+	reply_entry(req, m, node, size);
 }
 
 bool dir_waits_for_views(struct mount *m, const struct deferred_call *call, const struct node *dir)

@@ -32,21 +32,6 @@ static void remove_writer(struct file *f)
 	f->prev_writer = NULL;
 }
 
-/* What its thread has just been told of the node, and whether others may be told something else of it. */
-static void take_look(struct file *f)
-{
-	struct mount *m = f->mount;
-	struct look look = {.tellings = atomic_load(&f->node->tellings)};
-	uint64_t now = clock_us();
-
-	f->looked_up = looked_up_take(&m->looked_up, f->pid, f->node->ino, &look);
-	f->size_told = look.size;
-	f->tellings = look.tellings;
-	f->crowded = !f->node->main &&
-		     (f->looked_up ? look.crowded : uses_are_others(&m->uses, f->pid, f->node->ino, now));
-	uses_ran(&m->uses, f->pid, f->node->ino, now);
-}
-
 struct file *file_new(struct mount *m, struct node *node, fuse_req_t req, const struct fuse_file_info *fi)
 {
 	struct node *main = node->main ? node->main : node;
@@ -60,7 +45,9 @@ struct file *file_new(struct mount *m, struct node *node, fuse_req_t req, const 
 	f->pid = fuse_req_ctx(req)->pid;
 	f->flags = fi->flags;
 	f->notice = notice_is_its(m, f->pid);
-	take_look(f);
+	f->looked_up = looked_up_take(&m->looked_up, f->pid, node->ino, &f->size_told);
+	f->tellings = atomic_load(&node->tellings);
+	f->crowded = !node->main && uses_are_others(&m->uses, f->pid, node->ino, clock_us());
 	if (!f->notice)
 		nodes_opened(&m->nodes, node);
 	f->told = reservations_end(&m->reservations, node, f->pid, clock_us());

@@ -17,7 +17,7 @@ struct file {
 	/* How it came to be opened: by a name that this thread had just looked up, and been told this size
 	 * of; after the thread had been told ESTALE. */
 	bool looked_up, told;
-	bool crowded;      /* others may have been told the size of the node as it was (reservation.h) */
+	bool crowded;      /* others have lately been told the size of the node (reservation.h) */
 	uint64_t tellings; /* the node's, then */
 	bool met;    /* another thread has the node open for writing, and has opened or written since this one
 			did */

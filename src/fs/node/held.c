@@ -58,7 +58,6 @@ void held_told(struct mount *m, struct node *node, pid_t tid)
 	if (node->main || notice_is_its(m, tid))
 		return;
 	uses_note(&m->uses, tid, node->ino, clock_us());
-	looked_up_told(&m->looked_up, tid, node->ino);
 	atomic_fetch_add(&node->tellings, 1);
 }
 

@@ -142,21 +142,11 @@ bool reservations_end(struct reservations *r, struct node *node, pid_t tid, uint
 	return is_told;
 }
 
-void looked_up_note(struct looked_up *l, pid_t tid, uint64_t ino, const struct look *look)
+void looked_up_note(struct looked_up *l, pid_t tid, uint64_t ino, uint64_t size)
 {
-	struct look *own = WAYS_PLACE(l->by, key_of(tid));
+	struct look *look = WAYS_PLACE(l->by, key_of(tid));
 
-	*own = *look;
-	own->way = (struct way){key_of(tid), ++l->count};
-	own->ino = ino;
-}
-
-void looked_up_told(struct looked_up *l, pid_t tid, uint64_t ino)
-{
-	struct look *look = WAYS_FIND(l->by, key_of(tid));
-
-	if (look && look->ino == ino)
-		look->tellings++;
+	*look = (struct look){{key_of(tid), ++l->count}, ino, size};
 }
 
 bool looked_up_is(const struct looked_up *l, pid_t tid, uint64_t ino)
@@ -166,13 +156,13 @@ bool looked_up_is(const struct looked_up *l, pid_t tid, uint64_t ino)
 	return look && look->ino == ino;
 }
 
-bool looked_up_take(struct looked_up *l, pid_t tid, uint64_t ino, struct look *ret)
+bool looked_up_take(struct looked_up *l, pid_t tid, uint64_t ino, uint64_t *ret_size)
 {
 	struct look *look = WAYS_FIND(l->by, key_of(tid));
 	bool found = looked_up_is(l, tid, ino);
 
 	if (found)
-		*ret = *look;
+		*ret_size = look->size;
 	if (look)
 		look->way.key = 0;
 	return found;
@@ -180,56 +170,16 @@ bool looked_up_take(struct looked_up *l, pid_t tid, uint64_t ino, struct look *r
 
 #define PF_KTHREAD 0x00200000u /* of linux/sched.h, as proc(5) shows it */
 
-/* The thread has run, and some time ago. */
-static bool has_settled(const struct use_by *by, uint64_t now)
-{
-	return by->ran_us && now - by->ran_us >= USE_SETTLES_US;
-}
-
-static bool is_pending(const struct use_by *by, uint64_t now)
-{
-	return by->told_us && now - by->told_us < USE_LATELY_US && !has_settled(by, now);
-}
-
-/* The thread's place, or the one that is given up for it. */
-static struct use_by *place_of(struct use *use, pid_t tid, uint64_t now)
-{
-	struct use_by *oldest = use->by;
-
-	for (size_t i = 0; i < USES_EACH; i++) {
-		struct use_by *by = &use->by[i];
-		if (by->told_us && by->tid == tid)
-			return by;
-		if (!is_pending(by, now))
-			oldest = by;
-		else if (is_pending(oldest, now) && by->told_us < oldest->told_us)
-			oldest = by;
-	}
-	if (is_pending(oldest, now))
-		use->more_us = oldest->told_us;
-	return oldest;
-}
-
 void uses_note(struct uses *u, pid_t tid, uint64_t ino, uint64_t now)
 {
 	struct use *use = WAYS_PLACE(u->by, ino);
 
 	if (use->way.key != ino)
 		*use = (struct use){0};
+	else if (use->last != tid)
+		use->others_us = use->way.when;
 	use->way = (struct way){ino, now};
-	*place_of(use, tid, now) = (struct use_by){tid, now, 0};
-}
-
-void uses_ran(struct uses *u, pid_t tid, uint64_t ino, uint64_t now)
-{
-	struct use *use = WAYS_FIND(u->by, ino);
-
-	/* That may be any thread of another namespace of processes. */
-	if (!use || tid == 0)
-		return;
-	for (size_t i = 0; i < USES_EACH; i++)
-		if (use->by[i].tid == tid && !use->by[i].ran_us)
-			use->by[i].ran_us = now;
+	use->last = tid;
 }
 
 bool uses_are_others(const struct uses *u, pid_t tid, uint64_t ino, uint64_t now)
@@ -238,12 +188,8 @@ bool uses_are_others(const struct uses *u, pid_t tid, uint64_t ino, uint64_t now
 
 	if (!use)
 		return false;
-	if (use->more_us && now - use->more_us < USE_LATELY_US)
-		return true;
-	for (size_t i = 0; i < USES_EACH; i++)
-		if (use->by[i].tid != tid && is_pending(&use->by[i], now))
-			return true;
-	return false;
+	uint64_t others = use->last == tid ? use->others_us : use->way.when;
+	return others && now - others < USE_LATELY_US;
 }
 
 void joiners_note(struct joiners *j, pid_t tid, bool joins, uint64_t now)

@@ -71,49 +71,33 @@ struct looked_up {
 		struct way way; /* the thread; the so many-th look-up */
 		uint64_t ino;
 		uint64_t size;
-		bool crowded;      /* uses_are_others(), then */
-		uint64_t tellings; /* of the node, up to then, and those to this thread since */
 	} by[LOOKED_UP];
 };
 
-void looked_up_note(struct looked_up *l, pid_t tid, uint64_t ino, const struct look *look);
-/* The thread has been told the size of what it has looked up once more, be it by another look-up or not. */
-void looked_up_told(struct looked_up *l, pid_t tid, uint64_t ino);
+void looked_up_note(struct looked_up *l, pid_t tid, uint64_t ino, uint64_t size);
 /* Has the thread looked this up, and opened nothing since? */
 bool looked_up_is(const struct looked_up *l, pid_t tid, uint64_t ino);
 /* The same, where it opens something now. */
-bool looked_up_take(struct looked_up *l, pid_t tid, uint64_t ino, struct look *ret);
+bool looked_up_take(struct looked_up *l, pid_t tid, uint64_t ino, uint64_t *ret_size);
 
 /* Which threads have lately been told a file's size by its name. Of sizes that the kernel is told for one
  * node at the same time it believes the one that arrives first, and who goes by it (sendfile, mappings,
  * lseek(2) to the end) gets less than there is, or is told more. So who reads while others use the file
- * does that on a node that nobody else asks for.
- *
- * What a thread was told has arrived when the thread runs: on a busy machine that may well be later than a
- * second. A thread that has gone on to open or read the file has run. That it has done so some time before
- * another one's look-up is enough for that one: the kernel notes what it believes, and then sends the
- * look-up, at once. On the fuse thread. */
+ * does that on a node that nobody else asks for. What a thread was told has arrived when the thread runs: on
+ * a busy machine that may well be later than a second. On the fuse thread. */
 #define USES 1024
-#define USES_EACH 4
 #define USE_LATELY_US RESERVATION_US
-#define USE_SETTLES_US 100000
 
 struct uses {
 	struct use {
-		struct way way; /* the main node's number; when a thread was told last */
-		struct use_by {
-			pid_t tid;
-			uint64_t told_us; /* 0: nobody was */
-			uint64_t ran_us;  /* when it was first seen to have run since; 0: it was not */
-		} by[USES_EACH];
-		uint64_t more_us; /* when one was told that has no place there any more; 0: never */
+		struct way way;     /* the main node's number; when a thread was told last */
+		pid_t last;         /* that thread */
+		uint64_t others_us; /* when one before it was; 0: never */
 	} by[USES];
 };
 
 void uses_note(struct uses *u, pid_t tid, uint64_t ino, uint64_t now);
-/* The thread opens or reads the file. */
-void uses_ran(struct uses *u, pid_t tid, uint64_t ino, uint64_t now);
-/* May another thread than this still be about to be told? */
+/* Has another thread than this been told lately? */
 bool uses_are_others(const struct uses *u, pid_t tid, uint64_t ino, uint64_t now);
 
 /* Which threads have lately opened the log to write while others had it open for that. They need not be told
