@@ -216,7 +216,7 @@ static void end_while_waiting(void)
 
 int main(void)
 {
-	struct mount_options options = {.reduce_timeout_ms = 3000};
+	struct mount_options options = {.reduce_timeout_ms = 1000};
 	struct kernel k;
 	int error;
 
