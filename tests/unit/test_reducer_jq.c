@@ -277,8 +277,9 @@ static void test_errors(void)
 	refused("{(1): 2}", "line 1, column 2: Cannot use number (1) as object key: {(1): 2}");
 	refused(".a |\n {b: 1, (true): (2)} | .b",
 		"line 2, column 9: Cannot use boolean (true) as object key:  {b: 1, (true): (2)} | .b");
-	refused(". as {([]): $x} | 1",
-		"line 1, column 7: Cannot use array ([]) as object key: . as {([]): $x} | 1");
+	/* (libjq leaks an array there.) */
+	refused(". as {(null): $x} | 1",
+		"line 1, column 7: Cannot use null (null) as object key: . as {(null): $x} | 1");
 	refused(".a = \"\\x\" | .b",
 		"line 1, column 7: Invalid escape at line 1, column 4 (while parsing '\"\\x\"'): "
 		".a = \"\\x\" | .b");
