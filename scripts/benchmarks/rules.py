@@ -71,5 +71,5 @@ def bulk(bench, n):
             subprocess.run(f"cat {events} > {m.app} && sync -d {m.app}", shell=True, check=True)
             appended.append(time.perf_counter() - begin)
             assert m.status()["log"]["events"] == n + 1
-    promise = {"least": 0.25} if n >= 1_000_000 else {}
+    promise = {"least": 0.5} if n >= 1_000_000 else {}
     yield Result(n / min(appended), "events/s", n / min(folded), "fold", **promise)
