@@ -1,5 +1,6 @@
 /* The SHA-256 of history, stored in the archive's records and gone on with, against sha256sum(1); and records
  * that tell a wrong one. */
+#include <errno.h>
 #include <stdio.h>
 
 #include "archive_all.h"
@@ -7,7 +8,7 @@
 #include "check.h"
 #include "simdisk.h"
 #include "store/eventlog.h"
-#include "store/sha.h"
+#include "store/history_sha.h"
 
 static const struct eventlog_options options = {.frame_bytes = 500};
 
@@ -276,10 +277,38 @@ static void test_wrong(bool (*change)(struct record *rec, uint64_t n))
 	simdisk_deinit(&s);
 }
 
+/* Everywhere: in the archive, in what waits for it, in the active log. */
+static void test_history(void)
+{
+	auto_buf struct buf history = {0};
+	char want[SHA_TEXT + 1], got[SHA_TEXT + 1];
+	struct sha256_ctx sha, running;
+	struct simdisk s;
+	uint64_t random = 5, at = 0;
+
+	rotated_log(&s, &history, &random);
+	struct eventlog *log = open_log(&s);
+	append(log, &history, 20, &random);
+	CHECK_INT(eventlog_seal(log), 0);
+	append(log, &history, 20, &random);
+	sha256_init(&running);
+	for (; at <= history.len; at++) {
+		CHECK_INT(history_sha(log, &s.disk, at, &sha), 0);
+		sha_text(&sha, got);
+		sha_text(&running, want);
+		CHECK_STR(got, want);
+		sha256_update(&running, at < history.len, (const uint8_t *)history.data + at);
+	}
+	CHECK_INT(history_sha(log, &s.disk, at, &sha), -ERANGE);
+	eventlog_close(log);
+	simdisk_deinit(&s);
+}
+
 int main(void)
 {
 	test_stored();
 	test_rotations();
+	test_history();
 	test_told();
 	test_told_before();
 	test_wrong(garble_end);
