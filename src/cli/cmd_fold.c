@@ -4,11 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/quantity.h"
 #include "base/when.h"
 #include "cli/at.h"
 #include "cli/commands.h"
 #include "cli/confined.h"
-#include "cli/mount_args.h"
 #include "cli/fold_rules.h"
 #include "cli/usage.h"
 #include "cli/whole_lines.h"

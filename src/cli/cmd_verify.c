@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 
 #include "base/limits.h"
+#include "base/quantity.h"
 #include "cli/commands.h"
-#include "cli/mount_args.h"
 #include "cli/noted.h"
 #include "cli/offline.h"
 #include "cli/plural.h"

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/quantity.h"
 #include "cli/usage.h"
 
 /* What fstab may carry that is not for us, or what mount(8) deals with itself. */
@@ -26,40 +27,6 @@ static bool listed(const char *word, const char *const *list, size_t n)
 		if (strcmp(word, list[i]) == 0)
 			return true;
 	return false;
-}
-
-/* "64M": bytes, with K, M or G for powers of 1024. */
-bool parse_size(const char *text, uint64_t *ret)
-{
-	static const char units[] = "KMG";
-	char *end;
-
-	if (*text < '0' || *text > '9')
-		return false;
-	errno = 0;
-	unsigned long long value = strtoull(text, &end, 10);
-	const char *unit = *end ? strchr(units, *end >= 'a' ? *end - 'a' + 'A' : *end) : NULL;
-	unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
-	if (errno || (unit && end[1]) || (*end && !unit) || value > UINT64_MAX >> shift)
-		return false;
-	*ret = value << shift;
-	return true;
-}
-
-bool parse_duration(const char *text, unsigned *ret_ms)
-{
-	char *end;
-	double value = strtod(text, &end);
-
-	if (end == text || !(value >= 0) || value > 86400)
-		return false;
-	if (strcmp(end, "ms") == 0)
-		*ret_ms = (unsigned)value;
-	else if (strcmp(end, "s") == 0 || *end == '\0')
-		*ret_ms = (unsigned)(value * 1000);
-	else
-		return false;
-	return true;
 }
 
 static bool parse_octal(const char *text, mode_t max, mode_t *ret)
@@ -231,18 +198,25 @@ static int add_fuse_option(struct mount_args *args, const char *word)
 
 static int no_option(const char *word, struct diag *diag)
 {
-	const char *names[countof(own) + countof(passed)];
+	const char *names[countof(own) + CLUSTER_ARGS + countof(passed)];
+	const char *wanted[countof(own) + CLUSTER_ARGS];
 	char key[32];
 	size_t n = 0;
 
-	for (; n < countof(own); n++)
+	for (; n < countof(own); n++) {
 		names[n] = own[n].key;
+		wanted[n] = own[n].wanted;
+	}
+	for (size_t i = 0; i < CLUSTER_ARGS; i++, n++) {
+		names[n] = cluster_args_key(i);
+		wanted[n] = cluster_args_wanted(i);
+	}
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(word, names[i]) == 0)
+			return diag_set(diag, -EINVAL, "-o %s needs a value, as in %s=…: %s", word, word,
+					wanted[i]);
 	for (size_t i = 0; i < countof(passed); i++)
 		names[n++] = passed[i];
-	for (size_t i = 0; i < countof(own); i++)
-		if (strcmp(word, own[i].key) == 0)
-			return diag_set(diag, -EINVAL, "-o %s needs a value, as in %s=…: %s", word, word,
-					own[i].wanted);
 	snprintf(key, sizeof(key), "%.*s", (int)strcspn(word, "="), word);
 	const char *meant = usage_suggest(key, names, n);
 	if (meant)
@@ -256,6 +230,8 @@ static int parse_options(struct mount_args *args, char *text, struct diag *diag)
 
 	for (char *word = strtok_r(text, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
 		int r = parse_own(&args->options, word, diag);
+		if (r == 0)
+			r = cluster_args_parse(&args->options.cluster, word, diag);
 		if (r < 0)
 			return r;
 		if (r > 0 || listed(word, ignored, countof(ignored)) || strncmp(word, "x-", 2) == 0 ||
@@ -274,6 +250,20 @@ static int parse_options(struct mount_args *args, char *text, struct diag *diag)
 	return 0;
 }
 
+/* A line of a shared log has to go through the engine. */
+static int check_together(struct mount_options *o, struct diag *diag)
+{
+	bool shared = o->cluster.urls;
+	int r = cluster_args_check(&o->cluster, diag);
+
+	if (r == 0 && shared && o->max_line > BATCH_LINES)
+		return diag_set(diag, -EINVAL,
+				"max_line=: with cluster= it is 1M at most, which the engine takes");
+	if (o->max_line == 0)
+		o->max_line = shared ? BATCH_LINES : LIMIT_LINE;
+	return r;
+}
+
 int mount_args_parse(struct mount_args *ret, int argc, char **argv, bool helper, struct diag *diag)
 {
 	static const struct option longs[] = {{"help", no_argument, NULL, 'h'}, {0}};
@@ -284,7 +274,6 @@ int mount_args_parse(struct mount_args *ret, int argc, char **argv, bool helper,
 		{
 		    .sync = SYNC_WRITE,
 		    .journal = JOURNAL_AUTO,
-		    .max_line = LIMIT_LINE,
 		    .rotate = LIMIT_ROTATE,
 		    .reduce_timeout_ms = 1000,
 		    .reduce_memory = 2ull << 30,
@@ -292,6 +281,7 @@ int mount_args_parse(struct mount_args *ret, int argc, char **argv, bool helper,
 		    .data_umask = 077,
 		},
 	};
+	cluster_args_begin(&ret->options.cluster);
 	opterr = 0;
 	optind = 1;
 	while ((c = getopt_long(argc, argv, helper ? "fho:nsvN:t:" : "fho:", longs, NULL)) != -1) {
@@ -322,10 +312,11 @@ int mount_args_parse(struct mount_args *ret, int argc, char **argv, bool helper,
 		return diag_set(diag, -EINVAL, "two directories are wanted: DATA and MNT");
 	ret->data = argv[optind];
 	ret->mnt = argv[optind + 1];
-	return 0;
+	return check_together(&ret->options, diag);
 }
 
 void mount_args_deinit(struct mount_args *args)
 {
 	free(args->fuse_options);
+	cluster_args_deinit(&args->options.cluster);
 }

@@ -18,8 +18,3 @@ struct mount_args {
 int must_check mount_args_parse(struct mount_args *ret, int argc, char **argv, bool helper,
 				struct diag *diag);
 void mount_args_deinit(struct mount_args *args);
-
-/* "64M" and the like, in bytes. False: it is none. */
-bool parse_size(const char *text, uint64_t *ret);
-/* "1.5", "1s", "500ms": into milliseconds. */
-bool parse_duration(const char *text, unsigned *ret_ms);

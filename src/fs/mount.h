@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 #include "fs/access.h"
+#include "fs/cluster/cluster.h"
 #include "fs/log/archiver.h"
 #include "fs/log/commit.h"
 #include "fs/files/ctl_file.h"
@@ -47,6 +48,7 @@ struct mount_options {
 	const char *tz;             /* the reducers' zone by its name; NULL: UTC */
 	const struct zone *zone;    /* and as it was loaded; borrowed */
 	struct access_rules access;
+	struct cluster_options cluster; /* its own: not copied, freed by whoever has parsed them */
 	mode_t data_umask;       /* the process's, which files are created with; to be told in status.json */
 	const char *worker_path; /* see views_options */
 	bool quiet;              /* in the background: standard output and error are let go of */

@@ -15,22 +15,14 @@
 #pragma once
 
 #include "base/mailbox.h"
+#include "cluster/link/args.h"
 #include "cluster/link/batch.h"
 #include "store/eventlog.h"
 
 struct cluster;
 
-/* As the mount's options have it; all of it is borrowed. */
-struct cluster_options {
-	const char *urls; /* of the engine, with + between them; NULL: the log is this machine's alone */
-	const char *log;  /* its name in the engine */
-	uint64_t window_bytes, window_ms;
-	unsigned timeout_ms;                                /* an append waits for so long; 0: for ever */
-	const char *ca, *cert, *key, *user, *password_file; /* NULL: none */
-};
-
 struct cluster_start {
-	const struct cluster_options *options;
+	const struct cluster_options *options; /* borrowed */
 	const char *data;       /* DATA's absolute path */
 	const char *agent_path; /* the agent's program */
 	bool quiet;             /* its standard output and error are nobody's */
