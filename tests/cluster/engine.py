@@ -49,7 +49,7 @@ class Member:
             self.process = subprocess.Popen(
                 [*self.wrap, "etcd", f"--name={self.name}", f"--data-dir={self.data}", *urls, f"--initial-cluster={cluster}",
                  f"--initial-cluster-token={token}", "--auto-compaction-mode=revision", "--auto-compaction-retention=1000",
-                 "--logger=zap", "--log-level=warn", *more],
+                 "--snapshot-count=100", "--logger=zap", "--log-level=warn", *more],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
 

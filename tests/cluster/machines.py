@@ -10,12 +10,17 @@ from pathlib import Path
 
 from engine import Engine
 from following import until
-from harness import LIMIT, Mount, eventfold
+from harness import ALL, FULL, LIMIT, Mount, eventfold
 from net import Net
 
 from oracle import reducers as oracle
 
 LOG = "orders"
+
+
+def many(few, some, promised):
+    """How many: as the project promises, in a few minutes, or in seconds."""
+    return promised if ALL else some if FULL else few
 
 
 def agent_program():
@@ -88,8 +93,9 @@ def describing(what):
 class Cluster:
     """An engine, and machines m0, m1, … that have begun a log there; all that they are made of below one directory."""
 
-    def __init__(self, path, mounts, ended, machines=3, net=False, more="", engine_more=(), begin=True, **kwargs):
+    def __init__(self, path, mounts, ended, machines=3, net=False, more="", engine_more=(), begin=True, files=None, **kwargs):
         self.path, self.mounts, self.more, self.kwargs = Path(path), mounts, more, kwargs
+        self.files = files or {}  # what each DATA has, by its name there
         self.n, self.begun = machines, begin
         self.net = Net() if net else None
         ended += filter(None, [self.net])
@@ -112,6 +118,9 @@ class Cluster:
         """One more machine, not mounted yet."""
         name = f"m{len(self.machines)}"
         m = Machine(self.path / name, self.engine.urls(name), more=self.more if more is None else more, **self.kwargs)
+        for name, text in self.files.items():
+            (m.data / name).parent.mkdir(parents=True, exist_ok=True)
+            (m.data / name).write_text(text)
         self.machines.append(m)
         self.mounts.append(m)
         return m
@@ -125,6 +134,8 @@ class Cluster:
 
     def agree(self, seconds=LIMIT):
         """Waits until all have the same, which is what the engine has; gives it."""
+        for m in self.machines:
+            m.until_ready(seconds)
         until(lambda: len({self.engine.get(f"/eventfold/{LOG}/head")} | {proof(m) for m in self.machines}) == 1,
               "all have the same head", seconds)  # fmt: skip
         assert len({m.sha256sum() for m in self.machines}) == 1

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from harness import line_of
 
-BEGUN, DONE, REFUSED, UNKNOWN = b"baru"
+BEGUN, DONE, REFUSED, UNKNOWN = b"baru"  # a for acknowledged
 # What a write fails with that has not entered the log, nor will.
 REFUSALS = {errno.EPERM, errno.ESTALE, errno.EEXIST, errno.EINVAL, errno.EMSGSIZE}
 
@@ -96,15 +96,16 @@ class Writer:
     def note(self, n, what):
         os.pwrite(self.notes, bytes([what]), n)
 
-    def run(self, pause=0.0, events=None, data=None):
-        """events: as many as there are to be. data: every event's, which then are the same bytes but for their id."""
+    def run(self, pause=0.0, events=None, line=None):
+        """pause: of so many seconds between two events at most. events: as many as there are to be. line: each of them, the very same
+        bytes."""
         n = 0
         while not self.stopped(self.rng.uniform(0, pause)) and n != events:
             if self.fd is None and not self.open():
                 continue
-            line = line_of({"id": f"{self.name}:{n}", **(data or self.event())})
+            text = line or line_of({"id": f"{self.name}:{n}", **self.event()})
             self.note(n, BEGUN)
-            self.note(n, self.write(line))
+            self.note(n, self.write(text))
             n += 1
 
     def open(self):

@@ -226,7 +226,7 @@ def test_one_winner_among_many(new_mount, same_expectation, sync):
     processes = scaled(100, 20)
     rounds = 1000 if FULL else scaled(300 if sync == "write" else 100, 10)
     done = subprocess.run(
-        [same_expectation, m.mnt, str(processes), str(rounds)], stdout=subprocess.PIPE, timeout=7 * LIMIT
+        [same_expectation, str(processes), str(rounds), m.mnt], stdout=subprocess.PIPE, timeout=7 * LIMIT
     )
     assert done.returncode == 0
     winners = [[int(p) for p in line.split()] for line in done.stdout.decode().splitlines()]

@@ -1,6 +1,7 @@
-/* same_expectation MNT PROCESSES ROUNDS: in each round all processes append to MNT/events/app, each on
- * condition that the head is where all of them have seen it. Prints one line a round: the winners' numbers.
- * Exit 1: something else than winning or ESTALE. */
+/* same_expectation PROCESSES ROUNDS MNT...: in each round all processes append to MNT/events/app, each on
+ * condition that the head is where all of them have seen it. With several mounts, which are of one log, the
+ * n-th process has the n-th of them, round and round, and a round begins when all have the same head. Prints
+ * one line a round: the winners' numbers. Exit 1: something else than winning or ESTALE. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -14,7 +15,7 @@
 
 struct shared {
 	pthread_barrier_t begin, end;
-	char path[4096];
+	char head[64];
 	int results[]; /* 0: won; an errno */
 };
 
@@ -24,13 +25,15 @@ static void die(const char *what)
 	exit(1);
 }
 
-static int attempt(const char *path, unsigned process, unsigned round)
+static int attempt(const char *mnt, const char *head, unsigned process, unsigned round)
 {
-	char line[128];
+	char line[128], path[4096];
 	int len = snprintf(line, sizeof(line),
 			   "{\"type\":\"won\",\"data\":{\"round\":%u,\"by\":%u},\"ts\":1}\n", round, process);
-	int fd = open(path, O_WRONLY | O_APPEND);
 
+	if (snprintf(path, sizeof(path), "%s/events/app@%s", mnt, head) >= (int)sizeof(path))
+		return ENAMETOOLONG;
+	int fd = open(path, O_WRONLY | O_APPEND);
 	if (fd < 0)
 		return errno;
 	ssize_t n = write(fd, line, (size_t)len);
@@ -40,37 +43,52 @@ static int attempt(const char *path, unsigned process, unsigned round)
 	return result;
 }
 
-static void take_part(struct shared *s, unsigned process, unsigned rounds)
+static void take_part(struct shared *s, const char *mnt, unsigned process, unsigned rounds)
 {
 	for (unsigned round = 0; round < rounds; round++) {
 		pthread_barrier_wait(&s->begin);
-		s->results[process] = attempt(s->path, process, round);
+		s->results[process] = attempt(mnt, s->head, process, round);
 		pthread_barrier_wait(&s->end);
 	}
 }
 
-static void note_head(struct shared *s, const char *mnt)
+static void read_head(const char *mnt, char *head, size_t size)
 {
-	char path[4096], head[64];
+	char path[4096];
 	ssize_t n = -1;
 
 	snprintf(path, sizeof(path), "%s/head/app", mnt);
 	int fd = open(path, O_RDONLY);
 	if (fd >= 0)
-		n = read(fd, head, sizeof(head));
+		n = read(fd, head, size - 1);
 	if (n <= 0)
 		die(path);
 	close(fd);
 	head[n - 1] = '\0';
-	if (snprintf(s->path, sizeof(s->path), "%s/events/app@%s", mnt, head) >= (int)sizeof(s->path))
-		exit(1);
+}
+
+/* Who has appended last is ahead of the others for a moment. */
+static void note_head(struct shared *s, char **mounts, unsigned n)
+{
+	char other[64];
+
+	for (unsigned i = 0; i < n;) {
+		read_head(mounts[0], s->head, sizeof(s->head));
+		for (i = 1; i < n; i++) {
+			read_head(mounts[i], other, sizeof(other));
+			if (strcmp(other, s->head) != 0)
+				break;
+		}
+	}
 }
 
 int main(int argc, char **argv)
 {
-	if (argc != 4)
+	if (argc < 4)
 		return 2;
-	unsigned processes = (unsigned)atoi(argv[2]), rounds = (unsigned)atoi(argv[3]);
+	unsigned processes = (unsigned)atoi(argv[1]), rounds = (unsigned)atoi(argv[2]);
+	char **mounts = argv + 3;
+	unsigned n = (unsigned)argc - 3;
 	pthread_barrierattr_t attr;
 	bool good = true;
 
@@ -87,12 +105,12 @@ int main(int argc, char **argv)
 		if (pid < 0)
 			die("fork");
 		if (pid == 0) {
-			take_part(s, p, rounds);
+			take_part(s, mounts[p % n], p, rounds);
 			_exit(0);
 		}
 	}
 	for (unsigned round = 0; round < rounds; round++) {
-		note_head(s, argv[1]);
+		note_head(s, mounts, n);
 		pthread_barrier_wait(&s->begin);
 		pthread_barrier_wait(&s->end);
 		for (unsigned p = 0; p < processes; p++) {
