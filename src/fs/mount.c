@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "fs/log/append.h"
 #include "fs/node/file.h"
 #include "model/event/event_time.h"
 #include "store/cursor.h"
@@ -222,6 +223,43 @@ static int start_rules(struct mount *m, struct diag *diag)
 	return r < 0 ? diag_set(diag, r, "cannot open the directory views: %s", strerror(-r)) : 0;
 }
 
+static void cluster_arrived(void *arg)
+{
+	struct mount *m = arg;
+
+	commit_arrived(m->committer);
+}
+
+static void cluster_changed(void *arg)
+{
+	struct mount *m = arg;
+
+	follow_status_changed(m);
+}
+
+static void joined(void *arg, struct slice lines)
+{
+	append_joined(arg, lines);
+}
+
+static int start_cluster(struct mount *m, struct diag *diag)
+{
+	const struct mount_options *o = &m->options;
+
+	return cluster_start(&m->cluster, m->log, &disk_posix,
+			     &(struct cluster_start){
+				 .options = &o->cluster,
+				 .data = o->data,
+				 .agent_path = o->agent_path,
+				 .quiet = o->quiet,
+				 .arrived = cluster_arrived,
+				 .changed = cluster_changed,
+				 .report = report,
+				 .arg = m,
+			     },
+			     diag);
+}
+
 static int start_threads(struct mount *m, struct diag *diag)
 {
 	struct committer_options committer = {
@@ -230,6 +268,8 @@ static int start_threads(struct mount *m, struct diag *diag)
 	    .moved = head_moved,
 	    .sealed = log_sealed,
 	    .judge_wait_ms = m->options.rules_timeout_ms,
+	    .cluster_wait_ms = m->options.cluster.timeout_ms,
+	    .joined = joined,
 	    .report = report,
 	    .arg = m,
 	};
@@ -250,8 +290,11 @@ static int start_threads(struct mount *m, struct diag *diag)
 	r = start_views(m, diag);
 	if (r == 0)
 		r = start_rules(m, diag);
+	if (r == 0 && m->options.cluster.urls)
+		r = start_cluster(m, diag);
 	if (r < 0)
 		return r;
+	committer.cluster = m->cluster;
 	committer.judge = m->judge;
 	r = history_start(&m->history, m->log, &disk_posix);
 	if (r == 0)
@@ -274,6 +317,9 @@ static int start_threads(struct mount *m, struct diag *diag)
 	if (r < 0)
 		return diag_set(diag, r, "cannot start a thread: %s", strerror(-r));
 	rules_listen(m->rules, rules_changed, m);
+	if (m->cluster)
+		cluster_set_config(m->cluster,
+				   "0000000000000000000000000000000000000000000000000000000000000000");
 	/* A crash may have left a rotation half done. */
 	archiver_kick(m->archiver);
 	return 0;
@@ -375,7 +421,10 @@ void mount_close(struct mount *m)
 	 * there. */
 	feeder_stop(m->feeder);
 	ids_end(m->ids); /* who has waited for it goes on to the committer, or is answered */
+	if (m->cluster)
+		cluster_end(m->cluster);
 	committer_stop(m->committer);
+	cluster_free(m->cluster);
 	judge_free(m->judge);
 	rules_stop(m->rules);
 	ids_free(m->ids);

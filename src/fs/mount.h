@@ -51,7 +51,8 @@ struct mount_options {
 	struct cluster_options cluster; /* its own: not copied, freed by whoever has parsed them */
 	mode_t data_umask;       /* the process's, which files are created with; to be told in status.json */
 	const char *worker_path; /* see views_options */
-	bool quiet;              /* in the background: standard output and error are let go of */
+	const char *agent_path; /* of the cluster; see cluster_start */
+	bool quiet;             /* in the background: standard output and error are let go of */
 	/* One line for the daemon's log. Any thread. */
 	void (*report)(void *arg, const char *text);
 	/* The kernel's first request has been answered: the mount works. On the fuse thread. */
@@ -68,6 +69,7 @@ struct mount {
 	struct rules *rules;
 	struct judge *judge;
 	struct feeder *feeder;
+	struct cluster *cluster; /* NULL: the log is this machine's alone */
 	struct committer *committer;
 	struct archiver *archiver;
 	struct settler *settler;

@@ -6,12 +6,12 @@
  *     cluster_propose()        ---     PROPOSE                 --->    one transaction
  *     cluster_next()           <---    MINE, or BATCH … MOVED  ---
  *     … it is appended …
- *     cluster_went_on()        ---     APPENDED                --->
+ *     cluster_appended()       ---     APPENDED                --->
  *
  * An agent that dies is started again, and told what was proposed, as if it had not been: it finds out what
  * has become of it.
  *
- * Threads: each part says whose it is. No lock is held while another's is taken. */
+ * Threads: each part says whose it is. */
 #pragma once
 
 #include "base/mailbox.h"
@@ -23,18 +23,20 @@ struct cluster;
 
 struct cluster_start {
 	const struct cluster_options *options; /* borrowed */
-	const char *data;       /* DATA's absolute path */
-	const char *agent_path; /* the agent's program */
-	bool quiet;             /* its standard output and error are nobody's */
-	/* On the cluster thread: something has come for the commit thread; and: what cluster_status() or
-	 * cluster_members() say is another. */
+	const char *data;                      /* DATA's absolute path */
+	const char *agent_path;                /* the agent's program */
+	bool quiet;                            /* its standard output and error are nobody's */
+	/* Something has come for the commit thread. Under a lock that none of the calls below may wait for;
+	 * not called any more once it ends. */
 	void (*arrived)(void *arg);
+	/* What cluster_status() or cluster_members() say is another. Any thread. */
 	void (*changed)(void *arg);
 	void (*report)(void *arg, const char *text); /* one line, any thread */
 	void *arg;
 };
 
-/* Nothing is waited for: neither the engine nor the history, which the thread may have to read first. */
+/* Nothing is waited for: neither the engine nor the history, which the thread may have to read first. It
+ * begins with the first cluster_set_config(). */
 int must_check cluster_start(struct cluster **ret, struct eventlog *log, struct disk *disk,
 			     const struct cluster_start *start, struct diag *diag);
 /* Nobody appends any more once what is under way has ended: who waits gets a few seconds. Any thread. */
@@ -42,6 +44,9 @@ void cluster_end(struct cluster *c);
 void cluster_free(struct cluster *c); /* NULL is fine; the commit thread is gone */
 
 /* Commit thread. */
+
+/* False: the time has come, and the history has not been gone through yet, from which all else begins. */
+bool must_check cluster_has_begun(struct cluster *c, uint64_t until_us);
 
 enum cluster_news {
 	CLUSTER_BATCH,   /* the next in the order, of another machine or another time */
@@ -71,8 +76,10 @@ struct slice cluster_proposed(const struct cluster *c);
  * is seldom more than nothing. -EBADMSG: it does not, and nothing more is appended: cluster_fail() was
  * called. */
 int must_check cluster_check(struct cluster *c, const struct cluster_batch *b, size_t *ret_skip);
-/* The next lines in the order are in the log; `durable`: all of it is on disk. */
-void cluster_went_on(struct cluster *c, struct slice lines, bool durable);
+/* What has come up to now is in the log; `durable`: on disk. */
+void cluster_appended(struct cluster *c, bool durable);
+/* Sleeps. False: it is over, or ends. */
+bool cluster_pause(struct cluster *c, uint64_t until_us);
 /* From now on nothing is appended, and the reason is this. */
 void cluster_fail(struct cluster *c, const char *why);
 

@@ -15,6 +15,7 @@ struct append {
 	fuse_req_t req;              /* NULL: answered already, when it was queued */
 	pid_t pid;                   /* whose */
 	bool writing;                /* a write: the answer is a count, and the writer is told it */
+	bool left;                   /* its program was answered before it was known what becomes of it */
 	bool closing;                /* its locks go with it, once its line is in the log */
 	uint64_t number;             /* among what its file has queued; 0: it has no lines */
 	int result;                  /* the answer to a close whose own part failed, once all else is done */
@@ -40,8 +41,7 @@ static struct writer_rules rules_now(const struct file *f)
 	};
 }
 
-/* What the guard against saving the log over itself compares with. */
-static void note_beginning(struct mount *m, struct slice lines)
+void append_joined(struct mount *m, struct slice lines)
 {
 	while (lines.len > 0 && guard_log_is_open(&m->beginning)) {
 		const char *nl = memchr(lines.data, '\n', lines.len);
@@ -107,6 +107,8 @@ static int refusal_of(struct commit *commit)
 {
 	const struct append *a = container_of(commit, struct append, commit);
 
+	if (unlikely(a->left))
+		return -EINTR;
 	return a->number ? open_log_refusal(&a->file->log, a->number) : 0;
 }
 
@@ -229,6 +231,42 @@ static void release_writer(struct file *f)
 
 static void append_done(struct commit *commit, int error, size_t stored, const struct log_pos *head);
 
+static void reject_for(struct append *a, int error, size_t stored, const char *text)
+{
+	const struct json_error why = {text, 0};
+	struct slice lines = slice_skip(a->commit.lines, stored);
+
+	if (lines.len > 0)
+		refuse_line(a->file->mount, a->pid, error, &why, lines);
+}
+
+/* On the commit thread. Nothing of it counts as written for its program, whatever becomes of it. */
+static void leave(struct commit *commit, int error, const char *why)
+{
+	struct append *a = container_of(commit, struct append, commit);
+	fuse_req_t req = take_ptr(a->req);
+
+	commit->leave = NULL;
+	a->left = true;
+	reject_for(a, error, 0, why);
+	if (!a->writing) {
+		if (a->closing)
+			posix_locks_close(a->file, a->table);
+		return reply_error(req, error);
+	}
+	open_log_forget_partial(&a->file->log);
+	release_writer(a->file);
+	reply_error(req, error);
+}
+
+/* The lines of one that has left are in the log after all, or not. */
+static void end_left(struct append *a, size_t stored)
+{
+	append_joined(a->file->mount, appended_of(a, stored));
+	note_odd_ts(a->file->mount, odd_ts_of(a, stored));
+	append_free(a);
+}
+
 /* On the index's thread. */
 static void index_is_there(struct ids_wait *wait, int error)
 {
@@ -265,13 +303,17 @@ static void append_done(struct commit *commit, int error, size_t stored, const s
 
 	struct slice appended = appended_of(a, stored);
 
+	if (unlikely(a->left))
+		return end_left(a, stored);
 	if (error == -EAGAIN && is_decided(a, error) && !a->verdict.said && stored == 0)
 		return wait_for_index(a);
-	note_beginning(f->mount, appended);
+	append_joined(f->mount, appended);
 	note_odd_ts(f->mount, odd_ts_of(a, stored));
 	move_expectation(a, stored, head);
 	if (error < 0 && (!req || !a->writing))
 		reject_unwritten(a, error, stored, head);
+	else if (unlikely(commit->why))
+		reject_for(a, error, stored, commit->why);
 	if (!req) {
 		if (error < 0)
 			open_log_owe(&f->log, a->number, error);
@@ -302,7 +344,7 @@ static bool has_given_up(struct commit *commit)
 {
 	const struct append *a = container_of(commit, struct append, commit);
 
-	return fuse_req_interrupted(a->req);
+	return a->left || fuse_req_interrupted(a->req);
 }
 
 static struct append *append_new(struct file *f, fuse_req_t req)
@@ -317,6 +359,7 @@ static struct append *append_new(struct file *f, fuse_req_t req)
 	a->commit.done = append_done;
 	a->commit.refusal = refusal_of;
 	a->commit.given_up = has_given_up;
+	a->commit.leave = leave;
 	return a;
 }
 
@@ -356,6 +399,7 @@ static void queue_write(fuse_req_t req, struct file *f, struct batch *batch, boo
 		return;
 	}
 	a->req = NULL;
+	a->commit.leave = NULL;
 	count_written(a, given);
 	commit_queue(m->committer, &a->commit);
 	reply_written(req, given);
@@ -363,8 +407,13 @@ static void queue_write(fuse_req_t req, struct file *f, struct batch *batch, boo
 
 static bool is_read_only(struct mount *m)
 {
+	struct cluster_status cluster = {0};
 	struct eventlog_stats stats;
 
+	if (m->cluster)
+		cluster_status(m->cluster, &cluster);
+	if (cluster.stage == CLUSTER_FAILED)
+		return true;
 	eventlog_stats(m->log, &stats);
 	return stats.failed;
 }

@@ -12,3 +12,5 @@ void append_fsync(fuse_req_t req, struct file *f);
 void append_release(fuse_req_t req, struct file *f);
 /* Who wants to cut the log, like vim, is about to write all of it anew: he writes no more. */
 void append_refuse_cut(fuse_req_t req, struct file *f);
+/* Commit thread: what the guard against saving the log over itself compares with; others have appended it. */
+void append_joined(struct mount *m, struct slice lines);

@@ -11,6 +11,7 @@
 #include "fs/log/gather.h"
 #include "fs/log/rulings.h"
 #include "fs/log/run.h"
+#include "fs/log/sharing.h"
 #include "model/judge/judge.h"
 
 /* How often others may run before the next commit where several write at once: a sync costs the same for
@@ -34,9 +35,12 @@ struct committer {
 
 	struct commit nudge; /* queued while is_nudged */
 	_Atomic bool is_nudged;
+	struct commit arrival; /* the same */
+	_Atomic bool has_arrived;
 
 	/* The commit thread's own. */
 	struct rulings *rulings; /* NULL: there are no rules */
+	struct sharing *sharing; /* NULL: no other machine has a say */
 	struct gather gather;
 	struct runs runs;
 	bool unsynced;            /* something was appended without a sync */
@@ -64,8 +68,25 @@ static void note_time(struct committer *c, uint64_t ns)
 	atomic_fetch_add_explicit(&c->took_ns, ns, memory_order_relaxed);
 }
 
+static int append_lines(struct committer *c, struct run *run, bool sync, size_t *ret_stored)
+{
+	if (unlikely(c->sharing))
+		return sharing_append(c->sharing, run, c->runs.groups, sync, ret_stored);
+	return eventlog_append_groups(c->log, run->lines, c->runs.groups, run->n_groups, sync, ret_stored);
+}
+
+static int sync_log(struct committer *c)
+{
+	int r = eventlog_sync(c->log);
+
+	c->unsynced = r < 0;
+	if (r == 0 && c->sharing)
+		sharing_synced(c->sharing);
+	return r;
+}
+
 /* Appends a run: an error goes to every item that is not wholly in the log. */
-static int append_run(struct committer *c, const struct run *run, size_t *ret_stored)
+static int append_run(struct committer *c, struct run *run, size_t *ret_stored)
 {
 	bool sync = run->durable && c->options.sync != SYNC_NONE;
 	int r = 0;
@@ -73,17 +94,14 @@ static int append_run(struct committer *c, const struct run *run, size_t *ret_st
 	*ret_stored = 0;
 	uint64_t begin = clock_ns();
 	if (run->lines.len > 0) {
-		r = eventlog_append_groups(c->log, run->lines, c->runs.groups, run->n_groups, sync,
-					   ret_stored);
+		r = append_lines(c, run, sync, ret_stored);
 		c->unsynced |= r == 0 && !sync;
 	} else if (unlikely(run_has_once(run))) {
 		/* What is said to be there already has to be in the log that others find. */
 		r = eventlog_check(c->log);
 	}
-	if (r == 0 && sync && c->unsynced) {
-		r = eventlog_sync(c->log);
-		c->unsynced = r < 0;
-	}
+	if (r == 0 && sync && c->unsynced)
+		r = sync_log(c);
 	if (run->lines.len > 0)
 		note_time(c, clock_ns() - begin);
 	return r;
@@ -109,6 +127,7 @@ static void answer_run(struct committer *c, const struct run *run, int error, si
 			result = whole ? item->verdict->error : error;
 		}
 		atomic_fetch_sub(&c->waiting, is_waited_for(c, item));
+		item->why = result < 0 && c->sharing ? sharing_why(c->sharing) : NULL;
 		item->done(item, result, mine, &head);
 	}
 	atomic_fetch_sub(&c->backlog, total);
@@ -182,37 +201,51 @@ static bool log_has_failed(struct committer *c)
 	return stats.failed;
 }
 
-/* The next run of items, up to a seal; gives the item behind it. */
+/* The next run of items, up to a seal, as far as it is let in. 0, or the error that the first is refused
+ * with. 1: the rules can't be asked about it now. */
+static int prepare_run(struct committer *c, struct commit *item, struct run *run, bool *ret_heard)
+{
+	*ret_heard = false;
+	if (unlikely(c->sharing))
+		sharing_turn(c->sharing);
+	struct log_pos head = eventlog_head(c->log);
+	int r = run_make(&c->runs, item, &head, run);
+	if (r < 0 || likely(!item->judged))
+		return r;
+	/* What a dead log would not take needs no verdict: each would cost a judge. */
+	if (log_has_failed(c))
+		return -EROFS;
+	r = rulings_hear(c->rulings, run->first, run->end, &run->end);
+	if (run->end == run->first)
+		return 1;
+	*ret_heard = true;
+	return r > 0 ? run_make_again(&c->runs, run) : r;
+}
+
+/* Gives the item behind the next run; `item` itself where the rules can't be asked now. */
 static struct commit *commit_run(struct committer *c, struct commit *item)
 {
-	struct log_pos head = eventlog_head(c->log);
 	struct run run;
-	size_t stored = 0;
-	bool heard = false;
+	size_t stored;
+	bool heard;
+	int r;
 
-	int r = run_make(&c->runs, item, &head, &run);
-	/* What a dead log would not take needs no verdict: each would cost a judge. */
-	if (r == 0 && unlikely(item->judged) && log_has_failed(c))
-		r = -EROFS;
-	if (r == 0 && unlikely(item->judged)) {
-		r = rulings_hear(c->rulings, run.first, run.end, &run.end);
-		if (run.end == run.first)
-			return item;
+	do {
+		stored = 0;
+		r = prepare_run(c, item, &run, &heard);
 		if (r > 0)
-			r = run_make_again(&c->runs, &run);
-		heard = true;
-	}
-	if (r < 0)
-		run = (struct run){.first = item, .end = commit_next(item)};
-	else
-		r = append_run(c, &run, &stored);
-	if (unlikely(heard)) {
-		rulings_appended(c->rulings, r == 0);
-		/* About what comes behind the rules have said something that is not so now: they are asked
-		 * again. */
-		if (eventlog_is_full(r))
-			run.end = run_behind_short(&run, stored);
-	}
+			return item;
+		if (r < 0)
+			run = (struct run){.first = item, .end = commit_next(item)};
+		else
+			r = append_run(c, &run, &stored);
+		if (unlikely(heard))
+			rulings_appended(c->rulings, r == 0 && stored == run.lines.len);
+		/* Others were before it. */
+	} while (r > 0);
+	/* About what comes behind the rules have said something that is not so now: they are asked again. */
+	if (unlikely(heard) && eventlog_is_full(r))
+		run.end = run_behind_short(&run, stored);
 	item = run.end;
 	/* Those who wait for the disk first: whoever looks at a view now asks for the head as it is. */
 	answer_run(c, &run, r, stored);
@@ -356,6 +389,67 @@ static void commit_thread(void *arg)
 		c->unsynced = false;
 }
 
+/* Who does not wait any more goes without an answer about his lines. */
+
+static int wants_to_leave(const struct committer *c, struct commit *item)
+{
+	if (!item->leave || !item->since_ms)
+		return 0;
+	if (item->given_up(item))
+		return -EINTR;
+	bool late = c->options.cluster_wait_ms && clock_ms() - item->since_ms >= c->options.cluster_wait_ms;
+	return late ? -EIO : 0;
+}
+
+static bool is_leaving(const struct mail *mail, const void *arg)
+{
+	return wants_to_leave(arg, commit_of((struct mail *)mail)) < 0;
+}
+
+static void sweep(void *arg, struct run *run, const char *why)
+{
+	static const char *const behind = "it was not appended: the engine does not answer those before it";
+	struct committer *c = arg;
+	bool in_run = run;
+	struct mail *mail;
+	int error;
+
+	for (struct commit *item = run ? run->first : NULL; item; item = commit_next(item)) {
+		in_run &= item != run->end;
+		error = wants_to_leave(c, item);
+		if (error < 0)
+			item->leave(item, error, in_run ? why : behind);
+	}
+	while ((mail = mailbox_remove(&c->box, is_leaving, c))) {
+		struct commit *item = commit_of(mail);
+		error = wants_to_leave(c, item);
+		item->leave(item, error, behind);
+		answer_alone(c, item, error);
+	}
+}
+
+static void joined(void *arg, struct slice lines)
+{
+	struct committer *c = arg;
+
+	c->options.joined(c->options.arg, lines);
+	c->options.moved(c->options.arg);
+}
+
+static void arrived(struct commit *item, int error, size_t stored, const struct log_pos *head)
+{
+	struct committer *c = container_of(item, struct committer, arrival);
+
+	atomic_store(&c->has_arrived, false);
+	sharing_turn(c->sharing);
+}
+
+void commit_arrived(struct committer *c)
+{
+	if (!atomic_exchange(&c->has_arrived, true))
+		commit_queue(c, &c->arrival);
+}
+
 static void nudged(struct commit *item, int error, size_t stored, const struct log_pos *head)
 {
 	struct committer *c = container_of(item, struct committer, nudge);
@@ -370,6 +464,18 @@ void commit_nudge(struct committer *c)
 		commit_queue(c, &c->nudge);
 }
 
+static int share(struct committer *c)
+{
+	return sharing_new(&c->sharing, &(struct sharing_options){
+					    .cluster = c->options.cluster,
+					    .log = c->log,
+					    .joined = joined,
+					    .sweep = sweep,
+					    .report = c->options.report,
+					    .arg = c,
+					});
+}
+
 int committer_start(struct committer **ret, struct eventlog *log, const struct committer_options *options)
 {
 	struct committer *c = calloc(1, sizeof(*c));
@@ -379,12 +485,17 @@ int committer_start(struct committer **ret, struct eventlog *log, const struct c
 	c->log = log;
 	c->options = *options;
 	c->nudge.done = nudged;
+	c->arrival.done = arrived;
+	c->runs.most = options->cluster ? BATCH_LINES : LIMIT_QUEUE;
 	int r = options->ids ? decider_new(&c->runs.decider, options->ids) : 0;
 	if (r == 0 && options->judge)
 		r = rulings_new(&c->rulings, options->judge, options->judge_wait_ms);
+	if (r == 0 && options->cluster)
+		r = share(c);
 	if (r == 0)
 		r = mailbox_start(&c->box, commit_thread, c);
 	if (r < 0) {
+		sharing_free(c->sharing);
 		rulings_free(c->rulings);
 		runs_deinit(&c->runs);
 		free(c);
@@ -400,12 +511,15 @@ void committer_stop(struct committer *c)
 		return;
 	mailbox_stop(&c->box);
 	assert(c->backlog == 0);
+	sharing_free(c->sharing);
 	runs_deinit(&c->runs);
 	free(c);
 }
 
 void commit_queue(struct committer *c, struct commit *item)
 {
+	if (c->sharing)
+		item->since_ms = clock_ms();
 	atomic_fetch_add(&c->waiting, is_waited_for(c, item));
 	atomic_fetch_add(&c->backlog, item->lines.len);
 	mailbox_post(&c->box, &item->mail);

@@ -16,6 +16,7 @@ enum sync_mode {
 	SYNC_NONE,  /* as SYNC_CLOSE, but written is enough */
 };
 
+struct cluster;
 struct judge;
 
 /* One request to the commit thread; embedded in what its owner needs to go on. */
@@ -41,9 +42,16 @@ struct commit {
 	/* The rules are asked about the lines before they are appended: nobody has been told that they are
 	 * taken. */
 	bool judged;
-	/* Does nobody wait for it any more? Asked while it has to wait for the rules. NULL: somebody does. */
+	/* Does nobody wait for it any more? Asked while it has to wait for the rules, or for other machines.
+	 * NULL: somebody does. */
 	bool (*given_up)(struct commit *c);
+	/* Its program is answered with this now, though what becomes of its lines is not known: `done` comes
+	 * still. `why`: for a person. NULL: it stays, whatever it has to wait for. */
+	void (*leave)(struct commit *c, int error, const char *why);
 	uint64_t aside_ms; /* private: since when it waits for the rules */
+	uint64_t since_ms; /* private: since when it waits for other machines */
+	/* Why it is not appended, where the error does not say all; NULL: it does. Until `done` is back. */
+	const char *why;
 	/* error: 0, -ESTALE, -ENOSPC, -EIO, -EROFS, …, or the verdict's; stored: how many bytes of `lines`
 	 * are in the log, whole units, or count as if they were; head: behind them. Without an error it may
 	 * be less than all where a verdict says so: the rest is to come again. */
@@ -61,8 +69,12 @@ struct committer_options {
 	void (*moved)(void *arg);
 	/* The active log was sealed: it is to be archived. */
 	void (*sealed)(void *arg);
-	struct judge *judge;    /* NULL: there are no rules; borrowed, and ended with it */
-	unsigned judge_wait_ms; /* for so long an append waits until it can be asked; then it is -EAGAIN */
+	struct judge *judge;      /* NULL: there are no rules; borrowed, and ended with it */
+	unsigned judge_wait_ms;   /* for so long an append waits until it can be asked; then it is -EAGAIN */
+	struct cluster *cluster;  /* NULL: the log is this machine's alone; borrowed */
+	unsigned cluster_wait_ms; /* for so long an append waits for other machines; 0: for ever */
+	/* These lines were appended by others: called on the commit thread, before `moved`. */
+	void (*joined)(void *arg, struct slice lines);
 	/* That it could not be, and when that is tried again: one line. May be NULL. */
 	void (*report)(void *arg, const char *text);
 	void *arg;
@@ -88,6 +100,8 @@ void committer_stop(struct committer *c);
 void commit_queue(struct committer *c, struct commit *item);
 /* The rules may have changed: has the judge made ready before somebody needs it. */
 void commit_nudge(struct committer *c);
+/* Others have appended something. Any thread. */
+void commit_arrived(struct committer *c);
 /* Bytes queued or being written. */
 size_t committer_backlog(struct committer *c);
 /* How many programs wait for theirs: items queued or being written, but for SYNC_NONE. */

@@ -60,7 +60,7 @@ static int take(struct runs *rs, struct run *run, struct commit *item, const str
 	if (item->conditional && rs->joined.len > 0)
 		return 1;
 	int r = judge(rs, item, head);
-	if (r == 0 && rs->joined.len > 0 && rs->joined.len + item->lines.len > LIMIT_QUEUE)
+	if (r == 0 && rs->joined.len > 0 && rs->joined.len + item->lines.len > rs->most)
 		r = 1;
 	if (r == 0 && unlikely(item->groups > 0))
 		r = add_groups(rs, run, item, rs->joined.len);

@@ -10,6 +10,7 @@
 /* What runs are made of, one after the other. */
 struct runs {
 	struct decider *decider; /* NULL: nothing is decided; owned */
+	size_t most;             /* bytes of several items at most */
 	struct buf joined;
 	struct log_group *groups; /* of the run */
 	size_t cap_groups;

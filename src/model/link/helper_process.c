@@ -11,11 +11,11 @@
 #define SOCKET 3
 
 /* Both ends as descriptors that dup2() in the child cannot meet by accident. */
-static int make_socket(int *ret_ours, int *ret_theirs)
+static int make_socket(int type, int *ret_ours, int *ret_theirs)
 {
 	int pair[2];
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+	if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
 	*ret_ours = pair[0];
 	*ret_theirs = fcntl(pair[1], F_DUPFD_CLOEXEC, SOCKET + 1);
@@ -88,7 +88,7 @@ int helper_process_start(const char *path, const char *command, struct helper_op
 {
 	auto_close int ours = -1, theirs = -1;
 
-	int r = make_socket(&ours, &theirs);
+	int r = make_socket(options.stream ? SOCK_STREAM : SOCK_SEQPACKET, &ours, &theirs);
 	if (r == 0)
 		r = spawn(path, command, theirs, options, ret_pid);
 	if (r == 0)

@@ -1,5 +1,5 @@
-/* Starts this program anew as one of its helpers: `PATH COMMAND`, with one end of a SOCK_SEQPACKET socket as
- * descriptor 3 and nothing else of the daemon's. */
+/* Starts this program anew as one of its helpers, or another one that is made for it: `PATH COMMAND`, with one
+ * end of a SOCK_SEQPACKET socket as descriptor 3 and nothing else of the daemon's. */
 #pragma once
 
 #include <stdbool.h>
@@ -9,6 +9,7 @@
 
 struct helper_options {
 	bool quiet; /* its standard output and error are nobody's */
+	bool stream; /* a SOCK_STREAM socket in its place */
 	bool brief; /* it ends soon: large pages, where there are such, are had and given back faster */
 };
 
