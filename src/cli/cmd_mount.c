@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "base/plain.h"
+#include "cli/cluster_program.h"
 #include "cli/commands.h"
 #include "cli/mount_args.h"
 #include "cli/mount_check.h"
@@ -223,11 +224,13 @@ static int run(struct daemon *d)
 	o->data = d->paths.data;
 	o->mnt = d->paths.mnt;
 	o->worker_path = "/proc/self/exe";
+	o->agent_path = cluster_program();
 	o->quiet = !d->args.foreground;
 	o->report = report;
 	o->ready = ready;
 	o->arg = d;
-	if (load_zone(d, &diag) < 0 || open_mount(d, &m, &diag) < 0) {
+	if ((o->cluster.urls && cluster_program_check(&diag) < 0) || load_zone(d, &diag) < 0 ||
+	    open_mount(d, &m, &diag) < 0) {
 		fprintf(stderr, "eventfold: %s\n", diag.text);
 		return 1;
 	}
