@@ -109,12 +109,16 @@ class Mount:
         self.pid = None
         self.workers = {}
         self.log = self.path / "stderr"
-        (self.data / "reducers").mkdir(parents=True, exist_ok=True)
+        self.reducers = reducers
         self.mnt.mkdir(exist_ok=True)
-        for name in reducers:
-            self.enable(reducer(name))
+        self.enable_all()
         if start:
             self.start()
+
+    def enable_all(self):
+        (self.data / "reducers").mkdir(parents=True, exist_ok=True)
+        for name in self.reducers:
+            self.enable(reducer(name))
 
     def enable(self, so):
         """Enables a reducer as users do: by a symbolic link."""
