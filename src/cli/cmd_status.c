@@ -16,7 +16,8 @@ static const char usage[] =
     "usage: eventfold status [--json] [MNT…]\n"
     "\n"
     "Says how the logs at MNT are, or all that are mounted. The exit status is 1 where something is wrong:\n"
-    "nothing is mounted there, the log is read-only, a view is broken or lacks events, or a rule is broken.\n"
+    "nothing is mounted there, the log is read-only, a view is broken or lacks events, a rule is broken, or\n"
+    "nothing can be appended to a log that machines share.\n"
     "\n"
     "  --json   print the status.json of each, a line each\n";
 
@@ -113,6 +114,35 @@ static bool print_rule(const cJSON *rule)
 	return *error;
 }
 
+/* Of a shared log: is it so that what is appended here goes its way, or soon will? */
+static bool is_shared_well(const cJSON *cluster)
+{
+	const char *state = string(cluster, "state");
+
+	return !cJSON_IsObject(cluster) || strcmp(state, "ready") == 0 || strcmp(state, "joining") == 0;
+}
+
+static void print_cluster(const cJSON *cluster)
+{
+	char lag[32];
+
+	if (!cJSON_IsObject(cluster))
+		return;
+	printf("  shared as ");
+	print_plain(string(cluster, "log"));
+	printf(", machine ");
+	print_plain(string(cluster, "machine"));
+	printf(": ");
+	print_plain(string(cluster, "state"));
+	if (number(cluster, "lag"))
+		printf(", %s behind", size_text(number(cluster, "lag"), lag, sizeof(lag)));
+	if (*string(cluster, "why")) {
+		printf(": ");
+		print_plain(string(cluster, "why"));
+	}
+	putchar('\n');
+}
+
 static void print_misnamed(const cJSON *file)
 {
 	const char *path = cJSON_GetStringValue(file);
@@ -142,6 +172,8 @@ static bool print_status(const struct mounts_entry *entry, const cJSON *status)
 		print_plain(string(log, "rotation_error"));
 		putchar('\n');
 	}
+	print_cluster(item(status, "cluster"));
+	bad |= !is_shared_well(item(status, "cluster"));
 	printf("  %d view%s\n", cJSON_GetArraySize(views), plural((unsigned)cJSON_GetArraySize(views)));
 	cJSON_ArrayForEach(view, views) bad |= print_view(view, number(log, "events"));
 	cJSON_ArrayForEach(rule, item(status, "rules")) bad |= print_rule(rule);
@@ -173,6 +205,7 @@ static bool show(const struct mounts_entry *entry, bool json)
 		fwrite(text.data, 1, text.len, stdout);
 		good &= !cJSON_IsTrue(item(log, "read_only"));
 		cJSON_ArrayForEach(view, item(status, "views")) good &= !*string(view, "error");
+		good &= is_shared_well(item(status, "cluster"));
 		cJSON_ArrayForEach(view, item(status, "rules")) good &= !*string(view, "error");
 	} else if (good) {
 		good = print_status(entry, status);

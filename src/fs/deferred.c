@@ -96,7 +96,7 @@ static struct deferred_item *new_item(struct mount *m, const struct deferred_cal
 
 bool deferred_until_committed(struct mount *m, const struct deferred_call *call)
 {
-	if (m->options.sync == SYNC_WRITE || committer_backlog(m->committer) == 0)
+	if (m->options.sync == SYNC_WRITE || m->cluster || committer_backlog(m->committer) == 0)
 		return false;
 	struct deferred_item *item = new_item(m, call);
 	if (!item)

@@ -3,8 +3,8 @@
  *
  * For the log, until what was acknowledged is in it. With sync=close and sync=none a write is answered
  * when its lines are queued; a look at the log or at a view that begins after that has to see them all the
- * same. While lines are queued, such a request goes behind them through the commit thread. With sync=write
- * nothing ever waits for that.
+ * same. While lines are queued, such a request goes behind them through the commit thread. With sync=write,
+ * and where the log is shared, no write is answered before: nothing ever waits for that.
  *
  * For the reducers, until it is known what lies in DATA/reducers now. Where that is at hand, as it nearly
  * always is, nothing waits; else the request waits for the catalog, which never takes long

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "fs/cluster/config.h"
 #include "fs/log/append.h"
 #include "fs/node/file.h"
 #include "model/event/event_time.h"
@@ -196,6 +197,14 @@ static int start_views(struct mount *m, struct diag *diag)
 	return r < 0 ? diag_set(diag, r, "cannot start a thread: %s", strerror(-r)) : 0;
 }
 
+static void rules_taken(void *arg, bool known)
+{
+	struct mount *m = arg;
+
+	if (m->cluster)
+		config_announce(m, known);
+}
+
 static int start_rules(struct mount *m, struct diag *diag)
 {
 	const struct mount_options *o = &m->options;
@@ -217,6 +226,7 @@ static int start_rules(struct mount *m, struct diag *diag)
 	    .quiet = o->quiet,
 	    .report = report,
 	    .changed = judge_changed,
+	    .taken = rules_taken,
 	    .arg = m,
 	};
 	r = judge_new(&m->judge, &judge);
@@ -317,9 +327,6 @@ static int start_threads(struct mount *m, struct diag *diag)
 	if (r < 0)
 		return diag_set(diag, r, "cannot start a thread: %s", strerror(-r));
 	rules_listen(m->rules, rules_changed, m);
-	if (m->cluster)
-		cluster_set_config(m->cluster,
-				   "0000000000000000000000000000000000000000000000000000000000000000");
 	/* A crash may have left a rotation half done. */
 	archiver_kick(m->archiver);
 	return 0;

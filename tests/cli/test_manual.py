@@ -78,7 +78,7 @@ def test_defaults():
     """What the help says is the default, the manual says."""
     manual = (MAN / "eventfold.1").read_text()
     found = re.findall(r"-o (\w+=)\S+ +.*?(\w+) by default", help_of("mount"))
-    assert len(found) == 8
+    assert len(found) == 9
     for option, default in found:
         assert re.search(rf"^\.It Cm {option}(?:.*\n)+?.*\b{default} by\s+default", manual, re.M), option
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "fs/files/ctl_cluster.h"
 #include "fs/node/classes.h"
 #include "fs/node/held.h"
 #include "fs/reply.h"
@@ -176,7 +177,7 @@ static void rebuild(struct mount *m, fuse_req_t req, size_t size, const char *na
 static void ctl_write(fuse_req_t req, struct file *f, struct slice data, const struct fuse_file_info *fi)
 {
 	struct mount *m = f->mount;
-	char command[16 + LIMIT_NAME], *word[3], *save;
+	char command[16 + LIMIT_NAME], *word[4], *save;
 	size_t n = 0;
 	int r = -EINVAL;
 
@@ -191,6 +192,8 @@ static void ctl_write(fuse_req_t req, struct file *f, struct slice data, const s
 		return rotate(m, req, data.len);
 	if ((n == 1 || n == 2) && strcmp(word[0], "rebuild") == 0)
 		return rebuild(m, req, data.len, n == 2 ? word[1] : NULL);
+	if (n >= 1 && strcmp(word[0], "cluster") == 0)
+		return ctl_cluster(m, req, word + 1, n - 1, data.len);
 	if (n == 1 && strcmp(word[0], "snapshot") == 0) {
 		r = views_snapshot(m->views);
 	} else if (n == 0) {

@@ -1,15 +1,16 @@
-/* ctl: a command is written: rotate | rebuild [NAME] | snapshot. The write returns when a rotation is
- * done; the other two are only set going. */
+/* ctl: a command is written: rotate | rebuild [NAME] | snapshot | cluster … (ctl_cluster.h). The write
+ * returns when a rotation is done, or what is said to the cluster; the other two are only set going. */
 #pragma once
 
 #include <pthread.h>
 #include <stdbool.h>
 
-/* Rotations that somebody waits for. Zeroed, then ctl_init(). */
+/* What somebody waits for. Zeroed, then ctl_init(). */
 struct ctl {
 	pthread_mutex_t lock;
 	struct rotation *rotations;
-	bool over; /* the mount is being closed: nothing may be given to the committer any more */
+	struct order *orders; /* to the cluster */
+	bool over;            /* the mount is being closed: nothing may be given to the committer any more */
 };
 
 void ctl_init(struct ctl *ctl);

@@ -86,6 +86,14 @@ void dir_remove(struct mount *m, fuse_req_t req, struct node *dir, const char *n
 	reply_error(req, its ? 0 : -EPERM);
 }
 
+/* Of the fixed kinds: is it in there? */
+static bool has(const struct mount *m, const struct node *dir, enum node_kind kind)
+{
+	bool (*is_there)(const struct mount *) = kinds[kind].class->is_there;
+
+	return kinds[kind].dir == dir->kind && (!is_there || is_there(m));
+}
+
 void dir_lookup(struct mount *m, fuse_req_t req, struct node *dir, const char *name)
 {
 	const struct node_class *class = class_of(dir);
@@ -93,7 +101,7 @@ void dir_lookup(struct mount *m, fuse_req_t req, struct node *dir, const char *n
 	if (lookup_raised(m, req, dir, name))
 		return;
 	for (enum node_kind kind = NODE_ROOT; kind < NODE_FIXED_END; kind++)
-		if (kinds[kind].dir == dir->kind && strcmp(kinds[kind].name, name) == 0)
+		if (has(m, dir, kind) && strcmp(kinds[kind].name, name) == 0)
 			return dir_found(m, req, kind, (struct slice){0});
 	if (class->lookup && (class->long_names || strlen(name) <= LIMIT_NAME + sizeof(".snapshot.json")))
 		class->lookup(m, req, dir, name);
@@ -122,7 +130,7 @@ static int add_all(struct mount *m, struct file *f, fuse_req_t req)
 	if (r == 0)
 		r = dir_add(f, req, "..", NODE_ROOT, S_IFDIR);
 	for (enum node_kind kind = NODE_ROOT; r == 0 && kind < NODE_FIXED_END && !class->unlisted; kind++)
-		if (kinds[kind].dir == f->node->kind)
+		if (has(m, f->node, kind))
 			r = dir_add(f, req, kinds[kind].name, kind, node_mode(kind));
 	if (r == 0 && class->list)
 		r = class->list(m, f, req);

@@ -191,11 +191,53 @@ static void add_rules(struct buf *b, struct mount *m)
 		labelled(b, "rule_broken", "rule", list[i].name, list[i].state == RULE_BROKEN);
 }
 
+/* Where the log is shared there is one of each. */
+static void add_cluster(struct buf *b, struct mount *m)
+{
+	struct cluster_status s = {0};
+	uint64_t here = eventlog_head(m->log).off;
+
+	if (m->cluster)
+		cluster_status(m->cluster, &s);
+	const struct {
+		const char *name, *type, *help;
+		uint64_t value;
+	} list[] = {
+	    {"cluster_ready", "gauge", "1 where the engine of a shared log takes what is appended here.",
+	     s.stage == CLUSTER_READY},
+	    {"cluster_lag_bytes", "gauge", "Bytes of a shared log that are not here yet.",
+	     s.head.off > here ? s.head.off - here : 0},
+	    {"cluster_engine_bytes", "gauge", "Size of the engine's database.", s.db_bytes},
+	    {"cluster_window_bytes", "gauge", "Bytes of events that the engine still has.", s.window_bytes},
+	    {"cluster_batches_in_total", "counter", "Batches of other machines that were appended here.",
+	     s.batches_in},
+	    {"cluster_batches_out_total", "counter", "Batches of this machine that the engine has taken.",
+	     s.batches_out},
+	    {"cluster_moved_total", "counter", "Batches of this machine that others were faster than.",
+	     s.moved},
+	};
+	for (size_t i = 0; i < countof(list); i++) {
+		family(b, list[i].name, list[i].type, list[i].help);
+		if (m->cluster)
+			sample(b, list[i].name, list[i].value);
+	}
+}
+
 static bool look_at_process(pid_t pid, struct process_stat *ret)
 {
 	auto_close int fd = process_open(pid, "stat");
 
 	return process_stat(fd, ret);
+}
+
+/* 0: there is none. */
+static pid_t agent_of(struct mount *m)
+{
+	struct cluster_status s = {0};
+
+	if (m->cluster)
+		cluster_status(m->cluster, &s);
+	return s.agent;
 }
 
 static void add_processes(struct buf *b, struct mount *m)
@@ -212,6 +254,7 @@ static void add_processes(struct buf *b, struct mount *m)
 	    {.name = "worker", .pid = worker.pid},
 	    {.name = "rebuild", .pid = worker.rebuild_pid},
 	    {.name = "judge", .pid = judge_pid(m->judge)},
+	    {.name = "agent", .pid = agent_of(m)},
 	};
 	for (size_t i = 0; i < countof(list); i++)
 		list[i].there = list[i].pid && look_at_process(list[i].pid, &list[i].stat);
@@ -243,6 +286,7 @@ void metrics_text(struct mount *m, struct buf *b)
 	add_ids(b, m);
 	add_views(b, m);
 	add_rules(b, m);
+	add_cluster(b, m);
 	add_processes(b, m);
 	buf_add_str(b, "# EOF\n");
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "fs/files/status_cluster.h"
 #include "version.h"
 
 /* What it says changes without anything having happened: by the time, and by who looks. That is no news. */
@@ -317,6 +318,8 @@ uint64_t status_text(struct mount *m, struct buf *b, struct timespec *ret_change
 	add_log(b, m);
 	add_ids(b, m);
 	add_proof(b, m);
+	add_key(b, "cluster");
+	status_cluster(m, b);
 	add_u64(b, "rejected", rejected_count(&m->rejected));
 	add_u64(b, "ts_beyond_9999", m->odd_ts);
 	note_lasting(&lasting, b);

@@ -114,12 +114,16 @@ static int refusal_of(struct commit *commit)
 
 static void set_lines(struct append *a)
 {
+	struct mount *m = a->file->mount;
+
 	a->commit.lines = buf_slice(&a->batch.lines);
 	a->commit.units = a->batch.units;
 	a->commit.n_units = a->batch.n;
 	a->commit.groups = a->batch.groups;
 	a->commit.once = a->file->log.once && a->batch.lines.len > 0;
-	a->commit.judged = a->batch.lines.len > 0 && judge_is_asked(a->file->mount->judge);
+	/* Of a shared log, what has no rules here may have some elsewhere: which are in force is seen, and
+	 * told to the others, before anything is proposed to them. */
+	a->commit.judged = a->batch.lines.len > 0 && (m->cluster || judge_is_asked(m->judge));
 	if (!a->commit.once && !a->commit.judged)
 		return;
 	verdict_init(&a->verdict, a->commit.lines, a->commit.units, a->commit.n_units);

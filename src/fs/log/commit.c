@@ -458,6 +458,11 @@ static void nudged(struct commit *item, int error, size_t stored, const struct l
 	rulings_turn(c->rulings);
 }
 
+void committer_turn(struct committer *c)
+{
+	rulings_turn(c->rulings);
+}
+
 void commit_nudge(struct committer *c)
 {
 	if (c->rulings && !atomic_exchange(&c->is_nudged, true))

@@ -100,6 +100,8 @@ void committer_stop(struct committer *c);
 void commit_queue(struct committer *c, struct commit *item);
 /* The rules may have changed: has the judge made ready before somebody needs it. */
 void commit_nudge(struct committer *c);
+/* The same at once: on the commit thread, in a `done`. */
+void committer_turn(struct committer *c);
 /* Others have appended something. Any thread. */
 void commit_arrived(struct committer *c);
 /* Bytes queued or being written. */

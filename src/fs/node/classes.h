@@ -22,5 +22,7 @@ extern const struct node_class metrics_file;
 extern const struct node_class tail_log_file, tail_view_file, tail_head_file;
 /* past_file.c */
 extern const struct node_class past_log_file, past_view_file;
+/* member_file.c */
+extern const struct node_class cluster_dir, member_file;
 /* ctl_file.c */
 extern const struct node_class ctl_file;

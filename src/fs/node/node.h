@@ -40,6 +40,7 @@ enum node_kind {
 	NODE_IDS,
 	NODE_HEAD_SHA,
 	NODE_TAIL_HEAD,
+	NODE_CLUSTER, /* only where the log is shared */
 	NODE_FIXED_END,
 	/* one for each view */
 	NODE_VIEW_JSON = 32,
@@ -59,6 +60,8 @@ enum node_kind {
 	NODE_AT_VIEW, /* at/N/NAME.json; named "N/NAME" */
 	/* one for each event that was looked up by its id */
 	NODE_ID, /* ids/ID; named by where its line begins and ends: "OFFSET-OFFSET" */
+	/* one for each machine of a shared log */
+	NODE_MEMBER, /* cluster/MACHINE */
 	NODE_KINDS,
 };
 

@@ -22,6 +22,7 @@ const struct kind kinds[NODE_KINDS] = {
     [NODE_IDS] = {&ids_dir, NODE_ROOT, "ids"},
     [NODE_HEAD_SHA] = {&head_sha_file, NODE_HEAD, "app.sha256"},
     [NODE_TAIL_HEAD] = {&tail_head_file, NODE_TAIL, "head"},
+    [NODE_CLUSTER] = {&cluster_dir, NODE_ROOT, "cluster"},
 
     [NODE_VIEW_JSON] = {&view_json_file, NODE_VIEWS, ".json"},
     [NODE_VIEW_OFFSET] = {&view_offset_file, NODE_VIEWS, ".offset"},
@@ -37,6 +38,7 @@ const struct kind kinds[NODE_KINDS] = {
     [NODE_AT_APP] = {&past_log_file, NODE_AT_N, NULL},
     [NODE_AT_VIEW] = {&past_view_file, NODE_AT_N, NULL},
     [NODE_ID] = {&id_file, NODE_IDS, NULL},
+    [NODE_MEMBER] = {&member_file, NODE_CLUSTER, NULL},
 };
 
 mode_t node_mode(enum node_kind kind)

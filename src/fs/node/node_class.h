@@ -70,6 +70,8 @@ struct node_class {
 	int (*list)(struct mount *m, struct file *f, fuse_req_t req);
 	bool has_views, lookup_tells_head;
 	bool long_names; /* of whatever length; else none is longer than those of views */
+	/* Is there such a file in this mount? NULL: in every one. */
+	bool (*is_there)(const struct mount *m);
 	bool unlisted; /* what is in there is not listed, so that nothing which walks the mount hangs on it */
 };
 

@@ -223,8 +223,18 @@ static int take_rules(struct judge *j)
 			take_seat(j, &j->seats[i], &list[i]);
 	}
 	rule_entries_free(list, n);
+	if (j->taken && j->options.taken)
+		j->options.taken(j->options.arg, known);
 	judge_publish(j);
 	return j->seats ? 0 : -ENOMEM;
+}
+
+bool judge_basis(const struct judge *j, size_t i, struct judge_basis *ret)
+{
+	if (i >= j->n_seats)
+		return false;
+	*ret = (struct judge_basis){.rule = j->seats[i].rule, .view = j->seats[i].view};
+	return true;
 }
 
 /* What the worker has to say, while it is not known to be at the head. */

@@ -29,6 +29,9 @@ struct judge_options {
 	bool quiet;
 	void (*report)(void *arg, const char *text);
 	void (*changed)(void *arg); /* what judge_status() says */
+	/* Within judge_turn(): it goes by what judge_basis() says from now on; `known`: that is all that
+	 * there is in DATA/rules. NULL: nobody asks. */
+	void (*taken)(void *arg, bool known);
 	void *arg;
 };
 
@@ -51,6 +54,13 @@ enum judge_stands {
 enum judge_stands judge_turn(struct judge *j);
 /* Why everything is refused, beginning with a rule's name; until the next turn. */
 const char *judge_why(const struct judge *j);
+
+/* The i-th rule that it goes by, by their names, and the view that it looks at (NULL: none). They last until
+ * the next turn. False: there are no more. */
+struct judge_basis {
+	const struct definition *rule, *view;
+};
+bool judge_basis(const struct judge *j, size_t i, struct judge_basis *ret);
 
 struct judged_unit {
 	size_t end;   /* in the item's lines */
