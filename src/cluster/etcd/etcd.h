@@ -72,9 +72,8 @@ struct etcd_call; /* one that is under way */
 
 typedef void etcd_done(void *arg, const struct etcd_answer *answer);
 
-/* Are they such as etcd_new() takes? -EINVAL. */
-int must_check etcd_check_urls(const char *urls, struct diag *diag);
-/* Nothing is connected yet. The options are copied; the password is read. */
+/* Nothing is connected yet. The options are copied; the password is read. -EINVAL or why that can't be, with
+ * the reason in the diag; -ENOMEM. */
 int must_check etcd_new(struct etcd **ret, const struct etcd_options *options, struct diag *diag);
 void etcd_free(struct etcd *e); /* NULL is fine. Nothing is called back. Not within a callback */
 
