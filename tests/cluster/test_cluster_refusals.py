@@ -191,4 +191,4 @@ def test_a_log_that_becomes_shared_and_ones_own_again(new_cluster):
     a.start()
     assert a.history() == history
     a.append({"type": "alone again"})
-    assert a.history().startswith(history) and "cluster" not in a.status()
+    assert a.history().startswith(history) and a.status()["cluster"] is None
