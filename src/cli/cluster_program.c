@@ -1,21 +1,37 @@
 #include "cli/cluster_program.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-const char *cluster_program(void)
+/* Beside a program that was built and not installed. */
+static bool find_built(char ret[PATH_MAX])
+{
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (n < 0)
+		return false;
+	self[n] = '\0';
+	int dir = (int)(strrchr(self, '/') - self);
+	int len = snprintf(ret, PATH_MAX, "%.*s/../cluster/eventfold-cluster", dir, self);
+	return len < PATH_MAX && access(ret, X_OK) == 0;
+}
+
+void cluster_program(char ret[PATH_MAX])
 {
 	const char *own = getenv("EVENTFOLD_CLUSTER");
 
-	return own && *own ? own : EVENTFOLD_CLUSTER_PROGRAM;
+	if (own && *own)
+		snprintf(ret, PATH_MAX, "%s", own);
+	else if (!find_built(ret))
+		snprintf(ret, PATH_MAX, "%s", EVENTFOLD_CLUSTER_PROGRAM);
 }
 
-int cluster_program_check(struct diag *diag)
+int cluster_program_check(const char *path, struct diag *diag)
 {
-	const char *path = cluster_program();
-
 	if (access(path, X_OK) == 0)
 		return 0;
 	int error = errno;

@@ -67,6 +67,7 @@ struct daemon {
 	struct mount_args args;
 	struct notify notify;
 	struct mount_paths paths;
+	char agent_path[PATH_MAX];
 	struct zone zone; /* fd -1: UTC, for the reducers */
 	int ready_fd;     /* the parent waits here; -1: foreground, or told already */
 };
@@ -233,12 +234,13 @@ static int run(struct daemon *d)
 	o->data = d->paths.data;
 	o->mnt = d->paths.mnt;
 	o->worker_path = "/proc/self/exe";
-	o->agent_path = cluster_program();
+	cluster_program(d->agent_path);
+	o->agent_path = d->agent_path;
 	o->quiet = !d->args.foreground;
 	o->report = report;
 	o->ready = ready;
 	o->arg = d;
-	if ((o->cluster.urls && cluster_program_check(&diag) < 0) || load_zone(d, &diag) < 0 ||
+	if ((o->cluster.urls && cluster_program_check(o->agent_path, &diag) < 0) || load_zone(d, &diag) < 0 ||
 	    open_mount(d, &m, &diag) < 0) {
 		fprintf(stderr, "eventfold: %s\n", diag.text);
 		return 1;
