@@ -3,6 +3,8 @@
 import pytest
 from engine import Engine
 from following import until
+from harness import line_of
+from notes import Notes
 
 
 def test_members_that_end(engine):
@@ -43,3 +45,30 @@ def test_members_that_are_cut_off(ended, net, tmp_path):
 
 def leader_id(m):
     return m.call("/v3/maintenance/status")["header"]["member_id"]
+
+
+@pytest.mark.parametrize("ids,wrong", [
+    ("a:0 a:2", None), ("a:0 a:2 a:3", None), ("a:0", "a:2 was acknowledged, and is lost"), ("a:0 a:1 a:2", "a:1 was refused, and is there"),
+    ("a:0 a:2 a:2", "doubled"), ("a:2 a:0", "out of order"), ("a:0 a:2 a:5", "invented"), ("a:0 a:2 b:0", "invented"),
+])  # fmt: skip
+def test_what_notes_find(tmp_path, ids, wrong):
+    n = Notes(tmp_path / "notes")
+    (n.path / "a").write_bytes(b"arab")
+    history = b"".join(line_of({"type": "x", "id": i}) for i in ids.split())
+    if not wrong:
+        return n.check(history)
+    with pytest.raises(AssertionError, match=wrong):
+        n.check(history)
+
+
+def test_writers_note_what_they_know(m, notes):
+    for w in range(3):
+        notes.start(m, f"w{w}", pause=0.001)
+    until(lambda: notes.count() > 50)
+    m.kill()
+    m.start()
+    before = notes.count()
+    until(lambda: notes.count() > before + 10)
+    notes.stop()
+    notes.check(m.history())
+    assert m.history().count(b"\n") >= notes.count()
