@@ -9,7 +9,8 @@ A block of another language whose first line is a comment that begins with a fil
 saved as that file when its turn comes. <!-- until COMMAND --> stands where a reader is slower than a test: it waits, for a
 bounded time, until the command succeeds.
 
-`build` is the build directory, and `eventfold` the program in it; pkg-config knows the reducer interface.
+`build` is the build directory, `scripts` the project's, and `eventfold` the program in the first; pkg-config knows the reducer interface.
+What scripts/cluster has started is ended.
 """
 
 import os
@@ -91,6 +92,7 @@ def daemons(directory):
 def run(todo, directory):
     """One shell for all of them; the outputs, as many as commands have ended in time."""
     (directory / "build").symlink_to(reducer("count").parent.parent)
+    (directory / "scripts").symlink_to(ROOT / "scripts")
     script = "".join(f"{command}printf '\\n%s\\n' '{MARK}'\n" for command, _ in todo)
     with open(directory / ".output", "w+b") as output:
         shell = subprocess.Popen(
@@ -113,6 +115,8 @@ def run(todo, directory):
             except ProcessLookupError:
                 pass
             leaving = list(daemons(directory))
+            for started in directory.glob("*/ports.json"):
+                subprocess.run([ROOT / "scripts/cluster", "stop", started.parent], timeout=LIMIT, check=True)
             shell.wait(LIMIT)
         output.seek(0)
         text = output.read().decode(errors="replace")
