@@ -174,9 +174,12 @@ int order_propose(struct order *o, struct slice text)
 
 int order_appended(struct order *o, const struct batch_head *head)
 {
-	if (head->off > o->delivered.off || head->off < o->appended.off)
+	if (head->off > o->delivered.off)
 		return -EPROTO;
-	o->appended = *head;
+	/* What was delivered by an agent before this one need not be on disk. */
+	if (!o->appended_told || head->off > o->appended.off)
+		o->appended = *head;
+	o->appended_told = true;
 	if (o->seen.off > o->delivered.off && !order_is_ahead(o))
 		o->look_ms = min(o->look_ms, o->now_ms);
 	return 0;

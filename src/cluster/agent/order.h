@@ -50,7 +50,7 @@ struct order {
 	uint64_t awaited;       /* the number of the proposal that is waited for; 0: none */
 	struct order_proposal *proposal; /* NULL: none */
 	uint64_t holder;                 /* the revision of our holder's key; 0: it is not ours */
-	bool registered;
+	bool registered, appended_told;
 	bool again_hold;            /* the holder's key is to be written anew, see 4 */
 	bool full;                  /* the last try was told that there is no room */
 	bool looking, inside;       /* a look is under way; the next one is for the batch around our end */
@@ -89,11 +89,14 @@ struct order_found {
 	const struct etcd_kv *head, *config, *holder, *member; /* NULL: there is none */
 	const struct etcd_kv *batches;
 	size_t n;
+	uint64_t position; /* that the member's value tells of; 0: none */
 };
 /* True: the look is under way from now on, until order_looked(). */
 bool order_wants_look(struct order *o, struct order_look *ret);
 void order_looked(struct order *o, const struct order_look *look, const struct order_found *found);
 void order_look_failed(struct order *o);
+/* Something has changed that a look would tell. */
+void order_look_soon(struct order *o);
 /* What was put in one or more revisions, all of it: batches, head, config. */
 void order_watched(struct order *o, const struct etcd_kv *kvs, size_t n);
 

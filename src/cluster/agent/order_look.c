@@ -41,6 +41,11 @@ void order_look_failed(struct order *o)
 	o->look_ms = o->now_ms + o->pause_ms;
 }
 
+void order_look_soon(struct order *o)
+{
+	o->look_ms = min(o->look_ms, o->now_ms + o->pause_ms);
+}
+
 /* When the next look is: at once where there is more than was delivered. */
 static void plan_look(struct order *o)
 {
@@ -175,8 +180,10 @@ static void looked_inside(struct order *o, const struct order_found *found)
 	else if (r < 0 || b.before.off != key || key >= o->delivered.off || b.after.off <= o->delivered.off ||
 		 b.after.off > o->seen.off)
 		gone(o);
-	else
+	else {
+		o->appended = b.before; /* whole batches count */
 		order_deliver(o, &b, text);
+	}
 }
 
 /* Does the order lead on from what was delivered when the look began? Where it is not known yet, our end may
@@ -203,6 +210,17 @@ static void look_for_next(struct order *o, const struct order_look *look, const 
 		gone(o);
 }
 
+/* A machine says what it has on disk, and has less now. */
+static void older_copy(struct order *o, uint64_t position)
+{
+	order_over(
+	    o,
+	    "this is an older copy of DATA: the machine had %llu bytes of history on disk, here are %llu. "
+	    "`eventfold cluster forget %s` lets it take the rest from the engine; or copy DATA from "
+	    "another machine",
+	    (unsigned long long)position, (unsigned long long)o->delivered.off, o->machine);
+}
+
 void order_looked(struct order *o, const struct order_look *look, const struct order_found *found)
 {
 	struct batch_head head;
@@ -219,6 +237,10 @@ void order_looked(struct order *o, const struct order_look *look, const struct o
 		return;
 	order_saw(o, &head);
 	order_saw_config(o, found->config);
+	if (o->stage == ORDER_JOINING && found->position > look->delivered.off) {
+		older_copy(o, found->position);
+		return;
+	}
 	take_all(o, found->batches, found->n);
 	if (o->stage != ORDER_OVER && !o->out->failed)
 		look_for_next(o, look, &head, found);
