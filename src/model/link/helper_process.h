@@ -1,5 +1,5 @@
-/* Starts this program anew as one of its helpers, or another one that is made for it: `PATH COMMAND`, with one
- * end of a SOCK_SEQPACKET socket as descriptor 3 and nothing else of the daemon's. */
+/* Starts this program anew as one of its helpers, or another one that is made for it: `PATH COMMAND`, with
+ * one end of a SOCK_SEQPACKET socket as descriptor 3 and nothing else of the daemon's. */
 #pragma once
 
 #include <stdbool.h>
