@@ -4,6 +4,7 @@
 
 int cmd_mount(int argc, char **argv);
 int cmd_mount_helper(int argc, char **argv); /* as mount(8) calls it: mount.eventfold DATA MNT -o OPTIONS */
+int cmd_cluster(int argc, char **argv);
 int cmd_fold(int argc, char **argv);
 int cmd_find(int argc, char **argv);
 int cmd_head(int argc, char **argv);

@@ -29,6 +29,7 @@ static const char usage[] =
     "  copy MNT DIR            make a backup of a mounted log that can be mounted itself\n"
     "  recover DATA            append the events that only a kept journal has; see its help\n"
     "  reducers [NAME]         print where the reducers are that come with eventfold\n"
+    "  cluster begin|status|forget …  share a log with other machines\n"
     "\n"
     "eventfold COMMAND --help tells more; eventfold --version names the version.\n";
 
@@ -68,10 +69,10 @@ struct command {
 static const struct command internal[] = {{"worker", cmd_worker}, {"looker", cmd_looker}};
 
 static const struct command commands[] = {
-    {"mount", cmd_mount},       {"umount", cmd_umount}, {"status", cmd_status}, {"append", cmd_append},
-    {"import", cmd_import},     {"fold", cmd_fold},     {"log", cmd_log},       {"find", cmd_find},
-    {"head", cmd_head},         {"verify", cmd_verify}, {"copy", cmd_copy},     {"recover", cmd_recover},
-    {"reducers", cmd_reducers},
+    {"mount", cmd_mount},       {"umount", cmd_umount},   {"status", cmd_status}, {"append", cmd_append},
+    {"import", cmd_import},     {"fold", cmd_fold},       {"log", cmd_log},       {"find", cmd_find},
+    {"head", cmd_head},         {"verify", cmd_verify},   {"copy", cmd_copy},     {"recover", cmd_recover},
+    {"reducers", cmd_reducers}, {"cluster", cmd_cluster},
 };
 
 static const struct command *find(const char *name, const struct command *list, size_t n)
