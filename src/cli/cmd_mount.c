@@ -49,7 +49,7 @@ static const char usage[] =
     "  -o cluster=URL+URL+URL   share the log with other machines, by etcd at these; with log=NAME\n"
     "  -o log=NAME              its name there\n"
     "  -o cluster_window=SIZE   how much of the log is kept there for who was away, 256M or 7d by default\n"
-    "  -o cluster_timeout=TIME  how long an append waits for etcd, for ever by default\n"
+    "  -o cluster_timeout=TIME  how long an append waits for etcd; else for as long as it takes\n"
     "  -o cluster_ca=FILE       whom to believe that he is etcd, with https\n"
     "  -o cluster_cert=FILE     the certificate to show it, and\n"
     "  -o cluster_key=FILE      its key\n"

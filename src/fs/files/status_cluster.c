@@ -48,6 +48,6 @@ void status_cluster(struct mount *m, struct buf *b)
 	add_u64(b, "batches_in", s.batches_in);
 	add_u64(b, "batches_out", s.batches_out);
 	add_u64(b, "moved", s.moved);
-	add_u64(b, "agent_pid", (uint64_t)s.agent);
+	add_u64(b, "agent", (uint64_t)s.agent);
 	buf_add_char(b, '}');
 }

@@ -326,6 +326,9 @@ void follower_poll(fuse_req_t req, struct file *f, struct fuse_pollhandle *ph)
 	if (alone || !f->follower.told.something)
 		f->follower.told = now;
 	pthread_mutex_unlock(&m->follow.lock);
+	/* What came before, while nobody waited, and may not be told yet: the thread does not know of it. */
+	if (ph && topic_of(f) == TOPIC_STATUS && status_clock_left(&m->status) != CLOCK_FOREVER)
+		follow_wake(m);
 	fuse_reply_poll(req, events);
 }
 
