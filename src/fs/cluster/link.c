@@ -118,7 +118,7 @@ void cluster_link_stop(struct cluster *c)
 	pthread_mutex_unlock(&c->lock);
 	if (c->socket < 0)
 		return;
-	closep(&c->socket);
+	close(take_fd(&c->socket));
 	if (pid <= 0)
 		return;
 	/* It gives up its lease, if it can at once, and ends with the socket. */

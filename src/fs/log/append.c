@@ -170,7 +170,8 @@ static void reject_decided(struct append *a, size_t stored)
  * look at what a close says. */
 static void reject_unwritten(struct append *a, int error, size_t stored, const struct log_pos *head)
 {
-	static const struct json_error why = {"it could not be written", 0};
+	const char *text = a->commit.why ? a->commit.why : "it could not be written";
+	const struct json_error why = {text, 0};
 	struct slice lines = {a->commit.lines.data + stored, a->commit.lines.len - stored};
 
 	if (is_decided(a, error))

@@ -155,6 +155,14 @@ static int seal(struct committer *c)
 	return 0;
 }
 
+static void report(void *arg, const char *text)
+{
+	struct committer *c = arg;
+
+	if (c->options.report)
+		c->options.report(c->options.arg, text);
+}
+
 /* Each try costs a sync and a file: not with every commit. */
 static void put_off(struct committer *c, int error)
 {
@@ -165,8 +173,8 @@ static void put_off(struct committer *c, int error)
 	c->rotate_again_ms = clock_ms() + pause;
 	snprintf(text, sizeof(text), "the log cannot be rotated: %s; the next try is in %llu s",
 		 strerrordesc_np(-error), (unsigned long long)pause / 1000);
-	if (error != -EROFS && c->options.report)
-		c->options.report(c->options.arg, text);
+	if (error != -EROFS)
+		report(c, text);
 }
 
 static void rotate_if_due(struct committer *c)
@@ -241,7 +249,9 @@ static struct commit *commit_run(struct committer *c, struct commit *item)
 			r = append_run(c, &run, &stored);
 		if (unlikely(heard))
 			rulings_appended(c->rulings, r == 0 && stored == run.lines.len);
-		/* Others were before it. */
+		/* Others were before it: the rules are asked again, once they have seen what that was. */
+		if (unlikely(r > 0 && heard))
+			rulings_turn(c->rulings);
 	} while (r > 0);
 	/* About what comes behind the rules have said something that is not so now: they are asked again. */
 	if (unlikely(heard) && eventlog_is_full(r))
@@ -476,7 +486,7 @@ static int share(struct committer *c)
 					    .log = c->log,
 					    .joined = joined,
 					    .sweep = sweep,
-					    .report = c->options.report,
+					    .report = report,
 					    .arg = c,
 					});
 }
