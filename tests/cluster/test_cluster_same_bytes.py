@@ -10,7 +10,7 @@ from machines import many
 from notes import DONE
 
 CUTS = many(8, 50, 200)
-LINE = line_of({"type": "tick", "ts": 1})
+LINE = line_of({"type": "tick", "data": None, "ts": 1})
 
 
 @pytest.mark.limit(20)

@@ -22,7 +22,7 @@ def test_a_log_of_ones_own(m):
         assert not [name for name in FOREIGN if name in loaded(pid)]
     assert not [name for name in programs(m.pid) if "cluster" in name]
     assert m.status()["cluster"] is None and not (m.mnt / "cluster").exists()
-    assert not [line for line in (m.mnt / "metrics").read_text().splitlines() if "cluster" in line]
+    assert not [line for line in (m.mnt / "metrics").read_text().splitlines() if line.startswith("eventfold_cluster")]
 
 
 def test_only_the_agent_has_it(new_cluster):
