@@ -182,6 +182,9 @@ static void test_http(void)
 			answer_deinit(&a);
 		}
 	}
+	read_text(&a, ANSWER_KV, 400, "CommonName of client sending a request\nagainst gateway");
+	CHECK_STR(a.said.why, "it answers with HTTP 400: CommonName of client sending a request");
+	answer_deinit(&a);
 }
 
 /* Nothing of that is believed: above all it is no "false". */
@@ -295,6 +298,10 @@ static void test_watch(void)
 	watched_is("{\"result\":{" HEADER
 		   ",\"canceled\":true,\"cancel_reason\":\"rpc error: code = PermissionDenied "
 		   "desc = etcdserver: permission denied\"}}",
+		   ETCD_REFUSED, 0);
+	watched_is("{\"result\":{" HEADER
+		   ",\"canceled\":true,\"cancel_reason\":\"rpc error: code = InvalidArgument "
+		   "desc = etcdserver: user name is empty\"}}",
 		   ETCD_REFUSED, 0);
 	watched_is("{\"error\":{\"grpc_code\":14,\"http_code\":503,\"message\":\"etcdserver: no leader\","
 		   "\"http_status\":\"Service Unavailable\"}}",

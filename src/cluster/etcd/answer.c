@@ -3,6 +3,8 @@
 #include "cluster/etcd/fault.h"
 #include "cluster/etcd/fields.h"
 
+#define LINE_MAX_LEN 200
+
 static void set_fault(struct answer *a, struct fault fault)
 {
 	a->said.result = fault.result;
@@ -27,14 +29,28 @@ static bool read_error(const cJSON *json, struct fault *ret, struct diag *why)
 	return true;
 }
 
-static void read_refusal(struct answer *a, long http)
+/* Of what is no JSON. */
+static struct slice first_line(struct slice body)
 {
+	size_t n = 0;
+
+	while (n < body.len && n < LINE_MAX_LEN && body.data[n] && body.data[n] != '\n')
+		n++;
+	return (struct slice){body.data, n};
+}
+
+static void read_refusal(struct answer *a, long http, struct slice body)
+{
+	struct slice line = first_line(body);
 	struct fault fault;
 
 	if (!read_error(a->json, &fault, &a->why)) {
 		fault = fault_of_http(http);
-		diag_set(&a->why, 0, "it answers with HTTP %ld%s", http,
-			 http == 404 ? ": no JSON gateway is there" : "");
+		diag_set(&a->why, 0, "it answers with HTTP %ld%s%.*s", http,
+			 http == 404    ? ": no JSON gateway is there: "
+			 : line.len > 0 ? ": "
+					: "",
+			 (int)line.len, line.data);
 	}
 	set_fault(a, fault);
 }
@@ -189,7 +205,7 @@ void answer_read(struct answer *ret, enum answer_kind kind, long http, struct sl
 	*ret = (struct answer){0};
 	ret->json = cJSON_ParseWithLength(body.data, body.len);
 	if (http != 200) {
-		read_refusal(ret, http);
+		read_refusal(ret, http, body);
 	} else if (read_error(ret->json, &fault, &ret->why)) {
 		set_fault(ret, fault);
 	} else if (!read_good(ret, kind)) {
@@ -234,15 +250,16 @@ static bool read_events(struct watched *w, const cJSON *list)
 	return !list || cJSON_IsArray(list);
 }
 
-/* Why the engine has ended it. It says no code, and of a token that has expired it says the same as of one
- * that may not look. */
+/* Why the engine has ended it, in words only. A token that has expired may be one that may not look there. */
 static void read_cancelled(struct watched *w, const cJSON *result)
 {
 	const char *text = field_text(result, "cancel_reason");
+	struct fault fault = fault_of(FAULT_NO_CODE, text ? text : "");
 	uint64_t compacted;
 
 	diag_set(&w->why, 0, "the watch was cancelled%s%s", text ? ": " : "", text ? text : "");
-	w->news.result = ETCD_UNCERTAIN;
+	w->news.result = fault.result;
+	w->unknown_user = fault.unknown_user;
 	if (field_u64(result, "compact_revision", &compacted) && compacted > 0) {
 		w->news.result = ETCD_COMPACTED;
 	} else if (text && strstr(text, "permission denied")) {

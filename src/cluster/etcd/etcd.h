@@ -68,7 +68,7 @@ struct etcd_options {
 };
 
 struct etcd;
-struct etcd_call; /* one that is under way */
+struct etcd_call; /* one that is under way; gone when it has been called back for the last time */
 
 typedef void etcd_done(void *arg, const struct etcd_answer *answer);
 

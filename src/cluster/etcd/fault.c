@@ -39,6 +39,7 @@ struct fault fault_of(int code, const char *text)
 	    {"revision has been compacted", {.result = ETCD_COMPACTED}},
 	    {"lease not found", {.result = ETCD_NO_LEASE}},
 	    {"larger than max", {.result = ETCD_REFUSED}},
+	    {"invalid auth token", {.result = ETCD_REFUSED, .unknown_user = true}},
 	    {"user name is empty", {.result = ETCD_REFUSED, .unknown_user = true}},
 	    {"revision of auth store is old", {.result = ETCD_REFUSED, .unknown_user = true}},
 	    {"authentication is not enabled", {.result = ETCD_REFUSED, .no_users = true}},

@@ -3,6 +3,8 @@
 
 #include "cluster/etcd/etcd.h"
 
+#define FAULT_NO_CODE (-1)
+
 struct fault {
 	enum etcd_result result;
 	bool unknown_user; /* the token is none, or none any more */
