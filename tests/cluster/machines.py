@@ -69,7 +69,7 @@ class Machine(Mount):
 
     def agent(self):
         """The agent's process; None: it does not run."""
-        return self.cluster()["agent_pid"] or None
+        return self.cluster()["agent"] or None
 
     def kill_agent(self):
         with contextlib.suppress(ProcessLookupError, TypeError):

@@ -109,16 +109,12 @@ class Mount:
         self.pid = None
         self.workers = {}
         self.log = self.path / "stderr"
-        self.reducers = reducers
+        (self.data / "reducers").mkdir(parents=True, exist_ok=True)
         self.mnt.mkdir(exist_ok=True)
-        self.enable_all()
+        for name in reducers:
+            self.enable(reducer(name))
         if start:
             self.start()
-
-    def enable_all(self):
-        (self.data / "reducers").mkdir(parents=True, exist_ok=True)
-        for name in self.reducers:
-            self.enable(reducer(name))
 
     def enable(self, so):
         """Enables a reducer as users do: by a symbolic link."""
