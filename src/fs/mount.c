@@ -326,6 +326,9 @@ static int start_threads(struct mount *m, struct diag *diag)
 		r = follow_start(m);
 	if (r < 0)
 		return diag_set(diag, r, "cannot start a thread: %s", strerror(-r));
+	/* Of a shared log it is no matter only for who appends here next which they are. */
+	if (m->cluster)
+		views_listen(m->views, rules_changed, m);
 	rules_listen(m->rules, rules_changed, m);
 	/* A crash may have left a rotation half done. */
 	archiver_kick(m->archiver);
@@ -424,6 +427,8 @@ void mount_close(struct mount *m)
 	ctl_end(&m->ctl);
 	if (m->rules)
 		rules_listen(m->rules, NULL, NULL);
+	if (m->views)
+		views_listen(m->views, NULL, NULL);
 	/* Those who feed others first: rotations and tails are answered by the threads that are still
 	 * there. */
 	feeder_stop(m->feeder);

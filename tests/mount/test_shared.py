@@ -189,6 +189,18 @@ def test_a_change_is_told_and_so_is_its_end(shared):
     until(lambda: a.config() == before)
 
 
+def test_so_is_one_of_a_reducer(shared):
+    """Though nobody appends. One that no rule looks at is nobody's affair."""
+    m, a = shared(files=RULES)
+    before = a.config()
+    (m.data / "reducers/other.jq").write_text("2")
+    (m.data / "reducers/count.jq").write_text("5")
+    until(lambda: a.config() != before)
+    (m.data / "reducers/count.jq").write_text(RULES["reducers/count.jq"])
+    until(lambda: a.config() == before)
+    assert len(a.of(said.CONFIG)) == 2
+
+
 @pytest.mark.parametrize("sync", ["write", "close", "none"])
 def test_nothing_is_proposed_under_the_hash_of_other_rules(shared, sync):
     """A rule, or the reducer that it looks at, is another one for each append: what is said last before a proposal is what it was

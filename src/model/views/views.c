@@ -22,6 +22,10 @@ struct views {
 	struct keeper *keeper;
 	struct saver *saver;
 	struct catalog *catalog;
+
+	pthread_mutex_t listening; /* guards who listens */
+	void (*defined)(void *arg);
+	void *defined_arg;
 };
 
 static void report(void *arg, const char *text)
@@ -135,6 +139,7 @@ static void views_free(struct views *v)
 	board_deinit(&v->board);
 	closep(&v->views_fd);
 	free(v->worker_path);
+	pthread_mutex_destroy(&v->listening);
 	free(v);
 }
 
@@ -146,6 +151,7 @@ static struct views *views_new(struct eventlog *log, struct disk *disk, int data
 	if (!v)
 		return NULL;
 	v->options = *options;
+	pthread_mutex_init(&v->listening, NULL);
 	v->log = log;
 	v->disk = disk;
 	v->data_fd = data_dirfd;
@@ -176,16 +182,33 @@ static int open_views_dir(struct views *v, struct diag *diag)
 	return r < 0 ? diag_set(diag, r, "cannot create the directory views: %s", strerror(-r)) : 0;
 }
 
+static void tell_defined(struct views *v)
+{
+	pthread_mutex_lock(&v->listening);
+	if (v->defined)
+		v->defined(v->defined_arg);
+	pthread_mutex_unlock(&v->listening);
+}
+
+void views_listen(struct views *v, void (*defined)(void *arg), void *arg)
+{
+	pthread_mutex_lock(&v->listening);
+	v->defined = defined;
+	v->defined_arg = arg;
+	pthread_mutex_unlock(&v->listening);
+}
+
 static int definition_changed(void *arg, const char *name, struct definition *def)
 {
 	struct views *v = arg;
 	char text[256];
+	int r = 0;
 
-	if (!def) {
+	if (def)
+		r = board_put(&v->board, name, definition_ref(def));
+	else
 		board_remove(&v->board, name);
-		return 0;
-	}
-	int r = board_put(&v->board, name, definition_ref(def));
+	tell_defined(v);
 	if (r < 0) {
 		snprintf(text, sizeof(text), "the view %s could not be added: %s; it is tried again", name,
 			 strerror(-r));

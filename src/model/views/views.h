@@ -59,6 +59,10 @@ bool views_look_cancel(struct views *v, struct catalog_wait *w);
 /* The same for a thread that can wait. */
 void views_settle(struct views *v, const char *name);
 
+/* To be told from now on when a reducer is new, another one or gone: on the catalog's thread, under a lock
+ * that this takes. NULL: not any more. */
+void views_listen(struct views *v, void (*defined)(void *arg), void *arg);
+
 /* How a view stands. */
 struct view_status {
 	char name[LIMIT_NAME + 1];
