@@ -56,19 +56,15 @@ static int list_members(struct mount *m, struct file *f, fuse_req_t req)
 	return r;
 }
 
-/* How much of the history it is known to have: of this machine, as it is now. */
-static uint64_t position_of(struct mount *m, const struct cluster_member *member, bool self)
-{
-	return self ? eventlog_head(m->log).off : member->position;
-}
-
 static void add_member(struct buf *b, struct mount *m, const struct cluster_member *member)
 {
 	struct cluster_status status;
 
 	cluster_status(m->cluster, &status);
 	bool self = strcmp(status.machine, member->machine) == 0;
-	uint64_t position = position_of(m, member, self), head = max(status.head.off, position);
+	uint64_t here = eventlog_head(m->log).off, position = self ? here : member->position;
+	uint64_t head = max(status.head.off, here);
+	head = max(head, position);
 
 	buf_printf(b, "{\"machine\":\"%s\",\"host\":", member->machine);
 	buf_add_json(b, slice_of(member->host));
