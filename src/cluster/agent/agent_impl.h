@@ -124,6 +124,8 @@ void lease_end(struct agent *a);
 /* members.c */
 uint64_t members_position(struct slice value);
 void members_turn(struct agent *a);
+/* The own key is gone: it is written again, where that may be. */
+void members_forgotten(struct agent *a);
 void members_due_ms(const struct agent *a, uint64_t *due_ms);
 
 /* trim.c */

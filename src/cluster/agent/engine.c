@@ -118,6 +118,8 @@ static void committed(void *arg, const struct etcd_answer *answer)
 	order_committed(&a->order, &a->commit, outcome, &found);
 	if (a->order.holder == 0)
 		lease_lost(a);
+	if (!a->order.registered)
+		members_forgotten(a);
 }
 
 static void commit(struct agent *a)

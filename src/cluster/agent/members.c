@@ -77,6 +77,12 @@ static void add_member(const struct agent *a, const struct etcd_kv *kv, const ch
 	cJSON_Delete(json);
 }
 
+void members_forgotten(struct agent *a)
+{
+	order_registered(&a->order, false);
+	a->members.write.at_ms = a->order.now_ms;
+}
+
 static void say_members(struct agent *a, const struct etcd_range *members, const struct etcd_range *holders)
 {
 	struct buf text auto_buf = {0};
@@ -96,9 +102,10 @@ static void say_members(struct agent *a, const struct etcd_range *members, const
 	}
 	buf_add_char(&text, ']');
 	a->trim.members_off = least;
-	if (!here && a->order.registered)
-		a->members.write.at_ms = a->order.now_ms;
-	order_registered(&a->order, here);
+	if (here)
+		order_registered(&a->order, true);
+	else if (a->order.registered)
+		members_forgotten(a);
 	if (slice_eq(buf_slice(&text), buf_slice(&a->members.told)))
 		return;
 	agent_say(a, FRAME_MEMBERS, &text);
@@ -135,6 +142,8 @@ static void is_written(struct agent *a)
 	struct members *m = &a->members;
 
 	m->position = m->writing;
+	if (!a->order.registered)
+		m->look.at_ms = a->order.now_ms;
 	m->write.at_ms = a->order.now_ms + MOVED_MS;
 	m->alive_ms = a->order.now_ms + ALIVE_MS;
 	order_registered(&a->order, true);
@@ -218,7 +227,7 @@ static void rewritten(void *arg, const struct etcd_answer *answer)
 	if (answer->succeeded)
 		is_written(a);
 	else
-		order_registered(&a->order, false);
+		members_forgotten(a);
 }
 
 /* How much is on disk here. What was appended before this agent's time need not be: the log says so when it
