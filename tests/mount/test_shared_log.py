@@ -9,14 +9,12 @@ import socket
 import struct
 import subprocess
 import threading
-from pathlib import Path
 
 import pytest
+from agent import APPENDED, BATCH, BEGIN, FATAL, MINE, MOVED, PROGRAM, PROPOSE, REFUSED
 from following import until
 from harness import LIMIT, Mount, sh
 
-BEGIN, PROPOSE, APPENDED, CONFIG, ASK = range(1, 6)
-BATCH, MINE, MOVED, REFUSED, STATE, FATAL, MEMBERS, DONE = range(32, 40)
 EMPTY = hashlib.sha256().hexdigest()
 OTHER = {"machine": "0123456789abcdef", "boot": "0" * 32}
 
@@ -90,25 +88,27 @@ class Agent:
 
 
 class Shared:
-    def __init__(self, path, monkeypatch, **kwargs):
+    def __init__(self, path, monkeypatch):
         self.server = socket.socket(socket.AF_UNIX)
         self.server.bind(str(path / "agent"))
         self.server.listen()
         self.server.settimeout(LIMIT)
-        monkeypatch.setenv("FAKE_AGENT", str(path / "agent"))
-        monkeypatch.setenv("EVENTFOLD_CLUSTER", str(Path(__file__).with_name("fake_agent.py")))
-        self.kwargs = kwargs
+        program = path / "eventfold-cluster"
+        program.write_text(PROGRAM.format(path=str(path / "agent")))
+        program.chmod(0o755)
+        monkeypatch.setenv("EVENTFOLD_CLUSTER", str(program))
 
     def options(self, more=""):
         return ",".join(filter(None, ["cluster=http://127.0.0.1:1,log=test", more]))
 
     def agent(self):
-        return Agent(self.server.accept()[0])
+        with self.server.accept()[0] as program:
+            return Agent(socket.socket(fileno=socket.recv_fds(program, 1, 1)[1][0]))
 
 
 @pytest.fixture
-def shared(tmp_path, monkeypatch):
-    s = Shared(tmp_path, monkeypatch)
+def shared(socket_dir, monkeypatch):
+    s = Shared(socket_dir, monkeypatch)
     yield s
     s.server.close()
 
@@ -408,35 +408,25 @@ def test_rules_are_asked_again(mounted):
 
 
 @pytest.mark.parametrize("sync", ["close", "none"])
-def test_modes_that_do_not_wait(mounted, sync):
+def test_the_others_are_waited_for_in_every_mode(mounted, sync):
     m, agent, _ = mounted(f"sync={sync}")
-    fd = os.open(m.app, os.O_WRONLY | os.O_APPEND)
-    assert os.write(fd, line(1)) == len(line(1)) and os.write(fd, line(2)) == len(line(2))
-    there = b""
-
-    def serve():
-        nonlocal there
-        while there.count(b"\n") < 2:
-            p = agent.want(PROPOSE)
-            there += p.lines
-            agent.mine(p)
-
-    server = threading.Thread(target=serve)
-    server.start()
-    os.close(fd)
-    server.join(LIMIT)
-    until(lambda: log_of(m) == line(1) + line(2))
-
-
-def test_a_refusal_is_told_at_the_close(mounted):
-    m, agent, _ = mounted("sync=close")
-    fd = os.open(m.app, os.O_WRONLY | os.O_APPEND)
-    os.write(fd, line(1))
+    w = Writer(m.app, line(1))
     p = agent.want(PROPOSE)
     agent.send(REFUSED, {"n": p.n, "errno": errno.EPERM, "why": "no"})
-    with pytest.raises(PermissionError):
-        os.close(fd)
-    assert log_of(m) == b"" and last_rejected(m)["reason"] == "no"
+    assert w.end() == errno.EPERM and log_of(m) == b"" and last_rejected(m)["reason"] == "no"
+    w = Writer(m.app, line(2))
+    p = agent.want(PROPOSE)
+    assert w.is_alive()
+    agent.mine(p)
+    assert w.end() == len(line(2)) and log_of(m) == line(2)
+
+
+def test_a_line_that_ends_with_the_close(mounted):
+    m, agent, _ = mounted()
+    w = Writer(m.app, line(1).strip())
+    p = agent.want(PROPOSE)
+    agent.send(REFUSED, {"n": p.n, "errno": errno.EPERM, "why": "no"})
+    assert w.end() == errno.EPERM and log_of(m) == b"" and last_rejected(m)["reason"] == "no"
 
 
 def test_it_ends_though_nobody_answers(mounted):

@@ -1,17 +1,11 @@
-#include "fs/log/commit.h"
+#include "fs/log/commit_impl.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <sched.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "fs/log/gather.h"
-#include "fs/log/rulings.h"
-#include "fs/log/run.h"
-#include "fs/log/sharing.h"
 #include "model/judge/judge.h"
 
 /* How often others may run before the next commit where several write at once: a sync costs the same for
@@ -21,32 +15,6 @@
  * longer than that in all: who is there already pays for it. */
 #define GATHER_US 600
 #define GATHER_US_IN_ALL 4000
-/* After a rotation that has failed, until the next try; twice as long after each further one. */
-#define ROTATE_RETRY_MS 1000
-#define ROTATE_RETRY_DOUBLED 8
-
-struct committer {
-	struct eventlog *log;
-	struct committer_options options;
-	struct mailbox box;
-	_Atomic size_t backlog;   /* bytes queued and in the commit thread's hands */
-	_Atomic unsigned waiting; /* of the same, items that somebody waits for */
-	_Atomic uint64_t took[COMMIT_BUCKETS + 1], took_ns, rotations;
-
-	struct commit nudge; /* queued while is_nudged */
-	_Atomic bool is_nudged;
-	struct commit arrival; /* the same */
-	_Atomic bool has_arrived;
-
-	/* The commit thread's own. */
-	struct rulings *rulings; /* NULL: there are no rules */
-	struct sharing *sharing; /* NULL: no other machine has a say */
-	struct gather gather;
-	struct runs runs;
-	bool unsynced;            /* something was appended without a sync */
-	unsigned rotate_failures; /* in a row; */
-	uint64_t rotate_again_ms; /* then it is not tried before this time */
-};
 
 const unsigned commit_bounds_us[COMMIT_BUCKETS] = {
     50, 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 500000, 2500000,
@@ -134,68 +102,16 @@ static void answer_run(struct committer *c, const struct run *run, int error, si
 }
 
 /* One that has not come into a run. */
-static void answer_alone(struct committer *c, struct commit *item, int error)
+void committer_answer_alone(struct committer *c, struct commit *item, int error)
 {
 	struct run run = {.first = item, .end = commit_next(item)};
 
 	answer_run(c, &run, error, 0);
 }
 
-static int seal(struct committer *c)
-{
-	int r = eventlog_seal(c->log);
-
-	if (r != 0)
-		return r;
-	c->unsynced = false;
-	c->rotate_failures = 0;
-	atomic_fetch_add_explicit(&c->rotations, 1, memory_order_relaxed);
-	c->options.sealed(c->options.arg);
-	c->options.moved(c->options.arg);
-	return 0;
-}
-
-static void report(void *arg, const char *text)
-{
-	struct committer *c = arg;
-
-	if (c->options.report)
-		c->options.report(c->options.arg, text);
-}
-
-/* Each try costs a sync and a file: not with every commit. */
-static void put_off(struct committer *c, int error)
-{
-	uint64_t pause = (uint64_t)ROTATE_RETRY_MS << min(c->rotate_failures, (unsigned)ROTATE_RETRY_DOUBLED);
-	char text[160];
-
-	c->rotate_failures++;
-	c->rotate_again_ms = clock_ms() + pause;
-	snprintf(text, sizeof(text), "the log cannot be rotated: %s; the next try is in %llu s",
-		 strerrordesc_np(-error), (unsigned long long)pause / 1000);
-	if (error != -EROFS)
-		report(c, text);
-}
-
-static void rotate_if_due(struct committer *c)
-{
-	struct eventlog_stats stats;
-
-	if (!c->options.rotate)
-		return;
-	eventlog_stats(c->log, &stats);
-	if (stats.active_bytes < c->options.rotate || stats.rotating || stats.failed)
-		return;
-	if (c->rotate_failures && clock_ms() < c->rotate_again_ms)
-		return;
-	int r = seal(c);
-	if (r < 0)
-		put_off(c, r);
-}
-
 static void answer_seal(struct committer *c, struct commit *item)
 {
-	int r = seal(c);
+	int r = committer_seal(c);
 	struct log_pos head = eventlog_head(c->log);
 
 	item->done(item, r, 0, &head);
@@ -273,7 +189,7 @@ static struct commit *bring_back(struct committer *c, struct commit *rest, bool 
 
 	while ((item = rulings_next(c->rulings, all, &error))) {
 		if (error < 0) {
-			answer_alone(c, item, error);
+			committer_answer_alone(c, item, error);
 			continue;
 		}
 		*last = &item->mail;
@@ -310,7 +226,7 @@ static void commit_all(struct committer *c, struct commit *item)
 		}
 		item = next;
 	}
-	rotate_if_due(c);
+	committer_rotate_if_due(c);
 }
 
 /* As long as that brings more of them. */
@@ -399,67 +315,6 @@ static void commit_thread(void *arg)
 		c->unsynced = false;
 }
 
-/* Who does not wait any more goes without an answer about his lines. */
-
-static int wants_to_leave(const struct committer *c, struct commit *item)
-{
-	if (!item->leave || !item->since_ms)
-		return 0;
-	if (item->given_up(item))
-		return -EINTR;
-	bool late = c->options.cluster_wait_ms && clock_ms() - item->since_ms >= c->options.cluster_wait_ms;
-	return late ? -EIO : 0;
-}
-
-static bool is_leaving(const struct mail *mail, const void *arg)
-{
-	return wants_to_leave(arg, commit_of((struct mail *)mail)) < 0;
-}
-
-static void sweep(void *arg, struct run *run, const char *why)
-{
-	static const char *const behind = "it was not appended: the engine does not answer those before it";
-	struct committer *c = arg;
-	bool in_run = run;
-	struct mail *mail;
-	int error;
-
-	for (struct commit *item = run ? run->first : NULL; item; item = commit_next(item)) {
-		in_run &= item != run->end;
-		error = wants_to_leave(c, item);
-		if (error < 0)
-			item->leave(item, error, in_run ? why : behind);
-	}
-	while ((mail = mailbox_remove(&c->box, is_leaving, c))) {
-		struct commit *item = commit_of(mail);
-		error = wants_to_leave(c, item);
-		item->leave(item, error, behind);
-		answer_alone(c, item, error);
-	}
-}
-
-static void joined(void *arg, struct slice lines)
-{
-	struct committer *c = arg;
-
-	c->options.joined(c->options.arg, lines);
-	c->options.moved(c->options.arg);
-}
-
-static void arrived(struct commit *item, int error, size_t stored, const struct log_pos *head)
-{
-	struct committer *c = container_of(item, struct committer, arrival);
-
-	atomic_store(&c->has_arrived, false);
-	sharing_turn(c->sharing);
-}
-
-void commit_arrived(struct committer *c)
-{
-	if (!atomic_exchange(&c->has_arrived, true))
-		commit_queue(c, &c->arrival);
-}
-
 static void nudged(struct commit *item, int error, size_t stored, const struct log_pos *head)
 {
 	struct committer *c = container_of(item, struct committer, nudge);
@@ -479,18 +334,6 @@ void commit_nudge(struct committer *c)
 		commit_queue(c, &c->nudge);
 }
 
-static int share(struct committer *c)
-{
-	return sharing_new(&c->sharing, &(struct sharing_options){
-					    .cluster = c->options.cluster,
-					    .log = c->log,
-					    .joined = joined,
-					    .sweep = sweep,
-					    .report = report,
-					    .arg = c,
-					});
-}
-
 int committer_start(struct committer **ret, struct eventlog *log, const struct committer_options *options)
 {
 	struct committer *c = calloc(1, sizeof(*c));
@@ -500,13 +343,12 @@ int committer_start(struct committer **ret, struct eventlog *log, const struct c
 	c->log = log;
 	c->options = *options;
 	c->nudge.done = nudged;
-	c->arrival.done = arrived;
 	c->runs.most = options->cluster ? BATCH_LINES : LIMIT_QUEUE;
 	int r = options->ids ? decider_new(&c->runs.decider, options->ids) : 0;
 	if (r == 0 && options->judge)
 		r = rulings_new(&c->rulings, options->judge, options->judge_wait_ms);
 	if (r == 0 && options->cluster)
-		r = share(c);
+		r = committer_share(c);
 	if (r == 0)
 		r = mailbox_start(&c->box, commit_thread, c);
 	if (r < 0) {
