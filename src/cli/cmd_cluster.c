@@ -15,15 +15,15 @@ static const char usage[] =
     "       eventfold cluster status -o OPTIONS\n"
     "       eventfold cluster forget -o OPTIONS MACHINE\n"
     "\n"
-    "A log that several machines share has its order in an engine, etcd. OPTIONS are those of the mount "
-    "that\n"
-    "say where that is, and what the log is called there:\n"
-    "-o cluster=http://A:2379+http://B:2379+http://C:2379,log=NAME\n"
+    "A log that several machines share has its order in an engine, etcd.\n"
     "\n"
-    "  begin    give the log in DATA, which is not mounted, that name in the engine\n"
-    "  --anew   although there is one of that name: it is replaced, and what is lost by that is said\n"
-    "  status   say what the engine has of it, and how the machines are\n"
-    "  forget   do not wait for that machine any more; it may have to be copied anew to come back\n";
+    "  begin       give the log in DATA, which is not mounted, a name in the engine\n"
+    "  status      say what the engine has of it, and how the machines are\n"
+    "  forget      do not wait for that machine any more; it may have to be copied anew to come back\n"
+    "  -o OPTIONS  those of the mount that say where the engine is, and what the log is called there:\n"
+    "              cluster=http://A:2379+http://B:2379+http://C:2379,log=NAME\n"
+    "  --anew      begin although there is one of that name: it is replaced, and what is lost by that is "
+    "said\n";
 
 /* What was given. The words of the options are cut apart only in the copy that is looked at. */
 struct given {

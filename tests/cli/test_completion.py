@@ -45,7 +45,7 @@ def test_commands(here):
     assert complete("eventfold um", here) == {"umount"}
 
 
-@pytest.mark.parametrize("command", ["mount", "umount", "status", "append", "import", "fold", "log", "find", "head", "verify", "copy", "recover", "reducers"])
+@pytest.mark.parametrize("command", ["mount", "umount", "status", "append", "import", "fold", "log", "find", "head", "verify", "copy", "recover", "reducers", "cluster"])
 def test_options(here, command):
     text = subprocess.run([PROGRAM, command, "--help"], capture_output=True, text=True).stdout
     options = set(re.findall(r"^  (-{1,2}[a-z]+)", text, re.M)) | {"--help"}
@@ -68,6 +68,8 @@ def test_options(here, command):
     ("eventfold verify --heads notes.txt du", {"dump"}),
     ("eventfold head du", {"dump"}),
     ("eventfold reducers to", {"todos"}),
+    ("eventfold cluster ", {"begin", "status", "forget"}),
+    ("eventfold cluster begin --anew -o cluster=http://a:2379,log=x du", {"dump"}),
     ("eventfold nonsense ", set()),
 ])
 def test_words(here, line, want):
@@ -83,6 +85,8 @@ def test_words(here, line, want):
     ("eventfold mount -o sync=close,al", ["eventfold", "mount", "-o", "sync", "=", "close,al"],
      {"close,allow_other", "close,allow_root"}),
     ("eventfold mount -o ro,tz=Europe/Berl", ["eventfold", "mount", "-o", "ro,tz", "=", "Europe/Berl"], {"Europe/Berlin"}),
+    ("eventfold cluster begin -o cluster_w", None, {"cluster_window="}),
+    ("eventfold cluster begin -o s", None, set()),
     ("eventfold mount -o uid=ro", ["eventfold", "mount", "-o", "uid", "=", "ro"], {"root"}),
 ])
 def test_mount_options(here, line, words, want):

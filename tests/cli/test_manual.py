@@ -14,7 +14,7 @@ import pytest
 PROGRAM = os.environ["EVENTFOLD"]
 MAN = pathlib.Path(__file__).resolve().parents[2] / "man"
 PAGES = ["eventfold.1", "eventfold_reducer.3", "eventfold.5", "mount.eventfold.8", "eventfold-web.1"]
-COMMANDS = ["mount", "umount", "status", "append", "import", "fold", "log", "find", "head", "verify", "copy", "recover", "reducers"]
+COMMANDS = ["mount", "umount", "status", "append", "import", "fold", "log", "find", "head", "verify", "copy", "recover", "reducers", "cluster"]
 
 
 def run(*command):
