@@ -131,7 +131,7 @@ static int prepare_run(struct committer *c, struct commit *item, struct run *run
 {
 	*ret_heard = false;
 	if (unlikely(c->sharing))
-		sharing_turn(c->sharing);
+		sharing_turn(c->sharing, item);
 	struct log_pos head = eventlog_head(c->log);
 	int r = run_make(&c->runs, item, &head, run);
 	if (r < 0 || likely(!item->judged))
@@ -139,6 +139,9 @@ static int prepare_run(struct committer *c, struct commit *item, struct run *run
 	/* What a dead log would not take needs no verdict: each would cost a judge. */
 	if (log_has_failed(c))
 		return -EROFS;
+	r = c->sharing ? sharing_check(c->sharing) : 0;
+	if (r < 0)
+		return r;
 	r = rulings_hear(c->rulings, run->first, run->end, &run->end);
 	if (run->end == run->first)
 		return 1;

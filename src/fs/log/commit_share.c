@@ -25,11 +25,11 @@ static void sweep(void *arg, struct run *run, const char *why)
 {
 	static const char *const behind = "it was not appended: the engine does not answer those before it";
 	struct committer *c = arg;
-	bool in_run = run;
+	bool in_run = true;
 	struct mail *mail;
 	int error;
 
-	for (struct commit *item = run ? run->first : NULL; item; item = commit_next(item)) {
+	for (struct commit *item = run->first; item; item = commit_next(item)) {
 		in_run &= item != run->end;
 		error = wants_to_leave(c, item);
 		if (error < 0)
@@ -56,7 +56,7 @@ static void arrived(struct commit *item, int error, size_t stored, const struct 
 	struct committer *c = container_of(item, struct committer, arrival);
 
 	atomic_store(&c->has_arrived, false);
-	sharing_turn(c->sharing);
+	sharing_turn(c->sharing, NULL);
 }
 
 void commit_arrived(struct committer *c)

@@ -148,17 +148,26 @@ static int join(struct sharing *s, const struct cluster_batch *b, struct run *ru
 	return r;
 }
 
-void sharing_turn(struct sharing *s)
+void sharing_turn(struct sharing *s, struct commit *waiting)
 {
+	struct run nothing = {.first = waiting, .end = waiting};
 	struct cluster_arrival a;
 	int r = 0;
 
 	while (r == 0 && cluster_next(s->options.cluster, MAILBOX_NOW, &a)) {
 		/* It comes again and again. */
-		r = a.news == CLUSTER_BATCH ? join(s, &a.batch, NULL) : -EROFS;
+		r = a.news == CLUSTER_BATCH ? join(s, &a.batch, &nothing) : -EROFS;
 		cluster_arrival_deinit(&a);
 	}
 	sync_all(s);
+}
+
+int sharing_check(struct sharing *s)
+{
+	struct cluster_status status;
+
+	cluster_status(s->options.cluster, &status);
+	return status.stage == CLUSTER_FAILED ? say(s, -EROFS, status.why) : 0;
 }
 
 /* A run */

@@ -17,7 +17,8 @@ struct sharing_options {
 	/* What others have appended is in the log, and the head has moved. */
 	void (*joined)(void *arg, struct slice lines);
 	/* Called now and then while it is waited for the others, or for room: who does not wait any more may
-	 * leave. `run` is the one that is under way; NULL: none is. `why`: what is known of it. */
+	 * leave. `run` is the one that is under way, with those who wait behind it; it may be empty. `why`:
+	 * what is known of it. */
 	void (*sweep)(void *arg, struct run *run, const char *why);
 	void (*report)(void *arg, const char *text);
 	void *arg;
@@ -26,8 +27,10 @@ struct sharing_options {
 int must_check sharing_new(struct sharing **ret, const struct sharing_options *options);
 void sharing_free(struct sharing *s); /* NULL is fine */
 
-/* Takes in what others have appended. */
-void sharing_turn(struct sharing *s);
+/* Takes in what others have appended. `waiting`: those who wait meanwhile, from this one on; NULL: nobody. */
+void sharing_turn(struct sharing *s, struct commit *waiting);
+/* Nothing is appended any more: -EROFS; else 0. */
+int must_check sharing_check(struct sharing *s);
 
 /* 0: all of the run is in the log. 1: nothing of it, nor will it be, since others were before it: it is to be
  * made anew. Else why it is not; *ret_stored is how much of it is. Without an error that is less than all
