@@ -170,8 +170,8 @@ static void test_http(void)
 		enum etcd_result result;
 	} answers[] = {{302, ETCD_REFUSED},   {400, ETCD_REFUSED},   {404, ETCD_REFUSED},
 		       {407, ETCD_REFUSED},   {408, ETCD_UNCERTAIN}, {429, ETCD_UNCERTAIN},
-		       {500, ETCD_UNCERTAIN}, {502, ETCD_UNCERTAIN}, {0, ETCD_UNCERTAIN},
-		       {204, ETCD_UNCERTAIN}};
+		       {500, ETCD_UNCERTAIN}, {501, ETCD_REFUSED},   {502, ETCD_UNCERTAIN},
+		       {0, ETCD_UNCERTAIN},   {204, ETCD_UNCERTAIN}};
 	static const char *const bodies[] = {"", "Not Found\n", "<html>", "{}", "[]", "{\"error\":7}"};
 	struct answer a;
 

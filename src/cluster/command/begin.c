@@ -80,9 +80,8 @@ static int check_place(struct begin *b, bool anew)
 			log, (unsigned long long)s->head.off);
 	else if (s->head_revision > 0 || s->n_members > 0 || s->n_batches > 0)
 		fprintf(stderr,
-			"eventfold: the engine has remains of a log %s: %zu machines, %llu batches; --anew "
-			"removes "
-			"them\n",
+			"eventfold: the engine has remains of a log %s (machines: %zu, batches: %llu); "
+			"--anew removes them\n",
 			log, s->n_members, (unsigned long long)s->n_batches);
 	else
 		return 0;

@@ -27,10 +27,8 @@ static void read_where(const cJSON *json, struct seen_member *m)
 	const char *path = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "path"));
 	auto_buf struct buf text = {0};
 
-	if (host && path) {
-		buf_printf(&text, "%s:%s", host, path);
-		plain_text(m->where, sizeof(m->where), buf_slice(&text), false);
-	}
+	buf_printf(&text, "%s:%s", host ? host : "?", path ? path : "?");
+	plain_text(m->where, sizeof(m->where), buf_slice(&text), false);
 }
 
 static struct seen_member *find_member(struct seen *s, const char *machine)

@@ -42,7 +42,7 @@ static void say_log(const struct seen *s)
 	if (s->n_batches == 0)
 		puts("window  empty");
 	else
-		printf("window  %" PRIu64 " batches, from byte %" PRIu64 " on\n", s->n_batches, s->first);
+		printf("window  from byte %" PRIu64 " on; batches: %" PRIu64 "\n", s->first, s->n_batches);
 	printf("rules   %s\n", s->config[0] ? s->config : "of whoever comes first");
 	for (size_t i = 0; i < s->n_members; i++)
 		say_machine(&s->members[i], s);

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 
 #define ANSWER_MS 10000
-#define PATIENCE_MS 20000 /* with a question that stays without an answer */
+#define PATIENCE_MS 10000 /* with a question that stays without an answer */
 #define PAUSE_MS 200
 
 static bool say(const struct talk *t)

@@ -44,11 +44,12 @@ static void finish(struct etcd_call *c, const struct answer *a)
 		c->done(c->arg, &a->said);
 }
 
-static void fail(struct etcd_call *c, const char *why)
+static void fail(struct etcd_call *c, enum etcd_result result, const char *why)
 {
 	struct answer a;
 
 	answer_missing(&a, why);
+	a.said.result = result;
 	finish(c, &a);
 }
 
@@ -67,6 +68,13 @@ static void leave(const struct etcd_call *c)
 		etcd_move(c->e);
 }
 
+/* That does not mend itself. */
+static bool is_of_certificates(CURLcode code)
+{
+	return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CERTPROBLEM ||
+	       code == CURLE_SSL_CACERT_BADFILE;
+}
+
 /* There is no answer. What has not left this machine may be asked of the next one. */
 static void lost(struct etcd_call *c, CURLcode code, bool unsent)
 {
@@ -82,7 +90,7 @@ static void lost(struct etcd_call *c, CURLcode code, bool unsent)
 		 c->too_long   ? "its answer is too long"
 		 : c->error[0] ? c->error
 			       : curl_easy_strerror(code));
-	fail(c, why.text);
+	fail(c, unsent && is_of_certificates(code) ? ETCD_REFUSED : ETCD_UNCERTAIN, why.text);
 }
 
 static void answered(struct etcd_call *c, long http)
@@ -168,14 +176,14 @@ bool calls_start(struct etcd *e)
 	/* The first loop may ask for a token, which the second one then starts. */
 	for (struct etcd_call *c = e->calls; c; c = c->next) {
 		if (c->state == CALL_TO_START && login_is_awaited(e, c) && !e->authenticating)
-			fail(c, "no memory");
+			fail(c, ETCD_UNCERTAIN, "no memory");
 	}
 	for (struct etcd_call *c = e->calls; c; c = c->next) {
 		if (c->state != CALL_TO_START || login_is_awaited(e, c))
 			continue;
 		some = true;
 		if (call_run(c) < 0)
-			fail(c, "no memory");
+			fail(c, ETCD_UNCERTAIN, "no memory");
 	}
 	return some;
 }

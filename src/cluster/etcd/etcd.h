@@ -20,8 +20,8 @@ enum etcd_result {
 	/* It may have been done, or may yet be, or not: no answer, or one that says nothing else ("request
 	 * timed out", "leader changed"). */
 	ETCD_UNCERTAIN,
-	/* It was not done, nor will be, nor would it be the next time: no permission, too large, no gateway.
-	 */
+	/* It was not done, nor will be, nor would it be the next time: no permission, too large, no gateway,
+	 * another's certificate. */
 	ETCD_REFUSED,
 	/* The engine has no room ("database space exceeded"). etcd says so as well after a transaction that
 	 * it *has* carried out, where the room ended with it: a look at the keys tells, not this. */

@@ -54,7 +54,8 @@ struct fault fault_of(int code, const char *text)
 
 struct fault fault_of_http(long http)
 {
-	bool later = http == 408 || http == 429; /* a proxy's, as are those from 500 on */
+	bool later = http == 408 || http == 429; /* a proxy's, as are most from 500 on */
+	bool never = (http >= 300 && http < 500 && !later) || http == 501;
 
-	return (struct fault){.result = http >= 300 && http < 500 && !later ? ETCD_REFUSED : ETCD_UNCERTAIN};
+	return (struct fault){.result = never ? ETCD_REFUSED : ETCD_UNCERTAIN};
 }
