@@ -203,6 +203,8 @@ def test_status_and_forget(engine, tmp_path):
     assert "no machine" in refused("forget", "-o", opts(engine), "4" * 16)
     for wrong in ["x", MACHINE + "0", "../config", MACHINE.upper()]:
         assert "16 digits" in refused("forget", "-o", opts(engine), wrong)
+    assert "unmount" in refused("forget", "-o", opts(engine), MACHINE)
+    engine.delete(f"{AT}holder/{MACHINE}")
     assert MACHINE in well("forget", "-o", opts(engine), MACHINE)
     assert engine.get(f"{AT}member/{MACHINE}") is None and engine.get(f"{AT}member/{'1' * 16}")
 

@@ -5,9 +5,13 @@
 #include "cluster/command/talk.h"
 #include "cluster/link/batch.h"
 
+struct outcome {
+	bool is_held, was_there;
+};
+
 static void read_outcome(void *arg, const struct etcd_answer *a)
 {
-	*(bool *)arg = a->succeeded;
+	*(struct outcome *)arg = (struct outcome){.is_held = !a->succeeded, .was_there = a->deleted > 0};
 }
 
 static bool is_machine(const char *text)
@@ -15,24 +19,30 @@ static bool is_machine(const char *text)
 	return strlen(text) == BATCH_MACHINE && strspn(text, "0123456789abcdef") == BATCH_MACHINE;
 }
 
+/* Only while nobody holds its identity: it would come back at once. */
 static int forget(struct talk *t, const char *machine)
 {
 	struct etcd_txn txn cleanup(etcd_txn_deinit) = {0};
-	char key[KEY_MAX];
-	bool done = false;
+	char member[KEY_MAX], holder[KEY_MAX];
+	struct outcome o = {0};
 
-	keys_member(&t->keys, machine, key);
-	etcd_txn_if_exists(&txn, key, true);
-	etcd_txn_delete(&txn.success, key, NULL);
-	if (!talk_txn(t, &txn, read_outcome, &done))
+	keys_member(&t->keys, machine, member);
+	keys_holder(&t->keys, machine, holder);
+	etcd_txn_if_exists(&txn, holder, false);
+	etcd_txn_delete(&txn.success, member, NULL);
+	if (!talk_txn(t, &txn, read_outcome, &o))
 		return 1;
 	/* It may have been an earlier try that has done it. */
-	if (done || t->repeated) {
+	if (!o.is_held && (o.was_there || t->repeated)) {
 		printf("%s is not waited for any more\n", machine);
 		return 0;
 	}
-	fprintf(stderr, "eventfold: %s has no machine %s; eventfold cluster status lists them\n",
-		t->options.log, machine);
+	if (o.is_held)
+		fprintf(stderr, "eventfold: %s is mounted, or was seconds ago: unmount the log there first\n",
+			machine);
+	else
+		fprintf(stderr, "eventfold: %s has no machine %s; eventfold cluster status lists them\n",
+			t->options.log, machine);
 	return 1;
 }
 
