@@ -248,10 +248,14 @@ void cluster_set_config(struct cluster *c, const char *config)
 
 	int len = snprintf(text, sizeof(text), "{\"config\":\"%.64s\"}", config);
 	pthread_mutex_lock(&c->lock);
-	snprintf(c->config, sizeof(c->config), "%s", config);
-	cluster_post(c, FRAME_CONFIG, (struct slice){text, (size_t)len});
+	bool same = strcmp(c->config, config) == 0;
+	if (!same) {
+		snprintf(c->config, sizeof(c->config), "%s", config);
+		cluster_post(c, FRAME_CONFIG, (struct slice){text, (size_t)len});
+	}
 	pthread_mutex_unlock(&c->lock);
-	cluster_poke(c);
+	if (!same)
+		cluster_poke(c);
 }
 
 void cluster_status(struct cluster *c, struct cluster_status *ret)

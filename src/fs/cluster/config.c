@@ -37,6 +37,7 @@ static void hash(const struct mount *m, bool known, struct sha256_ctx *sha)
 	struct judge_basis basis;
 
 	sha256_init(sha);
+	/* The number is another where the same files decide otherwise in a later version. */
 	add_line(sha, "eventfold 1\nmax_line %llu\nts %s\ntz ", (unsigned long long)o->max_line,
 		 o->strict_ts ? "strict" : "any");
 	add(sha, slice_of(o->tz ? o->tz : "UTC"));
