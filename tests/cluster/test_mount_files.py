@@ -1,11 +1,14 @@
 """What the mount shows of its cluster, and what is said to it by ctl, with a true engine. tests/mount/test_shared.py has the rest."""
 
+import contextlib
 import json
 import os
+import random
 
-from following import until
-from harness import LIMIT
-from machines import LOG
+import pytest
+from following import child, opened, until
+from harness import LIMIT, line_of
+from machines import LOG, many
 
 EVENT = '{"type":"a"}'
 
@@ -103,3 +106,47 @@ def test_without_an_engine_it_is_said(new_cluster):
         c.engine.restart(member)
     a.until_ready()
     a.sh("echo cluster agree > mnt/ctl")
+
+
+def define_whole(m, path, text):
+    """There is no moment at which it is half of one."""
+    (m.path / "new").write_text(text)
+    os.rename(m.path / "new", m.data / path)
+
+
+def appender(m, stop, newest):
+    """Tries events for the rules of now, of before and of later, until it is told to stop."""
+
+    def job():
+        rng = random.Random(m.name)
+        while not stop.exists():
+            line = line_of({"type": "a", "data": {"v": int(newest.read_text() or 0) + rng.choice([-1, 0, 0, 1]), "by": m.name}})
+            with opened(m.app, os.O_WRONLY | os.O_APPEND) as fd, contextlib.suppress(PermissionError):
+                os.write(fd, line)
+
+    return job
+
+
+@pytest.mark.limit(8)
+def test_nobody_appends_by_rules_that_are_over(new_cluster, tmp_path):
+    """The rules let in what names them. So what has come in by one of them, on whatever machine, comes before all that has by the next, and
+    all machines go on meanwhile."""
+    rule = 'if $event.data.v == %d then empty else "of other rules" end'
+    c = new_cluster(files={"rules/v.jq": rule % 0}, reducers=[])
+    stop, newest = tmp_path / "stop", tmp_path / "newest"
+    newest.write_text("0")
+    rng, rounds = random.Random(5), many(12, 60, 200)
+    with contextlib.ExitStack() as stack:
+        for m in c.machines:
+            stack.enter_context(child(appender(m, stop, newest)))
+        stack.callback(stop.touch)
+        for v in range(1, rounds + 1):
+            before = c.machines[0].history().count(b"\n")
+            until(lambda: c.machines[0].history().count(b"\n") > before + 5, "all go on")
+            newest.write_text(str(v))
+            for i, m in enumerate(rng.sample(c.machines, len(c.machines))):
+                define_whole(m, "rules/v.jq", rule % v)
+                if i == v % 3:
+                    m.sh("echo cluster agree > mnt/ctl")
+    found = [json.loads(line)["data"]["v"] for line in c.agree().splitlines()]
+    assert found == sorted(found) and set(range(rounds + 1)) == set(found)
