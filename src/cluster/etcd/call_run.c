@@ -9,7 +9,7 @@
 #define IN_BYTES (256l << 10)
 #define OUT_BYTES (512l << 10)
 /* Longer ones are not believed. A watch's lines are fragments of a batch or two. */
-#define ANSWER_MAX (64u << 20)
+#define ANSWER_MAX (128u << 20)
 
 static size_t take_bytes(char *data, size_t size, size_t n, void *arg)
 {
