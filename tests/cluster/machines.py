@@ -91,7 +91,8 @@ def describing(what):
 
 
 class Cluster:
-    """An engine, and machines m0, m1, … that have begun a log there; all that they are made of below one directory."""
+    """An engine, and machines m0, m1, … that have begun a log there; all that they are made of below one directory. more: options of
+    theirs, or of each."""
 
     def __init__(self, path, mounts, ended, machines=3, net=False, more="", engine_more=(), begin=True, files=None, **kwargs):
         self.path, self.mounts, self.more, self.kwargs = Path(path), mounts, more, kwargs
@@ -105,8 +106,8 @@ class Cluster:
 
     def start(self):
         self.engine.start()
-        for _ in range(self.n):
-            self.add()
+        for i in range(self.n):
+            self.add(self.more if isinstance(self.more, str) else self.more[i])
         if self.begun:
             self.begin(self.machines[0])
             for m in self.machines:
@@ -114,10 +115,10 @@ class Cluster:
             for m in self.machines:
                 m.until_ready()
 
-    def add(self, more=None):
+    def add(self, more=""):
         """One more machine, not mounted yet."""
         name = f"m{len(self.machines)}"
-        m = Machine(self.path / name, self.engine.urls(name), more=self.more if more is None else more, **self.kwargs)
+        m = Machine(self.path / name, self.engine.urls(name), more=more, **self.kwargs)
         for name, text in self.files.items():
             (m.data / name).parent.mkdir(parents=True, exist_ok=True)
             (m.data / name).write_text(text)

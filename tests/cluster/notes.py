@@ -66,11 +66,13 @@ class Notes:
 
     def check(self, history):
         """Against all of the log: each event that was acknowledged is there once, those that were refused are not, others are there at
-        most once, each writer's in its order, and nothing else is."""
-        found = {}
-        for line in history.splitlines():
-            name, n = json.loads(line)["id"].rsplit(":", 1)
+        most once, each writer's in its order, those of a group side by side, and nothing else is."""
+        found, ids = {}, [json.loads(line)["id"].rsplit(":", 1) for line in history.splitlines()]
+        for name, n in ids:
             found.setdefault(name, []).append(int(n))
+        for i, (name, n) in enumerate(ids):
+            if name.startswith("group") and int(n) % 3 == 0:
+                assert ids[i : i + 3] == [[name, str(int(n) + k)] for k in range(3)], f"{name}:{n}: the group is not whole"
         for p in self.path.iterdir():
             notes, numbers = p.read_bytes(), found.pop(p.name, [])
             assert numbers == sorted(set(numbers)), f"{p.name}: doubled, or out of order"
@@ -93,20 +95,28 @@ class Writer:
         p.register(self.go, select.POLLHUP)
         return bool(p.poll(seconds * 1000))
 
-    def note(self, n, what):
-        os.pwrite(self.notes, bytes([what]), n)
+    def note(self, numbers, what):
+        os.pwrite(self.notes, bytes([what]) * len(numbers), numbers[0])
 
-    def run(self, pause=0.0, events=None, line=None):
+    def run(self, pause=0.0, events=None, line=None, way=""):
         """pause: of so many seconds between two events at most. events: as many as there are to be. line: each of them, the very same
-        bytes."""
-        n = 0
+        bytes. way: "group", three events at a time, as one line; "once", each again until it is known to be there."""
+        n, size, text = 0, 3 if way == "group" else 1, line
+        self.app = f"{self.app}@once" if way == "once" else self.app
         while not self.stopped(self.rng.uniform(0, pause)) and n != events:
             if self.fd is None and not self.open():
                 continue
-            text = line or line_of({"id": f"{self.name}:{n}", **self.event()})
-            self.note(n, BEGUN)
-            self.note(n, self.write(text))
-            n += 1
+            numbers = range(n, n + size)
+            text = text or self.text(numbers)
+            self.note(numbers, BEGUN)
+            outcome = self.write(text)
+            self.note(numbers, outcome)
+            if way != "once" or outcome != UNKNOWN:
+                n, text = n + size, line
+
+    def text(self, numbers):
+        events = [{"id": f"{self.name}:{n}", **self.event()} for n in numbers]
+        return line_of(json.dumps(events) if len(events) > 1 else events[0])
 
     def open(self):
         try:

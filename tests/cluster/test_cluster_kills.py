@@ -1,14 +1,19 @@
-"""kill -9 at random under load from all machines: of daemons, their agents, and members of the engine, its leader included."""
+"""kill -9 at random under load from all machines: of daemons, their agents, and members of the engine, its leader included. Some only
+stand still for a while, at times for longer than a lease lasts. Each machine syncs in another way, and rotates when it likes."""
 
+import contextlib
 import os
 import random
+import signal
 import time
 
 import pytest
-from harness import Mount
+from harness import FULL, Mount
 from machines import many
+from notes import DONE
 
 KILLS = many(12, 60, 300)
+LEASE = 10
 
 
 class Victims:
@@ -16,38 +21,69 @@ class Victims:
 
     def __init__(self, c, rng):
         self.c, self.rng, self.away = c, rng, []  # (when it comes back, what brings it back)
+        self.still = set()  # machines that stand still
 
-    def kill(self):
-        what = self.rng.choice([self.daemon, self.daemon, self.agent, self.member, self.leader])
-        back = what()
-        if back:
-            self.away.append((time.monotonic() + self.rng.choice([0, self.rng.uniform(0, 1.5)]), back))
-        return back is not None
+    def machine(self):
+        """One that answers; None: this time it is another's turn."""
+        m = self.rng.choice(self.c.machines)
+        return m if m in Mount.live and m not in self.still else None
+
+    def strike(self):
+        """True: something was killed."""
+        what = self.rng.choice([self.daemon, self.daemon, self.agent, self.member, self.leader, self.pause, self.rotate])
+        done = what()
+        if not done:
+            return False
+        seconds, back, killed = done
+        self.away.append((time.monotonic() + seconds, back))
+        return killed
+
+    def soon(self):
+        return self.rng.choice([0, self.rng.uniform(0, 1.5)])
 
     def daemon(self):
-        m = self.rng.choice(self.c.machines)
-        if m not in Mount.live:
-            return None
-        m.kill()
-        return m.start
+        m = self.machine()
+        if m:
+            m.kill()
+            return self.soon(), m.start, True
 
     def agent(self):
-        m = self.rng.choice(self.c.machines)
-        if m not in Mount.live:
-            return None
-        m.kill_agent()
-        return lambda: None  # its daemon starts another
+        m = self.machine()
+        if m:
+            m.kill_agent()
+            return 0, lambda: None, True  # its daemon starts another
 
     def member(self, member=None):
         member = member or self.rng.choice(self.c.engine.members)
-        if not member.running():
-            return None
-        member.end()
-        return lambda: self.c.engine.restart(member)
+        if member.running():
+            member.end()
+            return self.soon(), lambda: self.c.engine.restart(member), True
 
     def leader(self):
         leader = self.c.engine.leader()
-        return self.member(leader) if leader else None
+        return leader and self.member(leader)
+
+    def pause(self):
+        m = self.machine()
+        pid = m and self.rng.choice([m.pid, m.agent()])
+        if not pid:
+            return None
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+        self.still.add(m)
+        return LEASE + 3 if FULL and self.rng.random() < 0.2 else self.soon(), lambda: self.go_on(m, pid), False
+
+    def go_on(self, m, pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+        self.still.discard(m)
+
+    def rotate(self):
+        m = self.machine()
+        if m:
+            with contextlib.suppress(OSError):  # another rotation is under way
+                (m.mnt / "ctl").write_text("rotate\n")
+        return None
 
     def bring_back(self, all_of_them=False):
         now = time.monotonic()
@@ -60,16 +96,15 @@ class Victims:
 @pytest.mark.limit(40)
 def test_kills_under_load(new_cluster, notes):
     rng = random.Random(int(os.environ.get("EVENTFOLD_SEED", "1")))
-    c = new_cluster()
+    c = new_cluster(more=["sync=write", "sync=close", "sync=none,journal=on"])
     for m in c.machines:
-        for w in range(3):
-            notes.start(m, f"{m.name}-{w}", pause=0.02)
-    victims = Victims(c, rng)
-    kills = 0
+        for way in ("plain", "group", "once"):
+            notes.start(m, f"{way}-{m.name}", pause=0.02, way=way)
+    victims, kills = Victims(c, rng), 0
     while kills < KILLS:
         time.sleep(rng.uniform(0, 0.5))
         victims.bring_back()
-        kills += victims.kill()
+        kills += victims.strike()
     victims.bring_back(all_of_them=True)
     c.engine.wait_ready()
     for m in c.machines:
@@ -78,3 +113,5 @@ def test_kills_under_load(new_cluster, notes):
     notes.stop()
     history = c.check(notes)
     assert history.count(b"\n") >= notes.count() >= before > KILLS
+    for m in c.machines:
+        assert not notes.of(f"once-{m.name}").strip(bytes([DONE])), "who tries until he knows has each of them there"

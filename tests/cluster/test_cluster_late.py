@@ -98,7 +98,7 @@ def test_a_new_one_behind_the_window(new_cluster):
     (a,) = c.machines
     fill(a)
     trimmed_behind(c, 0)
-    new = c.add()
+    new = c.add(f"cluster_window={WINDOW}")
     new.start()
     is_too_late(new)
     new.unmount()
