@@ -15,7 +15,7 @@ bool agent_heard(struct agent *a, const struct etcd_answer *answer)
 
 	order_time(&a->order, clock_ms());
 	if (answer->result != ETCD_UNCERTAIN && answer->result != ETCD_REFUSED)
-		s->answer_ms = a->order.now_ms;
+		s->asked_ms = 0;
 	if (answer->result == ETCD_FULL)
 		s->full_ms = a->order.now_ms;
 	if (answer->result != ETCD_OK)

@@ -66,9 +66,9 @@ struct state {
 	struct buf told;
 	size_t same; /* of its text: what does not only say how much there is of something */
 	uint64_t told_ms;
-	uint64_t answer_ms; /* when there was an answer that a majority stands behind */
-	uint64_t full_ms;   /* when there was no room; 0: never */
-	char why[200];      /* what was said last that was no answer */
+	uint64_t asked_ms; /* since then no answer has come that a majority stands behind; 0: it has */
+	uint64_t full_ms;  /* when there was no room; 0: never */
+	char why[200];     /* what was said last that was no answer */
 };
 
 struct agent {

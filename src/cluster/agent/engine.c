@@ -75,6 +75,8 @@ static void look(struct agent *a)
 	struct etcd_txn txn cleanup(etcd_txn_deinit) = {0};
 	char from[KEY_MAX];
 
+	if (!a->state.asked_ms)
+		a->state.asked_ms = a->order.now_ms;
 	snprintf(a->look_endpoint, sizeof(a->look_endpoint), "%s", etcd_endpoint(a->etcd));
 	keys_batch(&a->keys, a->look.delivered.off, from);
 	if (a->look.inside) {

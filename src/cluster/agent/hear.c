@@ -49,7 +49,6 @@ static int begin(struct agent *a, struct slice text)
 	};
 	order_init(&a->order, &from, &a->keys, &a->out);
 	order_time(&a->order, clock_ms());
-	a->state.answer_ms = a->order.now_ms;
 	a->begun = true;
 	return open_engine(a);
 }

@@ -14,7 +14,7 @@ static const char *name_of(const struct agent *a, const char **why)
 	const struct state *s = &a->state;
 
 	*why = NULL;
-	if (o->now_ms - s->answer_ms > AWAY_MS) {
+	if (s->asked_ms && o->now_ms - s->asked_ms >= AWAY_MS) {
 		*why = s->why[0] ? s->why : "the engine does not answer";
 		return "away";
 	}
