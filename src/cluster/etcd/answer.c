@@ -59,8 +59,7 @@ static bool read_header(const cJSON *body, struct etcd_answer *said)
 {
 	const cJSON *header = cJSON_GetObjectItemCaseSensitive(body, "header");
 
-	return cJSON_IsObject(header) && field_u64(header, "revision", &said->revision) &&
-	       field_u64(header, "member_id", &said->member);
+	return cJSON_IsObject(header) && field_u64(header, "revision", &said->revision);
 }
 
 /* Where a range's answer stands: in that of a transaction, or alone. */
@@ -158,7 +157,6 @@ static bool read_status(struct answer *a, const cJSON *body)
 {
 	a->said.version = field_text(body, "version");
 	return a->said.version && field_u64(body, "dbSize", &a->said.db_bytes) &&
-	       field_u64(body, "dbSizeInUse", &a->said.used_bytes) &&
 	       field_u64(body, "leader", &a->said.leader);
 }
 

@@ -55,15 +55,16 @@ struct etcd_answer {
 	uint64_t deleted; /* keys, by all deletes of that branch */
 	int64_t lease;    /* etcd_lease_*() */
 	uint64_t ttl_s;
-	uint64_t db_bytes, used_bytes; /* etcd_status(): the file, and what of it is in use */
-	uint64_t member, leader;       /* 0: it knows no leader */
+	/* etcd_status() */
+	uint64_t db_bytes;
+	uint64_t leader; /* 0: it knows none */
 	const char *version;
-	bool alarm_full; /* etcd_alarms(): NOSPACE is raised by a member */
+	bool alarm_full; /* etcd_alarms(): a member has raised NOSPACE */
 };
 
 struct etcd_options {
 	const char *urls; /* with + between them */
-	/* Files, NULL: none. The password's last newline is none of it. */
+	/* NULL: none. The password is the file's first line. */
 	const char *ca, *cert, *key, *user, *password_file;
 };
 
@@ -111,7 +112,6 @@ struct etcd_find {
 	uint64_t limit;        /* 0: none */
 	bool keys_only;
 	bool descending; /* the last key first */
-	bool local;      /* as that member knows it, which may be old */
 };
 struct etcd_call *etcd_find(struct etcd *e, const struct etcd_find *find, unsigned timeout_ms,
 			    etcd_done *done, void *arg);
@@ -128,10 +128,6 @@ struct etcd_call *etcd_lease_revoke(struct etcd *e, int64_t lease, unsigned time
 /* Of the member that is spoken to, even where it has no majority. */
 struct etcd_call *etcd_status(struct etcd *e, unsigned timeout_ms, etcd_done *done, void *arg);
 struct etcd_call *etcd_alarms(struct etcd *e, unsigned timeout_ms, etcd_done *done, void *arg);
-/* Takes back the members' NOSPACE alarms. */
-struct etcd_call *etcd_clear_full(struct etcd *e, unsigned timeout_ms, etcd_done *done, void *arg);
-struct etcd_call *etcd_compact(struct etcd *e, uint64_t revision, unsigned timeout_ms, etcd_done *done,
-			       void *arg);
 
 /* Puts (not deletes) to keys from `key` up to `end`, from that revision on (0: from now on). `news` is called
  * again and again; the call ends with the first that is not ETCD_OK: ETCD_UNCERTAIN where the connection has

@@ -83,8 +83,6 @@ static void add_find(struct buf *out, const struct etcd_find *find)
 		buf_add_str(out, ",\"keys_only\":true");
 	if (find->descending)
 		buf_add_str(out, ",\"sort_order\":\"DESCEND\",\"sort_target\":\"KEY\"");
-	if (find->local)
-		buf_add_str(out, ",\"serializable\":true");
 	buf_add_char(out, '}');
 }
 
@@ -142,10 +140,7 @@ struct etcd_call *etcd_find(struct etcd *e, const struct etcd_find *find, unsign
 	struct buf body = {0};
 
 	add_find(&body, find);
-	struct etcd_call *c = begin(e, ANSWER_KV, "/v3/kv/range", &body, timeout_ms, done, arg);
-	if (c)
-		c->needs_leader = !find->local;
-	return c;
+	return begin(e, ANSWER_KV, "/v3/kv/range", &body, timeout_ms, done, arg);
 }
 
 struct etcd_call *etcd_delete(struct etcd *e, const char *key, const char *end, unsigned timeout_ms,
@@ -196,32 +191,12 @@ struct etcd_call *etcd_status(struct etcd *e, unsigned timeout_ms, etcd_done *do
 	return c;
 }
 
-static struct etcd_call *alarm_call(struct etcd *e, const char *text, unsigned timeout_ms, etcd_done *done,
-				    void *arg)
-{
-	struct buf body = {0};
-
-	buf_add_str(&body, text);
-	return begin(e, ANSWER_ALARMS, "/v3/maintenance/alarm", &body, timeout_ms, done, arg);
-}
-
 struct etcd_call *etcd_alarms(struct etcd *e, unsigned timeout_ms, etcd_done *done, void *arg)
 {
-	return alarm_call(e, "{\"action\":\"GET\"}", timeout_ms, done, arg);
-}
-
-struct etcd_call *etcd_clear_full(struct etcd *e, unsigned timeout_ms, etcd_done *done, void *arg)
-{
-	return alarm_call(e, "{\"action\":\"DEACTIVATE\",\"alarm\":\"NOSPACE\"}", timeout_ms, done, arg);
-}
-
-struct etcd_call *etcd_compact(struct etcd *e, uint64_t revision, unsigned timeout_ms, etcd_done *done,
-			       void *arg)
-{
 	struct buf body = {0};
 
-	buf_printf(&body, "{\"revision\":\"%llu\"}", (unsigned long long)revision);
-	return begin(e, ANSWER_KV, "/v3/kv/compaction", &body, timeout_ms, done, arg);
+	buf_add_str(&body, "{\"action\":\"GET\"}");
+	return begin(e, ANSWER_ALARMS, "/v3/maintenance/alarm", &body, timeout_ms, done, arg);
 }
 
 /* Fragments: what has been missed would else come in one line, however much it is. */
