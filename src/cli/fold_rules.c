@@ -202,6 +202,7 @@ static void judge_unit(struct judging *j, bool several)
 	if (!lets_in)
 		tell(j);
 	trial_end(&j->trial);
+	trial_settle(&j->trial);
 }
 
 /* False: that is the end. */

@@ -54,6 +54,11 @@ static int posix_sync(struct disk *d, int fd)
 	return again(fdatasync(fd));
 }
 
+static void posix_start(struct disk *d, int fd, off_t off, size_t len)
+{
+	(void)!sync_file_range(fd, off, (off_t)len, SYNC_FILE_RANGE_WRITE);
+}
+
 static int posix_sync_dir(struct disk *d, int dirfd)
 {
 	return again(fsync(dirfd));
@@ -124,6 +129,7 @@ struct disk disk_posix = {
     .pwrite = posix_pwrite,
     .truncate = posix_truncate,
     .sync = posix_sync,
+    .start = posix_start,
     .sync_dir = posix_sync_dir,
     .rename = posix_rename,
     .unlink = posix_unlink,

@@ -27,6 +27,9 @@ struct disk {
 	ssize_t (*pwrite)(struct disk *d, int fd, const void *data, size_t len, off_t off);
 	int (*truncate)(struct disk *d, int fd, off_t size);
 	int (*sync)(struct disk *d, int fd); /* fdatasync; never retried after a failure */
+	/* Has these bytes begin to go to the disk, since a sync will come: a hint, of which nothing is told.
+	 */
+	void (*start)(struct disk *d, int fd, off_t off, size_t len);
 	int (*sync_dir)(struct disk *d, int dirfd);
 	int (*rename)(struct disk *d, int dirfd, const char *from, const char *to);
 	int (*unlink)(struct disk *d, int dirfd, const char *name);

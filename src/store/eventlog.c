@@ -155,6 +155,7 @@ struct log_pos eventlog_head(struct eventlog *log)
  * depends on this: it only makes it likelier that the next open finds nothing to mend. */
 static void cut_best_effort(struct eventlog *log)
 {
+	eventlog_ahead_is_taken(log);
 	if (disk_cut(log->disk, log->active_fd, (off_t)log->active_size) == 0)
 		(void)!log->disk->sync(log->disk, log->active_fd);
 }
@@ -175,6 +176,7 @@ static void commit(struct eventlog *log, struct slice lines, uint64_t took, size
 	uint64_t n = lines_count(lines.data, lines.len);
 
 	log->active_size += lines.len;
+	eventlog_ahead_is_taken(log);
 	pthread_mutex_lock(&log->lock);
 	if (unlikely(grouped > 0))
 		atomic_store_explicit(&log->grouped, log->head.off + grouped, memory_order_relaxed);
@@ -236,10 +238,12 @@ static int note(struct eventlog *log, struct slice *lines, const struct log_grou
 static int write_lines(struct eventlog *log, struct slice *lines, const struct log_group *groups, size_t n)
 {
 	struct disk *disk = log->disk;
+	struct slice rest = slice_skip(*lines, log->ahead);
 	size_t done;
 
-	int result =
-	    disk_pwrite_all(disk, log->active_fd, lines->data, lines->len, (off_t)log->active_size, &done);
+	int result = disk_pwrite_all(disk, log->active_fd, rest.data, rest.len,
+				     (off_t)(log->active_size + log->ahead), &done);
+	done += log->ahead;
 	if (result == 0)
 		return 0;
 	if (!eventlog_is_full(result))

@@ -54,6 +54,13 @@ struct log_group {
 };
 int must_check eventlog_append_groups(struct eventlog *log, struct slice lines,
 				      const struct log_group *groups, size_t n, bool sync, size_t *ret_len);
+/* Writes the first lines of the next append before that is known to the end, behind those that were so
+ * written before; no groups are among them. They are in the file only: nobody reads them, and no head stands
+ * behind them. `sync`: that append will be with one. An error: they are not, and the log is as it was, unless
+ * it has failed. The committer's thread. */
+int must_check eventlog_write_ahead(struct eventlog *log, struct slice lines, bool sync);
+/* That append does not come: they are off the disk. */
+void eventlog_drop_ahead(struct eventlog *log);
 /* Behind the last group that was appended since the open; 0: there was none. From there on each event is a
  * step of its own. Any thread; who has read the head before sees what is before that. */
 uint64_t eventlog_grouped(struct eventlog *log);

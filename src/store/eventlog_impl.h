@@ -45,6 +45,8 @@ struct eventlog {
 	/* The committer's, and the opening's. */
 	int active_fd; /* read and write, holds the lock */
 	uint64_t active_size;
+	size_t ahead,
+	    started; /* behind that, written ahead; and of it what the disk was told to begin with */
 	struct disk_file active_is; /* what its name stood for when it was opened (identity.h) */
 	struct journal *journal;    /* NULL: there is none */
 	bool journal_left;          /* the file of one that is used no more is still there */
@@ -96,6 +98,9 @@ int eventlog_fail(struct eventlog *log, int error, const char *what);
 /* Sets `busy`; false where it is set already. */
 bool eventlog_claim(struct eventlog *log);
 void eventlog_release(struct eventlog *log);
+
+/* ahead.c: what was written ahead is a part of the log now, or has been cut off. */
+void eventlog_ahead_is_taken(struct eventlog *log);
 
 /* recover.c: opens the files, mends them, fills in layout and head. */
 int must_check recover(struct eventlog *log, struct diag *diag);

@@ -34,15 +34,16 @@ int identity_check_active(struct eventlog *log)
 		return not_as_it_was(log, ACTIVE_NAME " has been moved away or removed");
 	if (!is_same(&now, &log->active_is))
 		return not_as_it_was(log, ACTIVE_NAME " has been replaced by another file");
-	if (now.size == log->active_size)
+	uint64_t expected = log->active_size + log->ahead;
+	if (now.size == expected)
 		return 0;
 	/* Some file systems are late to tell by name. */
 	off_t size = log->disk->size(log->disk, log->active_fd);
 	if (size < 0)
 		return eventlog_fail(log, (int)size, "looking at " ACTIVE_NAME);
-	if ((uint64_t)size < log->active_size)
+	if ((uint64_t)size < expected)
 		return not_as_it_was(log, ACTIVE_NAME " has been cut by somebody else");
-	if ((uint64_t)size > log->active_size)
+	if ((uint64_t)size > expected)
 		return not_as_it_was(log, "somebody else has written to " ACTIVE_NAME);
 	return 0;
 }

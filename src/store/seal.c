@@ -1,4 +1,5 @@
 /* Rotation, first half: see eventlog_seal(). */
+#include <assert.h>
 #include <errno.h>
 
 #include "store/archive.h"
@@ -67,6 +68,7 @@ static int swap_in(struct eventlog *log, struct fresh *fresh)
 
 static int seal(struct eventlog *log)
 {
+	assert(log->ahead == 0);
 	if (log->active_size == 0)
 		return 1;
 	int r = prepare(log);

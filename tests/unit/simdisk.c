@@ -253,6 +253,11 @@ static int sim_sync(struct disk *d, int fd)
 	return result(s, 0);
 }
 
+/* It may do so at any time. */
+static void sim_start(struct disk *d, int fd, off_t off, size_t len)
+{
+}
+
 static int sim_sync_dir(struct disk *d, int dirfd)
 {
 	struct simdisk *s = sim(d);
@@ -350,6 +355,7 @@ void simdisk_init(struct simdisk *s)
 		     .pwrite = sim_pwrite,
 		     .truncate = sim_truncate,
 		     .sync = sim_sync,
+		     .start = sim_start,
 		     .sync_dir = sim_sync_dir,
 		     .rename = sim_rename,
 		     .unlink = sim_unlink,

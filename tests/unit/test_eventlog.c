@@ -1,5 +1,3 @@
-#include "store/eventlog.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,6 +7,7 @@
 #include "archive_all.h"
 #include "check.h"
 #include "simdisk.h"
+#include "store/eventlog_impl.h"
 #include "store/reader.h"
 
 static bool ends_in_brace(void *arg, struct slice line)
@@ -119,6 +118,130 @@ static void test_full(void)
 }
 
 /* The disk fails at the write or the sync: nothing more is acknowledged, and what was stays. */
+static void write_ahead(struct eventlog *log, const char *text, int want)
+{
+	CHECK_INT(eventlog_write_ahead(log, slice_of(text), true), want);
+}
+
+/* What is written ahead is in the file, and in the log only once it is appended. */
+static void test_ahead(void)
+{
+	struct simdisk s;
+	int reports = 0;
+	size_t n;
+
+	simdisk_init(&s);
+	struct eventlog *log = open_log(&s, &reports);
+	CHECK_INT(append(log, "{a}\n", &n), 0);
+	write_ahead(log, "{b}\n", 0);
+	write_ahead(log, "{c}\n{d}\n", 0);
+	check_file(&s, "app.jsonl", "{a}\n{b}\n{c}\n{d}\n");
+	CHECK_INT(eventlog_head(log).off, 4);
+	uint64_t changes = s.changes;
+	CHECK_INT(append(log, "{b}\n{c}\n{d}\n{e}\n", &n), 0);
+	CHECK_INT(s.changes - changes, 2);
+	CHECK_INT(n, 16);
+	check_file(&s, "app.jsonl", "{a}\n{b}\n{c}\n{d}\n{e}\n");
+	CHECK(eventlog_head(log).seq == 5 && eventlog_head(log).hash == log_hash(SLICE("{e}")));
+	/* All of it. */
+	write_ahead(log, "{f}\n", 0);
+	CHECK_INT(append(log, "{f}\n", &n), 0);
+	CHECK_INT(eventlog_head(log).off, 24);
+	/* Nothing comes of it, and the power goes. */
+	write_ahead(log, "{g}\n", 0);
+	eventlog_drop_ahead(log);
+	check_file(&s, "app.jsonl", "{a}\n{b}\n{c}\n{d}\n{e}\n{f}\n");
+	eventlog_drop_ahead(log);
+	eventlog_close(log);
+	simdisk_reboot(&s, 1);
+	log = open_log(&s, &reports);
+	CHECK_INT(eventlog_head(log).seq, 6);
+	CHECK_INT(append(log, "{h}\n", &n), 0);
+	CHECK_INT(reports, 0);
+	eventlog_close(log);
+	simdisk_deinit(&s);
+}
+
+/* On a disk that fills up what is stored is the same, however much of it was written ahead. */
+static void test_ahead_full(void)
+{
+	struct simdisk s;
+	int reports = 0;
+	size_t n;
+
+	for (uint64_t room = 0; room <= 12; room++) {
+		simdisk_init(&s);
+		struct eventlog *log = open_log(&s, &reports);
+		s.room = room;
+		int r = eventlog_write_ahead(log, SLICE("{a}\n"), true);
+		CHECK_INT(r, room < 4 ? -ENOSPC : 0);
+		if (r == 0)
+			CHECK_INT(eventlog_write_ahead(log, SLICE("{b}\n"), true), room < 8 ? -ENOSPC : 0);
+		CHECK_INT(append(log, "{a}\n{b}\n{c}\n", &n), room < 12 ? -ENOSPC : 0);
+		CHECK_INT(n, room / 4 * 4);
+		CHECK_INT(eventlog_head(log).off, n);
+		CHECK_INT((int)s.disk.size(&s.disk, log->active_fd), (int)n);
+		eventlog_close(log);
+		simdisk_deinit(&s);
+	}
+	CHECK_INT(reports, 0);
+}
+
+/* The power goes at any change: what was acknowledged is there. */
+static void test_ahead_power(void)
+{
+	for (uint64_t stop = 1; stop < 12; stop++) {
+		for (uint64_t seed = 0; seed < 40; seed++) {
+			struct simdisk s;
+			int reports = 0;
+			size_t n;
+			simdisk_init(&s);
+			struct eventlog *log = open_log(&s, &reports);
+			CHECK_INT(append(log, "{a}\n", &n), 0);
+			s.stop_at = stop;
+			bool ahead = eventlog_write_ahead(log, SLICE("{b}\n"), true) == 0 &&
+				     eventlog_write_ahead(log, SLICE("{c}\n"), true) == 0;
+			bool in = ahead && append(log, "{b}\n{c}\n{d}\n", &n) == 0;
+			eventlog_close(log);
+			simdisk_reboot(&s, seed);
+			log = open_log(&s, &reports);
+			uint64_t off = eventlog_head(log).off;
+			CHECK(in ? off == 16 : off >= 4 && off <= 16 && off % 4 == 0);
+			eventlog_close(log);
+			simdisk_deinit(&s);
+		}
+	}
+}
+
+/* A disk that fails, and somebody else who writes there. */
+static void test_ahead_failed(void)
+{
+	struct simdisk s;
+	int reports = 0;
+	size_t n;
+
+	for (int other = 0; other < 2; other++) {
+		simdisk_init(&s);
+		struct eventlog *log = open_log(&s, &reports);
+		CHECK_INT(append(log, "{a}\n", &n), 0);
+		write_ahead(log, "{b}\n", 0);
+		if (other) {
+			CHECK_INT(s.disk.pwrite(&s.disk, log->active_fd, "{x}\n", 4, 8), 4);
+			write_ahead(log, "{c}\n", -EROFS);
+		} else {
+			s.fail_at = 2;
+			s.fail_error = -EIO;
+			write_ahead(log, "{c}\n", -EIO);
+		}
+		CHECK_INT(append(log, "{b}\n{c}\n", &n), -EROFS);
+		eventlog_drop_ahead(log);
+		check_file(&s, "app.jsonl", other ? "{a}\n{b}\n{x}\n" : "{a}\n");
+		CHECK_INT(reports, other + 1);
+		eventlog_close(log);
+		simdisk_deinit(&s);
+	}
+}
+
 static void test_failed(void)
 {
 	struct eventlog_stats stats;
@@ -539,6 +662,10 @@ int main(void)
 	check_torn("{b", "", "{b\n");
 	test_full();
 	test_failed();
+	test_ahead();
+	test_ahead_full();
+	test_ahead_power();
+	test_ahead_failed();
 	test_locked();
 	test_asked();
 	return 0;

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "base/clock.h"
+#include "fs/log/pieces.h"
 #include "fs/log/refuse.h"
 #include "fs/reply.h"
 
@@ -23,8 +24,10 @@ struct append {
 	struct open_log_close close; /* while it waits for its turn */
 	struct batch batch;
 	struct verdict verdict;
-	struct ids_wait wait; /* for what that is made of */
-	struct buf rest;      /* behind the batch's last newline */
+	struct ids_wait wait;  /* for what that is made of */
+	struct buf rest;       /* behind the batch's last newline */
+	struct pieces *pieces; /* NULL: it has come in one */
+	int failed;            /* an error: they have not come to a whole */
 };
 
 static struct writer_rules rules_now(const struct file *f)
@@ -70,6 +73,7 @@ static void append_free(struct append *a)
 	batch_deinit(&a->batch);
 	verdict_deinit(&a->verdict);
 	buf_deinit(&a->rest);
+	pieces_free(a->pieces);
 	free(a);
 }
 
@@ -109,26 +113,38 @@ static int refusal_of(struct commit *commit)
 
 	if (unlikely(a->left))
 		return -EINTR;
+	/* While it comes nobody knows that yet. */
+	if (!commit->pieces && a->failed < 0)
+		return a->failed;
 	return a->number ? open_log_refusal(&a->file->log, a->number) : 0;
+}
+
+static void set_batch(struct append *a)
+{
+	a->commit.lines = buf_slice(&a->batch.lines);
+	a->commit.units = a->batch.units;
+	a->commit.n_units = a->batch.n;
+	a->commit.groups = a->batch.groups;
+}
+
+static void set_verdict(struct append *a)
+{
+	verdict_init(&a->verdict, a->commit.lines, a->commit.units, a->commit.n_units);
+	a->verdict.layouts = a->batch.layouts;
+	a->commit.verdict = &a->verdict;
 }
 
 static void set_lines(struct append *a)
 {
 	struct mount *m = a->file->mount;
 
-	a->commit.lines = buf_slice(&a->batch.lines);
-	a->commit.units = a->batch.units;
-	a->commit.n_units = a->batch.n;
-	a->commit.groups = a->batch.groups;
+	set_batch(a);
 	a->commit.once = a->file->log.once && a->batch.lines.len > 0;
 	/* Of a shared log, what has no rules here may have some elsewhere: which are in force is seen, and
 	 * told to the others, before anything is proposed to them. */
 	a->commit.judged = a->batch.lines.len > 0 && (m->cluster || judge_is_asked(m->judge));
-	if (!a->commit.once && !a->commit.judged)
-		return;
-	verdict_init(&a->verdict, a->commit.lines, a->commit.units, a->commit.n_units);
-	a->verdict.layouts = a->batch.layouts;
-	a->commit.verdict = &a->verdict;
+	if (a->commit.once || a->commit.judged)
+		set_verdict(a);
 }
 
 /* Of what brings lines: its number, and what it expects, which what went before through the same file has
@@ -438,6 +454,82 @@ static void take_part(fuse_req_t req, struct file *f, struct batch *batch)
 		reply_error(req, batch->bad.error);
 }
 
+/* The first of its lines are there. From now on the commit thread answers it. */
+static void queue_pieces(struct append *a)
+{
+	struct open_log *log = &a->file->log;
+
+	a->commit.judged = a->commit.waits = true;
+	a->commit.verdict = &a->verdict;
+	a->commit.pieces = a->pieces;
+	a->number = open_log_number(log);
+	open_log_lend(log);
+	commit_queue(a->file->mount->committer, &a->commit);
+}
+
+/* All of it has been looked at, or that has failed. The writer is lent, but nobody uses it before the end. */
+static int take_pieces(struct append *a, int error)
+{
+	struct batch *b = &a->batch;
+
+	buf_add_slice(&a->rest, b->rest);
+	if (error == 0 &&
+	    (buf_error(&a->rest) < 0 || buf_reserve(&a->file->log.writer.partial, a->rest.len) < 0)) {
+		a->file->log.writer.partial.failed = false;
+		error = -ENOMEM;
+	}
+	if (error < 0)
+		batch_clear(b);
+	set_batch(a);
+	set_verdict(a);
+	return error;
+}
+
+/* A large write that the rules are to be asked about: that begins before all of it has been looked at. */
+static void write_in_pieces(struct append *a, struct slice data, const struct writer_rules *rules)
+{
+	struct file *f = a->file;
+	struct mount *m = f->mount;
+	bool queued = false;
+	int r = 0;
+
+	while (r == 0) {
+		r = pieces_feed(a->pieces, &f->log.writer, data, rules, &m->scanner);
+		if (r < 0 || queued || a->batch.n == 0)
+			continue;
+		queue_pieces(a);
+		queued = true;
+	}
+	if (queued) {
+		a->failed = take_pieces(a, min(r, 0));
+		return commit_came(m->committer, &a->commit);
+	}
+	if (r < 0)
+		reply_error(a->req, r);
+	else
+		take_part(a->req, f, &a->batch);
+	append_free(a);
+}
+
+/* 1: it is to be taken in one: what is decided about the whole first, and what other machines have a say in.
+ */
+static int begin_pieces(fuse_req_t req, struct file *f, struct slice data, const struct writer_rules *rules,
+			bool durable, struct append **ret)
+{
+	if (!rules->lay_out || f->log.once || f->log.conditional || f->mount->cluster)
+		return 1;
+	struct append *a = append_new(f, req);
+	int r = a ? pieces_new(&a->pieces, &f->log.writer, data, &a->batch) : -ENOMEM;
+	if (r != 0 && a)
+		append_free(a);
+	if (r != 0)
+		return r;
+	a->writing = true;
+	a->commit.durable = durable;
+	*ret = a;
+	return 0;
+}
+
 /* 0, or the error of a write that is not even looked at. */
 static int may_write(struct file *f)
 {
@@ -455,6 +547,7 @@ void append_write(fuse_req_t req, struct file *f, struct slice data, const struc
 	struct mount *m = f->mount;
 	struct writer_rules rules = rules_now(f);
 	struct refusal left;
+	struct append *pieces;
 	struct batch batch;
 
 	int r = may_write(f);
@@ -468,9 +561,14 @@ void append_write(fuse_req_t req, struct file *f, struct slice data, const struc
 	opener_wrote(&f->log.opener, f->log.wrote, fi->lock_owner);
 	if (r < 0)
 		return reply_error(req, r);
-	r = feeder_feed(m->feeder, &f->log.writer, data, &rules, &m->scanner, &batch);
 	/* O_SYNC has the bit of O_DSYNC, and more. */
 	bool durable = m->options.sync == SYNC_WRITE || fi->flags & O_DSYNC;
+	r = begin_pieces(req, f, data, &rules, durable, &pieces);
+	if (r == 0)
+		return write_in_pieces(pieces, data, &rules);
+	if (r < 0)
+		return reply_error(req, r);
+	r = feeder_feed(m->feeder, &f->log.writer, data, &rules, &m->scanner, &batch);
 	if (r == 0 && batch.lines.len > 0)
 		return queue_write(req, f, &batch, durable);
 	if (r < 0)

@@ -125,6 +125,20 @@ static bool log_has_failed(struct committer *c)
 	return stats.failed;
 }
 
+/* One that is still coming is whole then, and as far as that can be the rules have said of it what they have
+ * to say. */
+static void hear_pieces(struct committer *c, struct commit *item)
+{
+	if (likely(!item->pieces))
+		return;
+	bool wanted = !log_has_failed(c) && !(item->refusal && item->refusal(item) < 0);
+	if (wanted)
+		item->heard = rulings_hear_pieces(c->rulings, item, c->log);
+	if (!item->heard)
+		eventlog_drop_ahead(c->log);
+	commit_wait(item);
+}
+
 /* The next run of items, up to a seal, as far as it is let in. 0, or the error that the first is refused
  * with. 1: the rules can't be asked about it now. */
 static int prepare_run(struct committer *c, struct commit *item, struct run *run, bool *ret_heard)
@@ -157,6 +171,7 @@ static struct commit *commit_run(struct committer *c, struct commit *item)
 	bool heard;
 	int r;
 
+	hear_pieces(c, item);
 	do {
 		stored = 0;
 		r = prepare_run(c, item, &run, &heard);
@@ -166,8 +181,11 @@ static struct commit *commit_run(struct committer *c, struct commit *item)
 			run = (struct run){.first = item, .end = commit_next(item)};
 		else
 			r = append_run(c, &run, &stored);
-		if (unlikely(heard))
+		heard |= item->heard;
+		if (unlikely(heard)) {
 			rulings_appended(c->rulings, r == 0 && stored == run.lines.len);
+			eventlog_drop_ahead(c->log);
+		}
 		/* Others were before it: the rules are asked again, once they have seen what that was. */
 		if (unlikely(r > 0 && heard))
 			rulings_turn(c->rulings);
@@ -383,6 +401,12 @@ void commit_queue(struct committer *c, struct commit *item)
 	atomic_fetch_add(&c->waiting, is_waited_for(c, item));
 	atomic_fetch_add(&c->backlog, item->lines.len);
 	mailbox_post(&c->box, &item->mail);
+}
+
+void commit_came(struct committer *c, struct commit *item)
+{
+	atomic_fetch_add(&c->backlog, item->lines.len);
+	pieces_end(item->pieces);
 }
 
 void commit_seal(struct committer *c, struct commit *item)

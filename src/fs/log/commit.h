@@ -18,6 +18,7 @@ enum sync_mode {
 
 struct cluster;
 struct judge;
+struct pieces;
 
 /* One request to the commit thread; embedded in what its owner needs to go on. */
 struct commit {
@@ -42,6 +43,10 @@ struct commit {
 	/* The rules are asked about the lines before they are appended: nobody has been told that they are
 	 * taken. */
 	bool judged;
+	/* Its lines, units and groups are still to come, of one that is judged and neither once nor
+	 * conditional: pieces_end() says that they are there. NULL: they are. */
+	struct pieces *pieces;
+	bool heard; /* private: what the rules say of it they have said already */
 	/* Does nobody wait for it any more? Asked while it has to wait for the rules, or for other machines.
 	 * NULL: somebody does. */
 	bool (*given_up)(struct commit *c);
@@ -98,6 +103,8 @@ int must_check committer_start(struct committer **ret, struct eventlog *log,
 void committer_stop(struct committer *c);
 
 void commit_queue(struct committer *c, struct commit *item);
+/* The lines of one that is queued are whole now. */
+void commit_came(struct committer *c, struct commit *item);
 /* The rules may have changed: has the judge made ready before somebody needs it. */
 void commit_nudge(struct committer *c);
 /* The same at once: on the commit thread, in a `done`. */

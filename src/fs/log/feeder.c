@@ -83,7 +83,7 @@ int feeder_feed(struct feeder *f, const struct writer *w, struct slice data, con
 {
 	struct half h = {.data = data, .rules = rules};
 
-	h.from = data.len >= LARGE ? writer_half(data) : data.len;
+	h.from = data.len >= LARGE ? writer_cut(data, data.len / 2) : data.len;
 	if (h.from == data.len)
 		return writer_feed(w, data, rules, ev, ret);
 	sem_init(&h.done, 0, 0);

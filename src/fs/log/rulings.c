@@ -18,6 +18,9 @@ struct rulings {
 	size_t n, cap;
 	struct judged_unit *units;
 	size_t n_units, cap_units;
+
+	/* What has been said of one that came in pieces. */
+	struct judged ahead;
 };
 
 int rulings_new(struct rulings **ret, struct judge *judge, unsigned timeout_ms)
@@ -38,6 +41,7 @@ void rulings_free(struct rulings *r)
 	if (!r)
 		return;
 	judge_end(r->judge);
+	free(r->ahead.why);
 	free(r->items);
 	free(r->units);
 	free(r);
@@ -60,6 +64,7 @@ bool rulings_hold(const struct rulings *r, const struct commit *item)
 
 void rulings_put_aside(struct rulings *r, struct commit *item)
 {
+	commit_wait(item);
 	if (!item->aside_ms)
 		item->aside_ms = clock_ms();
 	item->mail.next = NULL;
@@ -97,34 +102,47 @@ struct commit *rulings_next(struct rulings *r, bool all, int *ret_error)
 	return NULL;
 }
 
-static bool gather_item(struct rulings *r, const struct verdict *v)
+/* The item's lines begin at `begin` in what the units are of. */
+static bool gather_units(struct rulings *r, struct judged item, const struct unit *units, size_t begin)
 {
 	if (!list_room(r->items, r->n, r->cap, 32))
 		return false;
-	/* Where units were dropped, the layouts are not those of what is left. */
-	r->items[r->n++] =
-	    (struct judged){.lines = v->lines, .layouts = v->begins ? NULL : v->layouts, .n = v->n_kept};
-	for (size_t i = 0; i < v->n_kept; i++) {
+	r->items[r->n++] = item;
+	for (size_t i = 0; i < item.n; i++) {
 		if (!list_room(r->units, r->n_units, r->cap_units, 1024))
 			return false;
-		r->units[r->n_units++] = (struct judged_unit){v->kept[i].stored, v->kept[i].lines};
+		r->units[r->n_units++] = (struct judged_unit){units[i].stored - begin, units[i].lines};
 	}
 	return true;
+}
+
+static bool gather_item(struct rulings *r, const struct verdict *v)
+{
+	/* Where units were dropped, the layouts are not those of what is left. */
+	struct judged item = {.lines = v->lines, .layouts = v->begins ? NULL : v->layouts, .n = v->n_kept};
+
+	return gather_units(r, item, v->kept, 0);
+}
+
+/* Now that they all stand where they will. */
+static void find_units(struct rulings *r)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < r->n; i++) {
+		r->items[i].units = r->units + at;
+		at += r->items[i].n;
+	}
 }
 
 /* The items of the run that bring something new, with their units. False: no memory. */
 static bool gather(struct rulings *r, struct commit *first, struct commit *end)
 {
-	size_t at = 0;
-
 	r->n = r->n_units = 0;
 	for (struct commit *item = first; item != end; item = commit_next(item))
 		if (item->verdict->n_kept > 0 && !gather_item(r, item->verdict))
 			return false;
-	for (size_t i = 0; i < r->n; i++) {
-		r->items[i].units = r->units + at;
-		at += r->items[i].n;
-	}
+	find_units(r);
 	return true;
 }
 
@@ -155,12 +173,23 @@ static struct commit *take_outcomes(struct rulings *r, struct commit *item, stru
 	return item;
 }
 
+/* It is whole now. */
+static int take_ahead(struct rulings *r, struct commit *item)
+{
+	if (r->ahead.let_in == item->verdict->n_kept)
+		return 0;
+	verdict_cut(item->verdict, r->ahead.let_in, r->ahead.error, take_ptr(r->ahead.why));
+	return 1;
+}
+
 int rulings_hear(struct rulings *r, struct commit *first, struct commit *end, struct commit **ret_end)
 {
 	size_t n = 0;
 	bool all = true;
 
 	*ret_end = end;
+	if (first->heard)
+		return take_ahead(r, first);
 	if (r->stands == JUDGE_ABSENT)
 		return 0;
 	if (!gather(r, first, end))
@@ -175,7 +204,88 @@ int rulings_hear(struct rulings *r, struct commit *first, struct commit *end, st
 	return !all || *ret_end != end;
 }
 
+/* False: it can't be asked about; then it is not, and no verdict is due. */
+static bool ask_about(struct rulings *r, const struct piece *piece)
+{
+	struct judged item = {
+	    .lines = piece->lines, .layouts = piece->layouts, .n = piece->n, .more = r->n > 0};
+
+	size_t n = r->n, n_units = r->n_units;
+
+	if (!gather_units(r, item, piece->units, piece->begin)) {
+		r->n = n;
+		r->n_units = n_units;
+		return false;
+	}
+	find_units(r);
+	r->stands = judge_ask(r->judge, &r->items[r->n - 1], 1);
+	return r->stands == JUDGE_SITS;
+}
+
+/* An item that comes in pieces, and what is known of it. */
+struct coming {
+	struct eventlog *log;
+	bool sync;
+	bool writes; /* all that was let in is written ahead: no group has come, and no error */
+	size_t told; /* of so many pieces */
+	bool whole;  /* and all of these were let in */
+};
+
+static void write_ahead(struct coming *c, const struct judged *piece)
+{
+	for (size_t i = 0; i < piece->let_in; i++)
+		c->writes &= piece->units[i].lines == 1;
+	if (!c->writes || piece->let_in == 0)
+		return;
+	struct slice lines = {piece->lines.data, piece->units[piece->let_in - 1].end};
+	/* Where that fails, the append says why. */
+	c->writes = eventlog_write_ahead(c->log, lines, c->sync) == 0;
+}
+
+/* What is known of the next piece. False: nothing yet. */
+static bool take_told(struct rulings *r, struct coming *c, bool wait)
+{
+	struct judged *piece = &r->items[c->told];
+	size_t n;
+
+	if (!judge_told(r->judge, piece, 1, wait, &n, &r->stands))
+		return false;
+	if (r->stands != JUDGE_SITS)
+		return true;
+	c->told++;
+	c->whole = piece->let_in == piece->n;
+	r->ahead.let_in += piece->let_in;
+	r->ahead.error = piece->error;
+	r->ahead.why = take_ptr(piece->why);
+	write_ahead(c, piece);
+	return true;
+}
+
+/* Of those that have been asked about, up to where the item ends. True: it has not ended. */
+static bool take_all_told(struct rulings *r, struct coming *c, bool wait)
+{
+	while (c->told < r->n && c->whole && r->stands == JUDGE_SITS && take_told(r, c, wait))
+		;
+	return c->whole && r->stands == JUDGE_SITS;
+}
+
+bool rulings_hear_pieces(struct rulings *r, struct commit *item, struct eventlog *log)
+{
+	struct coming c = {.log = log, .sync = item->durable, .writes = true, .whole = true};
+	bool asks = r->stands == JUDGE_SITS;
+	struct piece piece;
+
+	r->n = r->n_units = 0;
+	r->ahead = (struct judged){0};
+	for (size_t i = 0; asks && pieces_next(item->pieces, i, &piece); i++)
+		asks = piece.n == 0 || (ask_about(r, &piece) && take_all_told(r, &c, false));
+	take_all_told(r, &c, true);
+	judge_drop(r->judge);
+	return r->n > 0 && r->stands == JUDGE_SITS;
+}
+
 void rulings_appended(struct rulings *r, bool whole)
 {
+	free(take_ptr(r->ahead.why));
 	judge_appended(r->judge, whole);
 }

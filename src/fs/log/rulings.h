@@ -30,5 +30,9 @@ struct commit *rulings_next(struct rulings *r, bool all, int *ret_error);
  * about, comes before `end`. That is `first` where they have to stand aside. */
 int must_check rulings_hear(struct rulings *r, struct commit *first, struct commit *end,
 			    struct commit **ret_end);
+/* The same of an item that is still coming, as it comes: once it is whole, the answer to rulings_hear() about
+ * it is at hand. What is let in is written ahead meanwhile (eventlog.h). False: it is as if nobody had asked,
+ * but for what was written. */
+bool must_check rulings_hear_pieces(struct rulings *r, struct commit *item, struct eventlog *log);
 /* What was let in of that run is in the log; or not all of it. */
 void rulings_appended(struct rulings *r, bool whole);

@@ -59,6 +59,9 @@ static int take(struct runs *rs, struct run *run, struct commit *item, const str
 	/* What comes before would move the head: it is decided first. */
 	if (item->conditional && rs->joined.len > 0)
 		return 1;
+	/* The rules are asked while it comes: it is the first of the next. */
+	if (unlikely(item->pieces))
+		return 1;
 	int r = judge(rs, item, head);
 	if (r == 0 && rs->joined.len > 0 && rs->joined.len + item->lines.len > rs->most)
 		r = 1;
@@ -91,7 +94,7 @@ int run_make(struct runs *rs, struct commit *first, const struct log_pos *head, 
 		if (r != 0)
 			break;
 		/* A lone item needs no copy. */
-		if (item == first && (!item->mail.next || item->lines.len > LIMIT_WRITE))
+		if (item == first && (!item->mail.next || item->heard || item->lines.len > LIMIT_WRITE))
 			return run_of_one(ret, item);
 		buf_add_slice(&rs->joined, commit_lines(item));
 		/* Its writer is told where the head stands behind its own lines. */

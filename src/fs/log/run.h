@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "fs/log/commit.h"
+#include "fs/log/pieces.h"
 
 /* What runs are made of, one after the other. */
 struct runs {
@@ -32,6 +33,15 @@ static inline struct commit *commit_of(struct mail *mail)
 static inline struct commit *commit_next(const struct commit *item)
 {
 	return commit_of(item->mail.next);
+}
+
+/* Until it is whole. */
+static inline void commit_wait(struct commit *item)
+{
+	if (likely(!item->pieces))
+		return;
+	pieces_wait(item->pieces);
+	item->pieces = NULL;
 }
 
 /* What of an item is appended. */

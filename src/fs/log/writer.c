@@ -28,6 +28,14 @@ void batch_deinit(struct batch *b)
 	*b = (struct batch){0};
 }
 
+void batch_clear(struct batch *b)
+{
+	refusal_deinit(&b->bad);
+	refusal_deinit(&b->behind);
+	b->lines.len = b->n = b->n_layouts = b->groups = b->odd_ts = b->given = 0;
+	b->rest = (struct slice){0};
+}
+
 void writer_deinit(struct writer *w)
 {
 	buf_deinit(&w->partial);
@@ -286,6 +294,12 @@ static int look_for_log(const struct writer *w, struct slice data, const struct 
 	return guard_is_saving(&b->guard);
 }
 
+/* What most come to: a megabyte is not to be copied from one piece of memory to the next. */
+static void reserve_lines(struct batch *b, size_t given)
+{
+	buf_reserve(&b->lines, given + 64);
+}
+
 /* The lines of the data from `at` on, as far as `to`, where one begins or the data end. */
 static int feed_lines(const struct writer *w, struct slice data, size_t at, size_t to,
 		      const struct writer_rules *rules, struct event *ev, struct batch *b)
@@ -294,8 +308,6 @@ static int feed_lines(const struct writer *w, struct slice data, size_t at, size
 	struct json_error why;
 	int r;
 
-	/* What most come to: a megabyte is not to be copied from one piece of memory to the next. */
-	buf_reserve(&b->lines, w->partial.len + data.len - at + 64);
 	while (at < to) {
 		struct line line;
 		r = line_at(w, data, at, rules->max_line, &joined, &line);
@@ -323,22 +335,28 @@ int writer_feed(const struct writer *w, struct slice data, const struct writer_r
 	return writer_feed_first(w, data, data.len, rules, ev, b);
 }
 
-size_t writer_half(struct slice data)
+size_t writer_cut(struct slice data, size_t from)
 {
-	struct slice second = slice_skip(data, data.len / 2);
-	const char *nl = second.len > 0 ? memchr(second.data, '\n', second.len) : NULL;
+	const char *nl = from < data.len ? memchr(data.data + from, '\n', data.len - from) : NULL;
 
 	return nl ? (size_t)(nl + 1 - data.data) : data.len;
+}
+
+int writer_feed_on(const struct writer *w, struct slice data, size_t at, size_t to,
+		   const struct writer_rules *rules, struct event *ev, struct batch *b)
+{
+	int r = at == 0 ? look_for_log(w, data, rules, ev, b) : 0;
+	if (r > 0)
+		return set_bad(w, data, 0, -EPERM, saving, b);
+	return r < 0 ? r : feed_lines(w, data, at, to, rules, ev, b);
 }
 
 int writer_feed_first(const struct writer *w, struct slice data, size_t half,
 		      const struct writer_rules *rules, struct event *ev, struct batch *b)
 {
 	*b = (struct batch){.guard = w->guard};
-	int r = look_for_log(w, data, rules, ev, b);
-	if (r > 0)
-		return set_bad(w, data, 0, -EPERM, saving, b);
-	return r < 0 ? r : feed_lines(w, data, 0, half, rules, ev, b);
+	reserve_lines(b, w->partial.len + data.len);
+	return writer_feed_on(w, data, 0, half, rules, ev, b);
 }
 
 int writer_feed_second(struct slice data, size_t half, const struct writer_rules *rules, struct event *ev,
@@ -347,6 +365,7 @@ int writer_feed_second(struct slice data, size_t half, const struct writer_rules
 	static const struct writer nobody; /* nothing has come before */
 
 	*b = (struct batch){0};
+	reserve_lines(b, data.len - half);
 	return feed_lines(&nobody, data, half, data.len, rules, ev, b);
 }
 

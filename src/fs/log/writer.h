@@ -80,6 +80,8 @@ struct batch {
 };
 
 void batch_deinit(struct batch *b);
+/* Nothing is in it any more, and nothing refused. What it points to stays. */
+void batch_clear(struct batch *b);
 
 void writer_deinit(struct writer *w);
 
@@ -100,12 +102,17 @@ static inline bool writer_is_owing(const struct writer *w)
 int must_check writer_feed(const struct writer *w, struct slice data, const struct writer_rules *rules,
 			   struct event *ev, struct batch *ret);
 /* The same in two parts, side by side on two threads, and what they come to in all. The second begins with a
- * line, about in the middle; where the data end: there is none. */
-size_t writer_half(struct slice data);
+ * line: writer_cut(). */
 int must_check writer_feed_first(const struct writer *w, struct slice data, size_t half,
 				 const struct writer_rules *rules, struct event *ev, struct batch *ret);
 int must_check writer_feed_second(struct slice data, size_t half, const struct writer_rules *rules,
 				  struct event *ev, struct batch *ret);
+/* The same in parts, one after the other, into a batch of {.guard = w->guard}: it ends behind those that were
+ * looked at. Takes no more room than it has, while it has enough. */
+int must_check writer_feed_on(const struct writer *w, struct slice data, size_t at, size_t to,
+			      const struct writer_rules *rules, struct event *ev, struct batch *b);
+/* Where a line begins, the next one behind `from`; or the data end. */
+size_t writer_cut(struct slice data, size_t from);
 /* Both are the caller's to deinit still. -ENOMEM: neither is good for anything else. */
 int must_check batch_join(struct batch *first, struct batch *second);
 

@@ -156,16 +156,26 @@ bool fold_scan(struct fold *f, const struct log_pos *pos, struct slice line,
 	return true;
 }
 
-void fold_scanned(struct fold *f, struct view **views, size_t n, struct log_pos *pos, struct slice line)
+void fold_scanned(struct fold *f, struct view **views, size_t n, struct log_pos *pos, struct slice last,
+		  struct slice line)
 {
 	f->events++;
-	fold_event(f, views, n, pos, (struct slice){0});
+	fold_event(f, views, n, pos, last);
 	pos->off += line.len + 1;
 	pos->seq++;
-	pos->hash = log_hash(line);
 	for (size_t i = 0; i < n; i++)
 		if (!views[i]->error)
 			views[i]->pos = *pos;
+}
+
+void fold_settle(struct view **views, size_t n, struct log_pos *pos, struct slice last)
+{
+	if (!last.data)
+		return;
+	pos->hash = log_hash(last);
+	for (size_t i = 0; i < n; i++)
+		if (!views[i]->error)
+			views[i]->pos.hash = pos->hash;
 }
 
 static bool is_blank(struct slice line)

@@ -75,4 +75,8 @@ void fold_block(struct fold *f, struct view **views, size_t n, struct log_pos *p
  * checked; NULL: it was not. */
 bool must_check fold_scan(struct fold *f, const struct log_pos *pos, struct slice line,
 			  const struct event_layout *layout, struct json_error *ret_error);
-void fold_scanned(struct fold *f, struct view **views, size_t n, struct log_pos *pos, struct slice line);
+/* `last`: the line before, whose hash the places lack; none: they do not. They lack that of `line` then. */
+void fold_scanned(struct fold *f, struct view **views, size_t n, struct log_pos *pos, struct slice last,
+		  struct slice line);
+/* It is found out: of `last`, the line before. */
+void fold_settle(struct view **views, size_t n, struct log_pos *pos, struct slice last);

@@ -14,6 +14,7 @@ static bool refuse(struct trial *t, uint32_t by, int error, const char *why)
 bool trial_begin(struct trial *t, bool several)
 {
 	t->before = t->pos;
+	t->last_before = t->last;
 	t->saved = false;
 	/* Of several lines any but the first may be refused. */
 	for (size_t i = 0; several && i < t->n_views; i++)
@@ -34,6 +35,7 @@ static void take_back(struct trial *t)
 	for (size_t i = 0; i < t->n_views; i++)
 		t->spoilt |= view_restore(t->views[i], t->fold->mark, &t->before, &why) < 0;
 	t->pos = t->before;
+	t->last = t->last_before;
 }
 
 static bool ask(struct trial *t, const struct trial_rule *r)
@@ -55,7 +57,8 @@ static bool ask(struct trial *t, const struct trial_rule *r)
 /* Into the views. */
 static bool let_in(struct trial *t, struct slice line)
 {
-	fold_scanned(t->fold, t->views, t->n_views, &t->pos, line);
+	fold_scanned(t->fold, t->views, t->n_views, &t->pos, t->last, line);
+	t->last = line;
 	for (size_t i = 0; i < t->n_views; i++) {
 		if (!t->views[i]->error)
 			continue;
@@ -90,4 +93,10 @@ void trial_end(struct trial *t)
 	for (size_t i = 0; t->saved && i < t->n_views; i++)
 		view_forget(t->views[i]);
 	t->saved = false;
+}
+
+void trial_settle(struct trial *t)
+{
+	fold_settle(t->views, t->n_views, &t->pos, t->last);
+	t->last = (struct slice){0};
 }

@@ -4,7 +4,9 @@
  *
  *     trial_begin(t, several)     a unit begins: a line, or several that enter whole or not at all
  *     trial_line(t, line)         each of its lines, until one is refused
- *     trial_end(t)                the unit is over, however */
+ *     trial_end(t)                the unit is over, however
+ *     …
+ *     trial_settle(t)             places have their hashes now, of which only the last is ever looked at */
 #pragma once
 
 #include "model/engine/fold.h"
@@ -24,8 +26,10 @@ struct trial {
 	const struct trial_rule *rules; /* in the order in which they are asked */
 	size_t n_rules;
 
-	struct log_pos pos; /* behind what was let in */
+	struct log_pos pos; /* behind what was let in; its hash lacks that of */
+	struct slice last;  /* this line, if there is one. It lives until trial_settle() */
 	struct log_pos before;
+	struct slice last_before;
 	bool saved;
 	/* A view has failed on an event, and its state is not to be gone on with. */
 	bool spoilt;
@@ -42,3 +46,4 @@ bool must_check trial_begin(struct trial *t, bool several);
 bool must_check trial_line(struct trial *t, struct slice line,
 			   const struct event_layout *layout /* as of fold_scan() */);
 void trial_end(struct trial *t);
+void trial_settle(struct trial *t);

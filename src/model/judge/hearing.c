@@ -19,6 +19,7 @@ struct hearing {
 	struct judged *items;
 	size_t n;
 	size_t n_lines;
+	size_t off; /* of its table, in the docket */
 	struct message verdict;
 };
 
@@ -86,19 +87,32 @@ static struct docket_line *enter(const struct judged *item, struct docket_line *
 	return entry;
 }
 
-static int fill_docket(struct hearing *h)
+/* Room for so many bytes: behind what is there, where that may be read still. */
+static int make_room(struct judge *j, size_t bytes, bool behind, size_t *ret_off)
 {
-	size_t bytes = 0;
+	size_t off = behind ? j->docket_end : 0;
+	bool grows = off + bytes > j->docket_size;
 
-	h->n_lines = 0;
-	for (size_t i = 0; i < h->n; i++) {
-		bytes += h->items[i].lines.len;
-		h->n_lines += count_lines(&h->items[i]);
-	}
-	int r = grow_docket(h->judge, h->n_lines * sizeof(struct docket_line) + bytes);
+	int r = grow_docket(j, off + bytes);
 	if (r < 0)
 		return r;
-	struct docket_line *entry = (struct docket_line *)h->judge->docket;
+	*ret_off = grows ? 0 : off;
+	j->docket_end = *ret_off + bytes;
+	return 0;
+}
+
+static int fill_docket(struct hearing *h)
+{
+	size_t bytes = h->n_lines * sizeof(struct docket_line);
+
+	for (size_t i = 0; i < h->n; i++)
+		bytes += h->items[i].lines.len;
+	/* The next table begins there. */
+	bytes = (bytes + _Alignof(struct docket_line) - 1) & ~(_Alignof(struct docket_line) - 1);
+	int r = make_room(h->judge, bytes, h->items->more, &h->off);
+	if (r < 0)
+		return r;
+	struct docket_line *entry = (struct docket_line *)(h->judge->docket + h->off);
 	char *at = (char *)(entry + h->n_lines);
 	for (size_t i = 0; i < h->n; i++) {
 		struct slice lines = h->items[i].lines;
@@ -112,21 +126,17 @@ static int fill_docket(struct hearing *h)
 /* The item, and the unit of it, that a line belongs to. False: there is no such line. */
 static bool find_line(const struct hearing *h, uint64_t line, size_t *ret_item, size_t *ret_unit)
 {
-	const struct docket_line *entry = (const struct docket_line *)h->judge->docket;
-	size_t item = 0, unit = 0;
-
-	if (line >= h->n_lines)
-		return false;
-	for (const struct docket_line *e = entry; e < entry + line; e++) {
-		unit += (e->flags & DOCKET_UNIT) != 0;
-		if (e->flags & DOCKET_ITEM) {
-			item++;
-			unit = 0;
+	for (size_t item = 0; item < h->n; item++) {
+		for (size_t unit = 0; unit < h->items[item].n; unit++) {
+			if (line < h->items[item].units[unit].lines) {
+				*ret_item = item;
+				*ret_unit = unit;
+				return true;
+			}
+			line -= h->items[item].units[unit].lines;
 		}
 	}
-	*ret_item = item;
-	*ret_unit = unit;
-	return item < h->n;
+	return false;
 }
 
 static char *reason_of(struct judge *j, const struct packet *p)
@@ -173,7 +183,9 @@ static int send_docket(struct hearing *h)
 	struct message m = {
 	    .type = MSG_JUDGE,
 	    .pos = eventlog_head(j->options.log),
+	    .flags = h->items->more ? MSG_FURTHER : 0,
 	    .seq = h->n_lines,
+	    .off = h->off,
 	    .offset = j->docket_size,
 	};
 
@@ -187,21 +199,24 @@ static int send_docket(struct hearing *h)
 		r = worker_handle_send(j->worker, &m, (struct slice){0}, &j->docket_fd,
 				       j->docket_sent ? 0 : 1);
 	j->docket_sent |= r == 0;
+	j->asked += r == 0;
 	return r;
 }
 
-/* 1: the verdict is there. */
-static int wait_for_verdict(struct hearing *h)
+/* 1: the verdict is there; 0: not yet. */
+static int take_verdict(struct hearing *h, bool wait)
 {
 	struct judge *j = h->judge;
 	struct pollfd fd = {.fd = j->worker->socket, .events = POLLIN};
 	int r;
 
-	while ((r = judge_receive(j, take, h)) == 0) {
+	while ((r = judge_receive(j, take, h)) == 0 && wait) {
 		/* Its end shows there as well. */
 		if (poll(&fd, 1, (int)worker_handle_tick(j->worker)) == 0)
 			worker_handle_watch(j->worker);
 	}
+	if (r == 1)
+		j->asked--;
 	return r;
 }
 
@@ -220,7 +235,9 @@ static bool can_be(const struct hearing *h)
 
 	if (h->verdict.flags & (MSG_BEHIND | MSG_SPOILT))
 		return true;
-	return h->verdict.flags & MSG_PART ? line > 0 && line < h->n_lines : line == h->n_lines;
+	if (h->verdict.flags & MSG_PART)
+		return (line > 0 || h->items->more) && line < h->n_lines;
+	return line == h->n_lines;
 }
 
 /* It has come so far: units behind that are not let in yet. */
@@ -230,7 +247,7 @@ static size_t count_part(struct hearing *h)
 
 	if (!find_line(h, h->verdict.seq, &item, &unit))
 		return 0;
-	if (unit == 0)
+	if (unit == 0 && !h->items[item].more)
 		return item;
 	h->items[item].let_in = min(h->items[item].let_in, unit);
 	return item + 1;
@@ -259,38 +276,84 @@ static void forget_reasons(struct hearing *h, size_t from)
 	}
 }
 
-enum judge_stands judge_hear(struct judge *j, struct judged *items, size_t n, size_t *ret_n)
+static struct hearing hearing_of(struct judge *j, struct judged *items, size_t n)
 {
 	struct hearing h = {.judge = j, .items = items, .n = n};
 
-	*ret_n = 0;
+	for (size_t i = 0; i < n; i++)
+		h.n_lines += count_lines(&items[i]);
+	return h;
+}
+
+enum judge_stands judge_ask(struct judge *j, struct judged *items, size_t n)
+{
+	struct hearing h = hearing_of(j, items, n);
+
 	forget_reasons(&h, 0);
 	int r = fill_docket(&h);
 	if (r == 0)
 		r = send_docket(&h);
 	/* It has died meanwhile: what of, stands in the socket. */
-	if (r == 0 || r == -EPIPE)
-		r = wait_for_verdict(&h);
+	j->asked += r == -EPIPE;
+	return r == 0 || r == -EPIPE ? JUDGE_SITS : no_verdict(j);
+}
+
+/* It has answered. */
+static enum judge_stands take_outcome(struct hearing *h, size_t *ret_n)
+{
+	struct judge *j = h->judge;
+
+	if (h->verdict.flags & MSG_BEHIND) {
+		j->behind = true;
+		judge_publish(j);
+		return JUDGE_WAITS;
+	}
+	*ret_n = count_judged(h);
+	forget_reasons(h, *ret_n);
+	j->ends = 0;
+	j->again = j->heals = (struct again){0};
+	/* Nothing is gone on with: the next turn begins again from snapshots. */
+	if (h->verdict.flags & MSG_SPOILT)
+		judge_stop_worker(j);
+	return *ret_n > 0 ? JUDGE_SITS : JUDGE_WAITS;
+}
+
+bool judge_told(struct judge *j, struct judged *items, size_t n, bool wait, size_t *ret_n,
+		enum judge_stands *ret)
+{
+	struct hearing h = hearing_of(j, items, n);
+
+	*ret_n = 0;
+	int r = take_verdict(&h, wait);
+	if (r == 0)
+		return false;
 	if (r == 1 && !can_be(&h))
 		r = -EPROTO;
 	/* Meanwhile it has said what a state lacks, perhaps: nobody is let in by that. */
 	if (j->broken)
 		r = -EIO;
-	if (r < 0) {
+	if (r < 0)
 		forget_reasons(&h, 0);
-		return no_verdict(j);
-	}
-	if (h.verdict.flags & MSG_BEHIND) {
-		j->behind = true;
-		judge_publish(j);
-		return JUDGE_WAITS;
-	}
-	*ret_n = count_judged(&h);
-	forget_reasons(&h, *ret_n);
-	j->ends = 0;
-	j->again = j->heals = (struct again){0};
-	/* Nothing is gone on with: the next turn begins again from snapshots. */
-	if (h.verdict.flags & MSG_SPOILT)
-		judge_stop_worker(j);
-	return *ret_n > 0 ? JUDGE_SITS : JUDGE_WAITS;
+	*ret = r < 0 ? no_verdict(j) : take_outcome(&h, ret_n);
+	return true;
+}
+
+enum judge_stands judge_hear(struct judge *j, struct judged *items, size_t n, size_t *ret_n)
+{
+	enum judge_stands stands = judge_ask(j, items, n);
+
+	*ret_n = 0;
+	if (stands == JUDGE_SITS)
+		(void)!judge_told(j, items, n, true, ret_n, &stands);
+	return stands;
+}
+
+void judge_drop(struct judge *j)
+{
+	struct judged nothing = {.more = true};
+	struct hearing h = {.judge = j, .items = &nothing, .n = 1};
+
+	while (j->asked > 0)
+		if (take_verdict(&h, true) < 0)
+			(void)no_verdict(j);
 }

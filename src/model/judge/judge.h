@@ -72,6 +72,9 @@ struct judged {
 	const struct event_layout *layouts; /* of each line; NULL: not known */
 	const struct judged_unit *units;
 	size_t n;
+	/* It goes on from what was asked about before, by the same writer: nothing of it is let in unless all
+	 * of that was. */
+	bool more;
 	/* So many of the units are let in. Fewer than all: this is the error that the next is refused with
 	 * (0: it has not been judged yet), and why, beginning with the rule's name; free() it. NULL: no
 	 * memory for it. */
@@ -83,6 +86,16 @@ struct judged {
  * one.
  */
 enum judge_stands judge_hear(struct judge *j, struct judged *items, size_t n, size_t *ret_n);
+/* The same in two steps, so that a writer's pieces are asked about, each as it comes, while those before it
+ * are judged. Where that is not JUDGE_SITS, nothing that was asked about is judged, and the rest is not told.
+ */
+enum judge_stands judge_ask(struct judge *j, struct judged *items, size_t n);
+/* In the order in which it was asked; `wait`: until that is known. True: *ret is how it stands, and the
+ * items' outcome as of judge_hear(). */
+bool must_check judge_told(struct judge *j, struct judged *items, size_t n, bool wait, size_t *ret_n,
+			   enum judge_stands *ret);
+/* What it still has to tell is of no interest. */
+void judge_drop(struct judge *j);
 /* What it has let in since the last time is in the log now; or (`whole` is false) is not, or not all. */
 void judge_appended(struct judge *j, bool whole);
 

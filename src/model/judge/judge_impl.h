@@ -44,7 +44,9 @@ struct judge {
 	int docket_fd; /* -1: there is none */
 	char *docket;
 	size_t docket_size;
+	size_t docket_end; /* behind what was put into it last */
 	bool docket_sent;
+	unsigned asked; /* so many times, by judge_ask(), it has not answered yet */
 
 	/* What others see; under the lock. */
 	pthread_mutex_t lock;

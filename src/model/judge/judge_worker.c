@@ -110,6 +110,7 @@ void judge_start_worker(struct judge *j)
 
 void judge_stop_worker(struct judge *j)
 {
+	j->asked = 0;
 	member_end(take_ptr(j->worker), "it is not needed any more");
 }
 
@@ -223,6 +224,7 @@ void judge_worker_died(struct judge *j)
 	struct worker_end end = {0};
 	char text[600];
 
+	j->asked = 0;
 	/* If it is on its way out this changes nothing of what it has died of. */
 	kill(h->pid, SIGKILL);
 	worker_handle_reap(h, &end);

@@ -1,5 +1,6 @@
 /* The lines that a worker is to judge, in memory that the daemon writes and the worker reads: the table, and
- * behind it the lines themselves, each with its newline. */
+ * behind it the lines themselves, each with its newline. Where a writer's come piece by piece there are
+ * several such, one behind the other. */
 #pragma once
 
 #include "model/event/event.h"

@@ -37,9 +37,9 @@ enum message_type {
 		      is MSG_RENDERED or MSG_UNSEEN */
 	MSG_RULE,  /* view: its id, seq: that of the view whose state it looks at (0: none); text: name; fds:
 		      its  program. The answer is MSG_ADDED or MSG_BROKEN */
-	/* pos: the log's head; seq: so many lines are to be judged, which lie in the docket (docket.h); fds:
-	 * the docket, where it is new, offset: and its size. The answer is MSG_REFUSED for each item of which
-	 * a line is refused, then MSG_VERDICT */
+	/* pos: the log's head; seq: so many lines are to be judged, which lie in the docket (docket.h), off:
+	 * from there on; fds: the docket, where it is new, offset: and its size; flags: MSG_FURTHER. The
+	 * answer is MSG_REFUSED for each item of which a line is refused, then MSG_VERDICT */
 	MSG_JUDGE,
 	MSG_WAKE, /* look at the head */
 	MSG_PING, /* seq: a sign of life is wanted, once all that came before has been done */
@@ -96,6 +96,9 @@ enum message_flags {
 	MSG_BEHIND = 256,     /* VERDICT */
 	MSG_SPOILT = 512,     /* VERDICT */
 	MSG_PART = 1024,      /* VERDICT */
+	/* JUDGE: they go on from those before, of the same writer. Where not all of those were let in, none
+	 * of these is looked at, and the answer is MSG_PART */
+	MSG_FURTHER = 2048,
 };
 
 struct message {

@@ -89,7 +89,11 @@ struct worker {
 	struct worker_rule *rules; /* in the order in which they are asked */
 	const void *docket;        /* NULL: none has come */
 	size_t docket_size;
-	uint64_t damage_off; /* damage before this has been reported */
+	/* All of the lines judged last were let in: more of the same writer may come behind them. */
+	bool goes_on;
+	struct log_pos heard; /* behind those */
+	uint64_t heard_begin; /* clock_coarse_ns() when the first of them were looked at */
+	uint64_t damage_off;  /* damage before this has been reported */
 	unsigned damage_count;
 	uint64_t far_wait_ns; /* for so long the others go first */
 	uint64_t told_time;

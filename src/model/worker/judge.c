@@ -150,10 +150,9 @@ static void refuse(struct worker *w, uint64_t line, const struct trial *t)
 }
 
 /* So many lines have been judged: all of them, unless it is spoilt or has taken long. */
-static uint64_t judge_lines(struct worker *w, struct trial *t, uint64_t n)
+static uint64_t judge_lines(struct worker *w, struct trial *t, uint64_t off, uint64_t n)
 {
-	uint64_t begin = clock_coarse_ns();
-	const struct docket_line *lines = w->docket;
+	const struct docket_line *lines = (const void *)((const char *)w->docket + off);
 	const char *at = (const char *)(lines + n), *end = (const char *)w->docket + w->docket_size;
 	bool refused = false, begins = true;
 	uint64_t i = 0;
@@ -171,6 +170,7 @@ static uint64_t judge_lines(struct worker *w, struct trial *t, uint64_t n)
 		if (!refused && (!lets_in || !trial_line(t, line, layout))) {
 			refuse(w, i, t);
 			refused = true;
+			w->goes_on = false;
 		}
 		begins = l->flags & DOCKET_UNIT;
 		if (begins)
@@ -178,7 +178,7 @@ static uint64_t judge_lines(struct worker *w, struct trial *t, uint64_t n)
 		if (l->flags & DOCKET_ITEM)
 			refused = false;
 		/* What is left of an item that has been refused takes no time. */
-		if (begins && !refused && !t->spoilt && clock_coarse_ns() - begin >= JUDGE_NS)
+		if (begins && !refused && !t->spoilt && clock_coarse_ns() - w->heard_begin >= JUDGE_NS)
 			return i + 1;
 	}
 	return i;
@@ -199,10 +199,10 @@ static struct trial_rule *list_rules(struct worker *w, size_t *ret_n)
 	return list;
 }
 
-/* All views stand at the head. */
+/* All views stand at `w->heard`. */
 static void try_lines(struct worker *w, const struct message *m, struct message *verdict)
 {
-	struct trial t = {.fold = &w->fold, .views = w->pass, .pos = m->pos};
+	struct trial t = {.fold = &w->fold, .views = w->pass, .pos = w->heard};
 	auto_free struct trial_rule *rules = list_rules(w, &t.n_rules);
 
 	for (struct worker_view *v = w->views; v; v = v->next)
@@ -212,34 +212,56 @@ static void try_lines(struct worker *w, const struct message *m, struct message 
 	verdict->flags = rules ? 0 : MSG_SPOILT;
 	if (!rules)
 		return;
-	verdict->seq = judge_lines(w, &t, m->seq);
+	w->goes_on = true;
+	verdict->seq = judge_lines(w, &t, m->off, m->seq);
+	trial_settle(&t);
+	w->heard = t.pos;
 	if (t.spoilt)
 		verdict->flags = MSG_SPOILT;
 	else if (verdict->seq < m->seq)
 		verdict->flags = MSG_PART;
+	w->goes_on &= verdict->flags == 0;
+}
+
+/* Does the table lie within the docket? */
+static bool is_within(const struct worker *w, const struct message *m)
+{
+	return m->off <= w->docket_size && m->off % _Alignof(struct docket_line) == 0 &&
+	       m->seq <= (w->docket_size - m->off) / sizeof(struct docket_line);
+}
+
+/* From the head, or from where the lines before have led. False: the answer is clear. */
+static bool begin(struct worker *w, const struct message *m, struct message *verdict)
+{
+	bool spoilt = false;
+
+	if (m->flags & MSG_FURTHER) {
+		verdict->flags = w->goes_on ? MSG_SPOILT : MSG_PART;
+		return w->goes_on && is_at(w, &w->heard, &spoilt) && !spoilt;
+	}
+	w->goes_on = false;
+	bool there = catch_up(w, &m->pos, &spoilt);
+	verdict->flags = spoilt ? MSG_SPOILT : MSG_BEHIND;
+	w->heard = m->pos;
+	w->heard_begin = clock_coarse_ns();
+	return there && !spoilt;
 }
 
 int worker_judge(struct worker *w, struct packet *p)
 {
 	const struct message *m = &p->message;
 	struct message verdict = {.type = MSG_VERDICT};
-	bool spoilt = false;
 
 	int r = take_docket(w, p);
-	if (r == -EPROTO || (r == 0 && m->seq > w->docket_size / sizeof(struct docket_line)))
+	if (r == -EPROTO || (r == 0 && !is_within(w, m)))
 		return -EPROTO;
 	/* Another one begins with an empty hand: it is sent the lines whole. */
 	if (r < 0) {
 		worker_ask_again(w, 0, 0, r, "the lines to be judged cannot be read");
 		return 0;
 	}
-	if (!catch_up(w, &m->pos, &spoilt)) {
-		verdict.flags = spoilt ? MSG_SPOILT : MSG_BEHIND;
-	} else if (spoilt) {
-		verdict.flags = MSG_SPOILT;
-	} else {
+	if (begin(w, m, &verdict))
 		try_lines(w, m, &verdict);
-	}
 	worker_send(w, &verdict, (struct slice){0}, NULL, 0);
 	for (struct worker_view *v = w->views; v; v = v->next)
 		if (!v->broken)

@@ -1,0 +1,58 @@
+/* A large write that is looked at piece by piece, and is with the commit thread from the first one on: what
+ * the rules have to say of it takes longer than the look, and begins with it.
+ *
+ *     fuse thread                      commit thread
+ *     pieces_feed()  each of them      pieces_next()  waits for each
+ *     pieces_end()                     … is false: it is whole
+ *
+ * All go into one batch, for which there is room enough from the start: what is there of it stays where it
+ * is. The fuse thread waits for nobody on the way, so whoever waits for the end waits for moments. */
+#pragma once
+
+#include <pthread.h>
+
+#include "fs/log/writer.h"
+
+#define PIECE (64u << 10)
+#define PIECES_MAX (LIMIT_WRITE / PIECE)
+
+/* So much of the batch. */
+struct piece_end {
+	size_t lines; /* bytes */
+	size_t units, layouts;
+};
+
+struct pieces {
+	struct batch *batch; /* the fuse thread's, but for what the ends say that is there */
+	size_t at;           /* in the data: so far it has been looked at. The fuse thread's */
+
+	pthread_mutex_t lock;
+	pthread_cond_t more;
+	struct piece_end ends[PIECES_MAX]; /* of the pieces */
+	size_t n;
+	bool whole; /* and there will be no other */
+};
+
+/* For this write of this writer, into a batch of {0}, which is to live longer. 1: it is not worth it.
+ * -ENOMEM. */
+int must_check pieces_new(struct pieces **ret, const struct writer *w, struct slice data,
+			  struct batch *batch);
+void pieces_free(struct pieces *p); /* NULL is fine; nobody waits any more */
+
+/* Looks at the next piece: as writer_feed(). 1: that was the last. */
+int must_check pieces_feed(struct pieces *p, const struct writer *w, struct slice data,
+			   const struct writer_rules *rules, struct event *ev);
+void pieces_end(struct pieces *p);
+
+/* A piece of the batch; it lives as long as that. */
+struct piece {
+	struct slice lines;
+	size_t begin;             /* of these, in the batch's */
+	const struct unit *units; /* their ends are in the batch's lines as well */
+	size_t n;
+	const struct event_layout *layouts;
+};
+/* That of this number. False: there is none. Any thread. */
+bool must_check pieces_next(struct pieces *p, size_t i, struct piece *ret);
+/* Until the end. */
+void pieces_wait(struct pieces *p);
