@@ -117,7 +117,6 @@ static void test_full(void)
 	}
 }
 
-/* The disk fails at the write or the sync: nothing more is acknowledged, and what was stays. */
 static void write_ahead(struct eventlog *log, const char *text, int want)
 {
 	CHECK_INT(eventlog_write_ahead(log, slice_of(text), true), want);
@@ -242,6 +241,7 @@ static void test_ahead_failed(void)
 	}
 }
 
+/* The disk fails at the write or the sync: nothing more is acknowledged, and what was stays. */
 static void test_failed(void)
 {
 	struct eventlog_stats stats;
