@@ -1,8 +1,10 @@
 """The agent against real etcds, with daemons that are none: what became of a proposal, whatever is lost on the way."""
 
+import contextlib
 import json
 import os
 import random
+import socket
 import threading
 import time
 
@@ -568,3 +570,57 @@ def test_it_goes_with_its_daemon(ended, daemons, tmp_path, net):
     begin = time.monotonic()
     d.process.wait(10)
     assert time.monotonic() - begin < 2
+
+
+class Proxy:
+    """Before one member: what the engine says on a watch is swallowed from now on, where that is wanted, and everything else is not."""
+
+    def __init__(self, port):
+        self.port, self.mute, self.watches = port, False, 0
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.server.getsockname()[1]}"
+        self.sockets = [self.server]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                near = self.server.accept()[0]
+                far = socket.create_connection(("127.0.0.1", self.port))
+                self.sockets += [near, far]
+                seen = {"watch": False}  # one connection, one watch
+                for args in ((near, far, seen, True), (far, near, seen, False)):
+                    threading.Thread(target=self.pump, args=args, daemon=True).start()
+
+    def pump(self, source, target, seen, up):
+        muted = False
+        with contextlib.suppress(OSError):
+            while got := source.recv(1 << 16):
+                if up and b"POST /v3/watch" in got:
+                    seen["watch"] = True
+                    self.watches += 1
+                muted |= not up and seen["watch"] and self.mute
+                if not muted:
+                    target.sendall(got)
+            target.shutdown(socket.SHUT_WR)
+
+    def end(self):
+        for s in self.sockets:
+            with contextlib.suppress(OSError):
+                s.shutdown(socket.SHUT_RDWR)
+            s.close()
+
+
+def test_a_watch_that_says_nothing_is_begun_anew(log, daemons, ended):
+    proxy = Proxy(log.members[0].client)
+    ended.append(proxy)
+    a, b = daemons(log.urls(), name="a"), daemons(proxy.url, name="b")
+    a.until_state("ready"), b.until_state("ready")
+    b.until(lambda: proxy.watches == 1)
+    proxy.mute = True
+    assert a.append(b"one\n") == MINE
+    b.until_history(a.history)  # by a look
+    b.until(lambda: proxy.watches > 1)
+    proxy.mute = False
+    assert a.append(b"two\n") == MINE
+    b.until_history(a.history)

@@ -3,11 +3,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "cluster/agent/agent.h"
 #include "cluster/agent/agent_impl.h"
 
 #define LAST_WORD_MS 2000
+#define SOCKET_BYTES (4 << 20)
 
 bool agent_heard(struct agent *a, const struct etcd_answer *answer)
 {
@@ -111,10 +113,13 @@ static void end(struct agent *a)
 
 int agent_run(int socket)
 {
+	const int bytes = SOCKET_BYTES;
 	struct agent a = {.fd = socket, .trim = {.members_off = UINT64_MAX, .window_off = UINT64_MAX}};
 
 	a.trim.old_limit = 1;
 	signal(SIGPIPE, SIG_IGN); /* the engine's connections */
+	/* Where that is not allowed it takes a few turns more. */
+	(void)!setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 	while (!is_over(&a)) {
 		if (a.begun)
 			work(&a);
@@ -125,6 +130,9 @@ int agent_run(int socket)
 	if (a.begun && a.order.stage == ORDER_OVER)
 		say_last(&a);
 	bool well = a.error == 0 && !a.out.failed;
+	if (a.error < 0)
+		fprintf(stderr, "eventfold-cluster: %s\n",
+			a.error == -EPROTO ? "the daemon says what makes no sense here" : strerror(-a.error));
 	end(&a);
 	return well ? 0 : 1;
 }

@@ -20,6 +20,26 @@ static void watch_stop(struct agent *a)
 	a->watch_again_ms = 0;
 }
 
+/* After a look at that revision. A watch is of use where all that there was has been delivered, and begins
+ * there: until then its news would be dropped, and there may be a great many. One that did not tell of what
+ * the look has found is begun anew, and so is one by another way than looks take. */
+static void mind_watch(struct agent *a, uint64_t revision)
+{
+	const struct order *o = &a->order;
+	bool found = o->delivered.off > a->look.delivered.off;
+
+	if (o->seen.off > o->delivered.off) {
+		watch_stop(a);
+		a->watch_from = 0;
+	} else if (a->watch_from == 0) {
+		a->watch_from = revision + 1;
+	} else if (a->watch_call &&
+		   ((found && !a->watch_heard) || strcmp(a->watch_endpoint, etcd_endpoint(a->etcd)) != 0)) {
+		watch_stop(a);
+	}
+	a->watch_heard = false;
+}
+
 /* The way to the engine has got lost, or another was taken: what comes by the old one, and whether anything
  * does, is not known. */
 static void look_has_failed(struct agent *a)
@@ -41,10 +61,6 @@ static void looked(void *arg, const struct etcd_answer *answer)
 		look_has_failed(a);
 		return;
 	}
-	if (a->watch_from == 0)
-		a->watch_from = answer->revision + 1;
-	if (a->watch_call && strcmp(a->watch_endpoint, etcd_endpoint(a->etcd)) != 0)
-		watch_stop(a);
 	found.head = first_of(answer, 0);
 	found.config = first_of(answer, 1);
 	found.member = first_of(answer, 2);
@@ -53,6 +69,7 @@ static void looked(void *arg, const struct etcd_answer *answer)
 	if (found.member)
 		found.position = members_position(found.member->value);
 	order_looked(&a->order, &a->look, &found);
+	mind_watch(a, answer->revision);
 }
 
 static void looked_inside(void *arg, const struct etcd_answer *answer)
@@ -154,6 +171,7 @@ static void told(void *arg, const struct etcd_news *news)
 	struct agent *a = arg;
 
 	order_time(&a->order, clock_ms());
+	a->watch_heard = true;
 	if (news->result != ETCD_OK) {
 		/* It has ended. Where it would have begun is gone, too: the next look says where from. */
 		a->watch_call = NULL;

@@ -181,7 +181,7 @@ int order_appended(struct order *o, const struct batch_head *head)
 		o->appended = *head;
 	o->appended_told = true;
 	if (o->seen.off > o->delivered.off && !order_is_ahead(o))
-		o->look_ms = min(o->look_ms, o->now_ms);
+		order_look_soon(o);
 	return 0;
 }
 

@@ -88,7 +88,6 @@ static void has_failed(struct order *o, const struct order_commit *c, const stru
 		is_kept_out(o, c, found);
 		return;
 	}
-	o->look_ms = o->now_ms;
 	if (o->proposal->moved)
 		return;
 	if (found->n == 0 || !keys_batch_read(o->keys, found->batches[0].key, &off)) {
@@ -100,6 +99,8 @@ static void has_failed(struct order *o, const struct order_commit *c, const stru
 	} else {
 		order_take(o, off, found->batches[0].value);
 	}
+	if (o->seen.off > o->delivered.off)
+		order_look_soon(o);
 }
 
 void order_committed(struct order *o, const struct order_commit *c, enum order_outcome outcome,

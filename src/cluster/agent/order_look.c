@@ -260,5 +260,5 @@ void order_watched(struct order *o, const struct etcd_kv *kvs, size_t n)
 	}
 	take_all(o, kvs, n);
 	if (is_behind(o) && !order_is_ahead(o))
-		o->look_ms = min(o->look_ms, o->now_ms);
+		order_look_soon(o);
 }

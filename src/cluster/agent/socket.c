@@ -4,7 +4,7 @@
 
 #include "cluster/agent/agent_impl.h"
 
-#define READ_BYTES (64u << 10)
+#define READ_BYTES (256u << 10)
 
 static void hear_all(struct agent *a)
 {
