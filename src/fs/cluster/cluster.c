@@ -262,6 +262,8 @@ void cluster_status(struct cluster *c, struct cluster_status *ret)
 {
 	pthread_mutex_lock(&c->lock);
 	*ret = c->status;
+	if (!ret->why[0])
+		snprintf(ret->why, sizeof(ret->why), "%s", c->held);
 	memcpy(ret->machine, c->machine, sizeof(ret->machine));
 	pthread_mutex_unlock(&c->lock);
 }

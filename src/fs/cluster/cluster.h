@@ -82,6 +82,8 @@ void cluster_appended(struct cluster *c, bool durable);
 bool cluster_pause(struct cluster *c, uint64_t until_us);
 /* From now on nothing is appended, and the reason is this. */
 void cluster_fail(struct cluster *c, const char *why);
+/* What is next in the order can't be appended for the moment, and why; NULL: it can again. */
+void cluster_hold(struct cluster *c, const char *why);
 
 /* Any thread. */
 

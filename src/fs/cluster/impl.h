@@ -45,6 +45,7 @@ struct cluster {
 	uint64_t proposed;           /* its number; 0: nothing is under way */
 	char config[BATCH_SHA + 1];  /* empty: not known yet */
 	bool ending, failed;
+	char held[160];   /* why what has come is not appended for the moment; empty: it is */
 	uint64_t over_us; /* when who waits has waited long enough, since it ends */
 	struct cluster_status status;
 	struct cluster_member *members;

@@ -224,6 +224,14 @@ bool cluster_pause(struct cluster *c, uint64_t until_us)
 	return goes_on;
 }
 
+void cluster_hold(struct cluster *c, const char *why)
+{
+	pthread_mutex_lock(&c->lock);
+	snprintf(c->held, sizeof(c->held), "%s", why ? why : "");
+	pthread_mutex_unlock(&c->lock);
+	c->start.changed(c->start.arg);
+}
+
 void cluster_fail(struct cluster *c, const char *why)
 {
 	pthread_mutex_lock(&c->lock);

@@ -88,8 +88,10 @@ static bool wait_for_room(struct sharing *s, struct run *run, int error)
 
 	snprintf(text, sizeof(text), "the engine has events that find no room here: %s",
 		 strerrordesc_np(-error));
-	if (!s->told)
+	if (!s->told) {
 		s->options.report(s->options.arg, text);
+		cluster_hold(s->options.cluster, text);
+	}
 	s->told = true;
 	s->options.sweep(s->options.arg, run,
 			 "there is no room for it here yet; the other machines have it, and it will come");
@@ -117,6 +119,8 @@ static int put(struct sharing *s, struct part p, bool sync, struct run *run)
 		if (!wait_for_room(s, run, r))
 			return say(s, -EIO, "there is no room for it; the other machines have it");
 	}
+	if (s->told)
+		cluster_hold(s->options.cluster, NULL);
 	s->told = false;
 	s->unsynced = sync ? 0 : s->unsynced + p.lines.len;
 	if (sync)
