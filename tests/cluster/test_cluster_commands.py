@@ -230,15 +230,33 @@ def test_a_member_that_is_gone(engine, tmp_path):
     assert engine.members[1].url in well("status", "-o", opts(engine))
 
 
-def test_what_is_no_etcd(tmp_path):
-    server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+@pytest.mark.parametrize("status", [302, 403, 404, 501])
+def test_what_is_no_etcd(tmp_path, status):
+    """It is told what it says; where it points to is not gone to."""
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            asked.append(self.path)
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(status)
+            self.send_header("Location", "/elsewhere")
+            self.send_header("Content-Length", "7")
+            self.end_headers()
+            self.wfile.write(b"\x1b[2J hi")
+
+        def log_message(self, *args):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
     Thread(target=server.serve_forever, daemon=True).start()
     try:
-        done = cluster_command("begin", "-o", f"cluster=http://127.0.0.1:{server.server_port},log=a", data(tmp_path / "data"))
-        assert done.returncode == 1 and "HTTP 501" in done.stderr
+        why = refused("begin", "-o", f"cluster=http://127.0.0.1:{server.server_port},log=a", data(tmp_path / "data"))
     finally:
         server.shutdown()
         server.server_close()
+    assert f"HTTP {status}" in why and "hi" in why and "\x1b" not in why
+    assert asked == ["/v3/kv/txn"]
 
 
 @pytest.mark.limit(3)
