@@ -5,10 +5,11 @@ import contextlib
 import os
 import random
 import signal
+import subprocess
 import time
 
 import pytest
-from harness import FULL, Mount
+from harness import FULL, LIMIT, Mount
 from machines import many
 from notes import DONE
 
@@ -22,6 +23,7 @@ class Victims:
     def __init__(self, c, rng):
         self.c, self.rng, self.away = c, rng, []  # (when it comes back, what brings it back)
         self.still = set()  # machines that stand still
+        self.rotations = []
 
     def machine(self):
         """One that answers; None: this time it is another's turn."""
@@ -80,10 +82,8 @@ class Victims:
 
     def rotate(self):
         m = self.machine()
-        if m:
-            with contextlib.suppress(OSError):  # another rotation is under way
-                (m.mnt / "ctl").write_text("rotate\n")
-        return None
+        if m:  # it may wait behind appends, for the engine
+            self.rotations.append(subprocess.Popen(["sh", "-c", "echo rotate > mnt/ctl"], cwd=m.path, stderr=subprocess.DEVNULL))
 
     def bring_back(self, all_of_them=False):
         now = time.monotonic()
@@ -111,6 +111,8 @@ def test_kills_under_load(new_cluster, notes):
         m.until_ready()
     before = notes.count()
     notes.stop()
+    for r in victims.rotations:
+        r.wait(LIMIT)
     history = c.check(notes)
     assert history.count(b"\n") >= notes.count() >= before > KILLS
     for m in c.machines:
