@@ -30,8 +30,8 @@ def after(prefix):
 
 
 class Member:
-    def __init__(self, path, name, net):
-        self.path, self.name = path, name
+    def __init__(self, path, name, net, tls):
+        self.path, self.name, self.tls = path, name, tls
         self.data, self.log = path / name, path / f"{name}.log"
         self.client, self.peer = free_port(), free_port()
         self.advertised = net.relay(None, name, self.peer) if net else self.peer
@@ -39,7 +39,7 @@ class Member:
         self.paused = False
         self.wrap = []  # a command that it is run by
 
-    url = property(lambda self: f"http://127.0.0.1:{self.client}")
+    url = property(lambda self: f"http{'s' if self.tls else ''}://127.0.0.1:{self.client}")
     peer_url = property(lambda self: f"http://127.0.0.1:{self.advertised}")
 
     def start(self, cluster, token, more):
@@ -55,7 +55,8 @@ class Member:
 
     def call(self, path, body=None, seconds=5):
         """An answer of its JSON gateway; OSError: there is none."""
-        c = http.client.HTTPConnection("127.0.0.1", self.client, timeout=seconds)
+        to = ("127.0.0.1", self.client)
+        c = http.client.HTTPSConnection(*to, timeout=seconds, context=self.tls) if self.tls else http.client.HTTPConnection(*to, timeout=seconds)
         try:
             c.request("POST", path, json.dumps(body or {}))
             answer = c.getresponse()
@@ -89,10 +90,11 @@ class Member:
 
 
 class Engine:
-    def __init__(self, path, net=None, more=()):
+    def __init__(self, path, net=None, more=(), tls=None):
+        """tls: an ssl context for who asks it; what it needs itself is in `more`."""
         path.mkdir(parents=True, exist_ok=True)
         self.net, self.more = net, list(more)
-        self.members = [Member(path, f"e{i}", net) for i in range(3)]
+        self.members = [Member(path, f"e{i}", net, tls) for i in range(3)]
         self.token = f"eventfold-{os.getpid()}-{time.monotonic_ns()}"
 
     cluster = property(lambda self: ",".join(f"{m.name}={m.peer_url}" for m in self.members))

@@ -42,10 +42,13 @@ class Machine(Mount):
     """m0, m1, …: named as the net knows it."""
 
     def __init__(self, path, urls, log=LOG, more="", **kwargs):
-        self.name, self.urls, self.log_name = Path(path).name, urls, log
+        self.name, self.urls = Path(path).name, urls
         super().__init__(path, options=",".join(filter(None, [f"cluster={urls},log={log}", more])), start=False, **kwargs)
 
-    engine_options = property(lambda self: f"cluster={self.urls},log={self.log_name}")
+    @property
+    def engine_options(self):
+        """As the commands have them."""
+        return ",".join(word for word in self.options.split(",") if word.startswith(("cluster", "log=")))
 
     def cluster(self):
         return self.status()["cluster"]
@@ -94,13 +97,13 @@ class Cluster:
     """An engine, and machines m0, m1, … that have begun a log there; all that they are made of below one directory. more: options of
     theirs, or of each."""
 
-    def __init__(self, path, mounts, ended, machines=3, net=False, more="", engine_more=(), begin=True, files=None, **kwargs):
+    def __init__(self, path, mounts, ended, machines=3, net=False, more="", engine_more=(), tls=None, begin=True, files=None, **kwargs):
         self.path, self.mounts, self.more, self.kwargs = Path(path), mounts, more, kwargs
         self.files = files or {}  # what each DATA has, by its name there
         self.n, self.begun = machines, begin
         self.net = Net() if net else None
         ended += filter(None, [self.net])
-        self.engine = Engine(self.path / "engine", self.net, engine_more)
+        self.engine = Engine(self.path / "engine", self.net, engine_more, tls)
         ended.append(self.engine)
         self.machines = []
 
