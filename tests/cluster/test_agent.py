@@ -131,7 +131,7 @@ def test_a_batch_comes_by_the_watch(log, daemons):
 
 def many_at_once(log, daemons, rounds, disturb, count=3):
     """Writers of all of them, each line of its own; what was acknowledged is there once, and nothing that nobody wrote."""
-    them = [daemons(log.urls(), name=str(i)) for i in range(count)]
+    them = [daemons(log.urls(f"m{i}"), name=str(i)) for i in range(count)]
     acknowledged = [[] for _ in them]
 
     def write(i):
@@ -226,6 +226,52 @@ def test_answers_are_swallowed(ended, daemons, tmp_path, net):
         assert a.outcome(n) == MINE
         a.until_history(engine_history(engine))
     a.until_state("ready")
+
+
+def test_all_of_it_at_once(ended, daemons, tmp_path, net):
+    """Ways are cut, one way or both, members of the engine are killed or stand still, agents are killed."""
+    engine = Engine(tmp_path / "engine", net)
+    ended.append(engine)
+    engine.start()
+    make_log(engine)
+    dice, over = random.Random(3), threading.Event()
+
+    def strike():
+        m, machine = dice.choice(engine.members), f"m{dice.randrange(3)}"
+        what = dice.randrange(5)
+        if what == 0:
+            m.pause()
+        elif what == 1:
+            m.end()
+        elif what == 2:
+            net.cut(machine, m.name)
+        else:
+            for m in dice.sample(engine.members, what - 1):
+                net.cut(m.name, machine)
+        over.wait(dice.random() * 4)
+        for m in engine.members:
+            m.resume()
+            if not m.running():
+                engine.restart(m)
+        net.heal(reset=dice.random() < 0.5)
+        over.wait(dice.random())
+
+    def strike_again():
+        while not over.is_set():
+            strike()
+
+    def kill(d):
+        if dice.random() < 0.05:
+            d.kill()
+            d.start()
+
+    striker = threading.Thread(target=strike_again)
+    striker.start()
+    try:
+        many_at_once(engine, daemons, 1500 if FULL else 100, kill)
+    finally:
+        over.set()
+        striker.join()
 
 
 def test_away(ended, daemons, tmp_path, net):
