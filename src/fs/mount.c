@@ -438,6 +438,7 @@ void mount_close(struct mount *m)
 	committer_stop(m->committer);
 	cluster_free(m->cluster);
 	judge_free(m->judge);
+	pieces_spare_deinit(&m->pieces_spare);
 	rules_stop(m->rules);
 	ids_free(m->ids);
 	settler_stop(m->settler);

@@ -17,6 +17,7 @@
 #include "fs/files/ctl_file.h"
 #include "fs/deferred.h"
 #include "fs/log/feeder.h"
+#include "fs/log/pieces.h"
 #include "fs/node/flock.h"
 #include "fs/following/follow.h"
 #include "fs/log/history.h"
@@ -69,6 +70,7 @@ struct mount {
 	struct rules *rules;
 	struct judge *judge;
 	struct feeder *feeder;
+	struct pieces_spare pieces_spare;
 	struct cluster *cluster; /* NULL: the log is this machine's alone */
 	struct committer *committer;
 	struct archiver *archiver;

@@ -16,6 +16,8 @@ static void fill(struct buf *data, size_t len, const char *const *lines, size_t 
 	}
 }
 
+static struct pieces_spare spare;
+
 struct reader {
 	struct pieces *p;
 	struct buf lines;
@@ -50,7 +52,7 @@ static void check(const struct writer *w, struct slice data)
 	int r;
 
 	CHECK_INT(writer_feed(w, data, &rules, &ev, &whole), 0);
-	CHECK_INT(pieces_new(&reader.p, w, data, &batch), 0);
+	CHECK_INT(pieces_new(&reader.p, &spare, w, data, &batch), 0);
 	CHECK_INT(pthread_create(&thread, NULL, read_pieces, &reader), 0);
 	while ((r = pieces_feed(reader.p, w, data, &rules, &ev)) == 0)
 		;
@@ -68,9 +70,9 @@ static void check(const struct writer *w, struct slice data)
 	CHECK_INT(batch.rest.len, whole.rest.len);
 	CHECK(whole.bad.error || reader.pieces > 1);
 	pieces_wait(reader.p);
-	pieces_free(reader.p);
+	pieces_free(reader.p, &spare);
+	CHECK(!batch.units && !batch.lines.data);
 	buf_deinit(&reader.lines);
-	batch_deinit(&batch);
 	batch_deinit(&whole);
 	event_deinit(&ev);
 }
@@ -112,10 +114,10 @@ static void test_what_is_worth_it(void)
 	struct pieces *p;
 
 	fill(&data, 2 * PIECE, (const char *const[]){"{\"type\":\"x\"}\n"}, 1);
-	CHECK_INT(pieces_new(&p, &w, (struct slice){data.data, 2 * PIECE - 1}, &batch), 1);
+	CHECK_INT(pieces_new(&p, &spare, &w, (struct slice){data.data, 2 * PIECE - 1}, &batch), 1);
 	CHECK_INT(buf_reserve(&w.partial, 2 * LIMIT_WRITE), 0);
 	w.partial.len = 2 * LIMIT_WRITE;
-	CHECK_INT(pieces_new(&p, &w, buf_slice(&data), &batch), 1);
+	CHECK_INT(pieces_new(&p, &spare, &w, buf_slice(&data), &batch), 1);
 	writer_deinit(&w);
 }
 
@@ -123,5 +125,6 @@ int main(void)
 {
 	test_lines();
 	test_what_is_worth_it();
+	pieces_spare_deinit(&spare);
 	return 0;
 }

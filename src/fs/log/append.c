@@ -69,11 +69,11 @@ static void note_odd_ts(struct mount *m, size_t n)
 
 static void append_free(struct append *a)
 {
+	pieces_free(a->pieces, &a->file->mount->pieces_spare);
 	file_unref(a->file);
 	batch_deinit(&a->batch);
 	verdict_deinit(&a->verdict);
 	buf_deinit(&a->rest);
-	pieces_free(a->pieces);
 	free(a);
 }
 
@@ -519,7 +519,8 @@ static int begin_pieces(fuse_req_t req, struct file *f, struct slice data, const
 	if (!rules->lay_out || f->log.once || f->log.conditional || f->mount->cluster)
 		return 1;
 	struct append *a = append_new(f, req);
-	int r = a ? pieces_new(&a->pieces, &f->log.writer, data, &a->batch) : -ENOMEM;
+	int r =
+	    a ? pieces_new(&a->pieces, &f->mount->pieces_spare, &f->log.writer, data, &a->batch) : -ENOMEM;
 	if (r != 0 && a)
 		append_free(a);
 	if (r != 0)

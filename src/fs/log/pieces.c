@@ -2,15 +2,66 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdatomic.h>
 
 /* An event has so many bytes at least, with what parts it from the next; and in its stored form at most so
  * many more: {"type":"x"}, and ,"data":null,"ts":18446744073709551615. */
 #define EVENT_LEAST 13
 #define STORED_MORE 40
 
-int pieces_new(struct pieces **ret, const struct writer *w, struct slice data, struct batch *batch)
+static void drop(struct batch *batch)
 {
-	size_t bytes = w->partial.len + data.len, events = bytes / EVENT_LEAST + 1;
+	if (!batch)
+		return;
+	batch_deinit(batch);
+	free(batch);
+}
+
+void pieces_spare_deinit(struct pieces_spare *spare)
+{
+	drop(atomic_exchange(&spare->batch, NULL));
+}
+
+static void take_spare(struct pieces_spare *spare, struct batch *ret)
+{
+	struct batch *batch = atomic_exchange(&spare->batch, NULL);
+
+	if (batch)
+		*ret = *batch;
+	free(batch);
+}
+
+static void give_spare(struct pieces_spare *spare, struct batch *batch)
+{
+	struct batch *kept = malloc(sizeof(*kept));
+
+	batch_clear(batch);
+	if (kept)
+		*kept = *batch;
+	else
+		batch_deinit(batch);
+	*batch = (struct batch){0};
+	drop(atomic_exchange(&spare->batch, kept));
+}
+
+/* Most of it is never touched. */
+static int make_room(struct batch *b, size_t bytes, size_t events)
+{
+	if (b->cap < events) {
+		batch_deinit(b);
+		b->units = reallocarray(NULL, events, sizeof(*b->units));
+		b->layouts = reallocarray(NULL, events, sizeof(*b->layouts));
+		if (!b->units || !b->layouts)
+			return -ENOMEM;
+		b->cap = b->cap_layouts = events;
+	}
+	return buf_reserve(&b->lines, bytes + events * STORED_MORE);
+}
+
+int pieces_new(struct pieces **ret, struct pieces_spare *spare, const struct writer *w, struct slice data,
+	       struct batch *batch)
+{
+	size_t bytes = w->partial.len + data.len;
 
 	if (data.len < 2 * (size_t)PIECE || bytes > 2 * LIMIT_WRITE)
 		return 1;
@@ -19,25 +70,23 @@ int pieces_new(struct pieces **ret, const struct writer *w, struct slice data, s
 		return -ENOMEM;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->more, NULL);
+	take_spare(spare, batch);
 	p->batch = batch;
-	/* Most of it is never touched. */
-	batch->guard = w->guard;
-	batch->units = reallocarray(NULL, events, sizeof(*batch->units));
-	batch->layouts = reallocarray(NULL, events, sizeof(*batch->layouts));
-	if (!batch->units || !batch->layouts ||
-	    buf_reserve(&batch->lines, bytes + events * STORED_MORE) < 0) {
-		pieces_free(p);
+	if (make_room(batch, bytes, bytes / EVENT_LEAST + 1) < 0) {
+		batch_deinit(batch);
+		pieces_free(p, spare);
 		return -ENOMEM;
 	}
-	batch->cap = batch->cap_layouts = events;
+	batch->guard = w->guard;
 	*ret = p;
 	return 0;
 }
 
-void pieces_free(struct pieces *p)
+void pieces_free(struct pieces *p, struct pieces_spare *spare)
 {
 	if (!p)
 		return;
+	give_spare(spare, p->batch);
 	pthread_cond_destroy(&p->more);
 	pthread_mutex_destroy(&p->lock);
 	free(p);

@@ -13,7 +13,7 @@
 
 #include "fs/log/writer.h"
 
-#define PIECE (64u << 10)
+#define PIECE (128u << 10)
 #define PIECES_MAX (LIMIT_WRITE / PIECE)
 
 /* So much of the batch. */
@@ -33,11 +33,19 @@ struct pieces {
 	bool whole; /* and there will be no other */
 };
 
+/* The room of a batch that is not used any more, for the next one: who brings a large write mostly brings
+ * others. Any thread. */
+struct pieces_spare {
+	_Atomic(struct batch *) batch; /* NULL: there is none */
+};
+void pieces_spare_deinit(struct pieces_spare *spare);
+
 /* For this write of this writer, into a batch of {0}, which is to live longer. 1: it is not worth it.
  * -ENOMEM. */
-int must_check pieces_new(struct pieces **ret, const struct writer *w, struct slice data,
-			  struct batch *batch);
-void pieces_free(struct pieces *p); /* NULL is fine; nobody waits any more */
+int must_check pieces_new(struct pieces **ret, struct pieces_spare *spare, const struct writer *w,
+			  struct slice data, struct batch *batch);
+/* Nobody waits any more. Nothing is left in the batch. */
+void pieces_free(struct pieces *p, struct pieces_spare *spare); /* NULL is fine */
 
 /* Looks at the next piece: as writer_feed(). 1: that was the last. */
 int must_check pieces_feed(struct pieces *p, const struct writer *w, struct slice data,
