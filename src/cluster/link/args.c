@@ -254,15 +254,3 @@ const char *cluster_args_wanted(size_t i)
 {
 	return args[i].wanted;
 }
-
-bool cluster_args_url(const struct cluster_options *o, size_t i, struct slice *ret)
-{
-	const char *at = o->urls;
-
-	while (at) {
-		at = next_url(at, ret);
-		if (i-- == 0)
-			return true;
-	}
-	return false;
-}

@@ -34,6 +34,3 @@ int must_check cluster_args_check(const struct cluster_options *o, struct diag *
 #define CLUSTER_ARGS 9
 const char *cluster_args_key(size_t i);
 const char *cluster_args_wanted(size_t i);
-
-/* The i-th URL, without what stands around it. False: there are no more. */
-bool cluster_args_url(const struct cluster_options *o, size_t i, struct slice *ret);
