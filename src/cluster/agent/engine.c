@@ -6,6 +6,9 @@
 
 #define WATCH_AGAIN_MS 100
 #define CONFIG_AGAIN_MS 500
+#define PATIENCE_MS 1500u
+#define PATIENCE_MAX_MS 15000u
+#define BYTES_A_MS 512 /* of a batch, at the slowest */
 
 static const struct etcd_kv *first_of(const struct etcd_answer *answer, size_t range)
 {
@@ -141,6 +144,15 @@ static void committed(void *arg, const struct etcd_answer *answer)
 		members_forgotten(a);
 }
 
+/* Who does not answer may be away, and is not waited for much; or slow, and is given more with each try. */
+static unsigned patience_ms(const struct order_commit *c)
+{
+	unsigned ms = PATIENCE_MS + (unsigned)(c->text.len / BYTES_A_MS);
+
+	ms <<= min(c->tries, 3u);
+	return min(ms, PATIENCE_MAX_MS);
+}
+
 static void commit(struct agent *a)
 {
 	const struct order_commit *c = &a->commit;
@@ -162,8 +174,9 @@ static void commit(struct agent *a)
 	etcd_txn_range(&txn.failure, a->member_key, NULL, 0);
 	etcd_txn_range(&txn.failure, a->keys.config, NULL, 0);
 	etcd_txn_range(&txn.failure, batch, NULL, 0);
-	a->commit_call = agent_called(
-	    a, before.failed || after.failed ? NULL : etcd_txn_send(a->etcd, &txn, CALL_MS, committed, a));
+	a->commit_call = agent_called(a, before.failed || after.failed
+					     ? NULL
+					     : etcd_txn_send(a->etcd, &txn, patience_ms(c), committed, a));
 }
 
 static void told(void *arg, const struct etcd_news *news)

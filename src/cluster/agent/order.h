@@ -36,6 +36,7 @@ struct order_proposal {
 	bool sent, moved;                 /* under way; another's batch is at its place */
 	uint64_t undecided;               /* sent under this revision of the holder, and no answer; 0: none */
 	uint64_t not_before_ms, pause_ms; /* of the next try */
+	unsigned tries;
 };
 
 struct order {
@@ -102,6 +103,7 @@ void order_watched(struct order *o, const struct etcd_kv *kvs, size_t n);
 
 struct order_commit {
 	uint64_t n, holder;
+	unsigned tries; /* before this one */
 	char config[BATCH_SHA + 1];
 	struct batch_head before, after;
 	struct slice text; /* until the proposal is decided */

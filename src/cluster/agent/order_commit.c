@@ -18,6 +18,7 @@ bool order_wants_commit(struct order *o, struct order_commit *ret)
 	*ret = (struct order_commit){
 	    .n = p->batch.n,
 	    .holder = o->holder,
+	    .tries = p->tries++,
 	    .before = p->batch.before,
 	    .after = p->batch.after,
 	    .text = {p->text, (size_t)(slice_end(p->batch.lines) - p->text)},
