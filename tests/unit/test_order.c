@@ -232,6 +232,8 @@ static void act(struct world *w, char *step)
 		return begin(w, at, *verb == 'b' && verb[1] == 'a');
 	if (strcmp(verb, "hold") == 0)
 		return order_hold(&w->order, strtoull(at, NULL, 10));
+	if (strcmp(verb, "back") == 0)
+		return order_back(&w->order);
 	if (strcmp(verb, "registered") == 0)
 		return order_registered(&w->order, true);
 	if (strcmp(verb, "after") == 0)
@@ -372,6 +374,9 @@ static const struct row rows[] = {
      {"begin 0a", "look",    "looked 0a", "",        "propose 0a4b=m1", "commit1", "silent",   "",
       "after 20", "commit1", "silent",    "",        "after 20",        "",        "after 20", "commit1",
       "silent",   "",        "after 80",  "commit1", "entered",         "MINE1"}},
+    {"the engine is back",
+     {"begin 0a", "look", "looked 0a", "", "propose 0a4b=m1", "commit1", "silent", "", "back", "commit1",
+      "back", "", "silent", "", "after 20", "commit1"}},
     {"it was trimmed",
      {"begin 0a", "look", "looked 0a", "", "propose 0a4b=m1", "commit1", "silent", "", "after 20", "commit1",
       "failed 9d", "FATAL is not known"}},

@@ -85,6 +85,7 @@ struct agent {
 	struct order order;
 
 	struct etcd_call *look_call, *commit_call, *watch_call;
+	bool look_failed;                             /* the last one */
 	char look_endpoint[256], watch_endpoint[256]; /* where they were sent */
 	struct order_look look;
 	struct order_commit commit;

@@ -50,7 +50,20 @@ static void look_has_failed(struct agent *a)
 	if (strcmp(a->look_endpoint, etcd_endpoint(a->etcd)) == 0)
 		etcd_move(a->etcd);
 	watch_stop(a);
+	a->look_failed = true;
 	order_look_failed(&a->order);
+}
+
+/* The engine answers again. What it was sent before may have got lost with a leader that is none any more,
+ * which would be noticed only much later. */
+static void is_back(struct agent *a)
+{
+	a->look_failed = false;
+	if (a->commit_call) {
+		etcd_cancel(take_ptr(a->commit_call));
+		order_committed(&a->order, &a->commit, ORDER_UNCERTAIN, NULL);
+	}
+	order_back(&a->order);
 }
 
 /* Ranges: head, config, member, batches. */
@@ -64,6 +77,8 @@ static void looked(void *arg, const struct etcd_answer *answer)
 		look_has_failed(a);
 		return;
 	}
+	if (a->look_failed)
+		is_back(a);
 	found.head = first_of(answer, 0);
 	found.config = first_of(answer, 1);
 	found.member = first_of(answer, 2);

@@ -121,6 +121,9 @@ enum order_outcome {
 void order_committed(struct order *o, const struct order_commit *commit, enum order_outcome outcome,
 		     const struct order_found *found);
 
+/* The engine answers again: what waits for its turn to be tried is tried now. */
+void order_back(struct order *o);
+
 /* The holder's key is ours at that revision; 0: it is not. */
 void order_hold(struct order *o, uint64_t revision);
 void order_registered(struct order *o, bool registered);

@@ -36,6 +36,16 @@ static void try_later(struct order *o, uint64_t least_ms)
 	p->not_before_ms = o->now_ms + p->pause_ms;
 }
 
+void order_back(struct order *o)
+{
+	struct order_proposal *p = o->proposal;
+
+	if (p) {
+		p->pause_ms = p->not_before_ms = 0;
+		p->tries = 0;
+	}
+}
+
 static bool is_text(const struct etcd_kv *kv, const char *text)
 {
 	return kv && slice_eq(kv->value, slice_of(text));

@@ -27,6 +27,10 @@ static const char *name_of(const struct agent *a, const char **why)
 	if (o->stage != ORDER_JOINED || o->seen.off > o->delivered.off + ORDER_AHEAD || !o->holder ||
 	    !o->registered)
 		return "joining";
+	if (o->proposal && o->proposal->undecided) {
+		*why = "it is not known yet whether an append has reached the engine";
+		return "away";
+	}
 	if (order_differs(o)) {
 		*why = "the rules of this machine are not those of the others";
 		return "differs";
