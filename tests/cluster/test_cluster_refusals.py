@@ -172,8 +172,8 @@ def test_a_log_that_becomes_shared_and_ones_own_again(new_cluster):
         a.append({"type": "alone", "data": i})
     before = a.history()
     a.unmount()
-    c.begin(a)
     a.options = options
+    c.begin(a)
     a.start()
     a.until_ready()
     assert a.history() == before
