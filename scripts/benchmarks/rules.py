@@ -56,8 +56,8 @@ def closing_queued(bench, n):
 
 @row("cat FILE > events/app with a rule, durable")
 def bulk(bench, n):
-    """Beside the fold of the same file with the rule's reducer. A write is judged, which is that fold and the rule, between its check and
-    the disk, and the next one comes when that is done: it is as if what it takes without a rule came on top of what `fold --rules` takes."""
+    """Beside the fold of the same file with the rule's reducer. A write is judged, which is that fold and the rule, while the rest of it is
+    checked and what was let in is written; the next one comes when all of it is on disk. The mount's own view is folded beside that."""
     events = bench.events(n)
     reducer = bench.dir / "few.jq"
     reducer.write_text(VIEW)
