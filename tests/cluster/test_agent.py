@@ -129,9 +129,12 @@ def test_a_batch_comes_by_the_watch(log, daemons):
     assert sorted(took)[10] < 0.5, took  # a look alone would take a second
 
 
-def many_at_once(log, daemons, rounds, disturb, count=3):
+def three(engine, daemons):
+    return [daemons(engine.urls(f"m{i}"), name=str(i)) for i in range(3)]
+
+
+def many_at_once(log, them, rounds, disturb):
     """Writers of all of them, each line of its own; what was acknowledged is there once, and nothing that nobody wrote."""
-    them = [daemons(log.urls(f"m{i}"), name=str(i)) for i in range(count)]
     acknowledged = [[] for _ in them]
 
     def write(i):
@@ -155,7 +158,7 @@ def many_at_once(log, daemons, rounds, disturb, count=3):
             failed.append(e)
             raise
 
-    threads = [threading.Thread(target=run, args=(i,)) for i in range(count)]
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(len(them))]
     [t.start() for t in threads], [t.join() for t in threads]
     assert not failed
     longest = engine_history(log)
@@ -163,12 +166,12 @@ def many_at_once(log, daemons, rounds, disturb, count=3):
         d.until_history(longest)
     lines = longest.splitlines(keepends=True)
     assert sorted(lines) == sorted(sum(acknowledged, []))
-    for i in range(count):  # in the order of their writing
+    for i in range(len(them)):  # in the order of their writing
         assert [line for line in lines if line.startswith(b"%d " % i)] == acknowledged[i]
 
 
 def test_three_write_at_once(log, daemons):
-    many_at_once(log, daemons, 20, lambda d: None)
+    many_at_once(log, three(log, daemons), 20, lambda d: None)
 
 
 def test_agents_are_killed(log, daemons):
@@ -181,7 +184,7 @@ def test_agents_are_killed(log, daemons):
             d.kill()
             d.start()
 
-    many_at_once(log, daemons, 100 if FULL else 15, kill)
+    many_at_once(log, three(log, daemons), 100 if FULL else 15, kill)
 
 
 def test_the_own_batch_of_an_earlier_agent(log, daemons):
@@ -234,6 +237,7 @@ def test_all_of_it_at_once(ended, daemons, tmp_path, net):
     ended.append(engine)
     engine.start()
     make_log(engine)
+    them = three(engine, daemons)
     dice, over = random.Random(3), threading.Event()
 
     def strike():
@@ -268,7 +272,7 @@ def test_all_of_it_at_once(ended, daemons, tmp_path, net):
     striker = threading.Thread(target=strike_again)
     striker.start()
     try:
-        many_at_once(engine, daemons, 1500 if FULL else 100, kill)
+        many_at_once(engine, them, 1500 if FULL else 100, kill)
     finally:
         over.set()
         striker.join()

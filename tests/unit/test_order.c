@@ -534,11 +534,32 @@ static void test_no_more_than_is_appended(void)
 	buf_deinit(&w.out);
 }
 
+/* By a way that is slow, less is asked for, until it is one batch; and it is waited for. */
+static void test_a_slow_way(void)
+{
+	static struct world w;
+	char step[64] = "begin 0a";
+	uint64_t limit = UINT64_MAX;
+
+	CHECK(keys_init(&w.keys, "log"));
+	act(&w, step);
+	for (unsigned i = 0; limit > 1; i++) {
+		CHECK(order_wants_look(&w.order, &w.look));
+		CHECK(w.look.limit < limit && w.look.tries == i);
+		limit = w.look.limit;
+		order_look_failed(&w.order);
+		order_time(&w.order, w.order.now_ms + 1000);
+	}
+	order_deinit(&w.order);
+	buf_deinit(&w.out);
+}
+
 int main(void)
 {
 	for (size_t i = 0; i < countof(rows); i++)
 		check_row(&rows[i]);
 	test_keys();
 	test_no_more_than_is_appended();
+	test_a_slow_way();
 	return 0;
 }

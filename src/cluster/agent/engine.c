@@ -108,6 +108,7 @@ static void looked_inside(void *arg, const struct etcd_answer *answer)
 static void look(struct agent *a)
 {
 	struct etcd_txn txn cleanup(etcd_txn_deinit) = {0};
+	const unsigned ms = CALL_MS << min(a->look.tries, 2u);
 	char from[KEY_MAX];
 
 	if (!a->state.asked_ms)
@@ -116,7 +117,7 @@ static void look(struct agent *a)
 	keys_batch(&a->keys, a->look.delivered.off, from);
 	if (a->look.inside) {
 		struct etcd_find find = {.key = a->keys.batches, .end = from, .limit = 1, .descending = true};
-		a->look_call = agent_called(a, etcd_find(a->etcd, &find, CALL_MS, looked_inside, a));
+		a->look_call = agent_called(a, etcd_find(a->etcd, &find, ms, looked_inside, a));
 		return;
 	}
 	etcd_txn_range(&txn.success, a->keys.head, NULL, 0);
@@ -124,7 +125,7 @@ static void look(struct agent *a)
 	etcd_txn_range(&txn.success, a->member_key, NULL, 0);
 	/* Of none, none are found. */
 	etcd_txn_range(&txn.success, from, a->look.limit ? a->keys.batches_end : from, a->look.limit);
-	a->look_call = agent_called(a, etcd_txn_send(a->etcd, &txn, CALL_MS, looked, a));
+	a->look_call = agent_called(a, etcd_txn_send(a->etcd, &txn, ms, looked, a));
 }
 
 /* Ranges: head, holder, member, config, the batch at our place. */

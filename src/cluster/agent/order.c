@@ -31,7 +31,6 @@ static void drop_proposal(struct order *o)
 		free(o->proposal->text);
 		free(take_ptr(o->proposal));
 	}
-	o->full = false;
 }
 
 void order_deinit(struct order *o)

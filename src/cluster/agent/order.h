@@ -53,8 +53,8 @@ struct order {
 	uint64_t holder;                 /* the revision of our holder's key; 0: it is not ours */
 	bool registered, appended_told;
 	bool again_hold;            /* the holder's key is to be written anew, see 4 */
-	bool full;                  /* the last try was told that there is no room */
 	bool looking, inside;       /* a look is under way; the next one is for the batch around our end */
+	unsigned look_tries;        /* in vain */
 	uint64_t look_ms, pause_ms; /* the next look is not before; the last pause after one that failed */
 	uint64_t batch_bytes;       /* so long are they: how many are asked for */
 };
@@ -84,6 +84,7 @@ void order_set_config(struct order *o, const char *config);
 struct order_look {
 	struct batch_head delivered; /* when it was wanted */
 	uint64_t limit;              /* 0: no batches */
+	unsigned tries;              /* before this one, where there is much to be had: it may take longer */
 	bool inside;
 };
 struct order_found {

@@ -122,7 +122,6 @@ void order_committed(struct order *o, const struct order_commit *c, enum order_o
 	if (o->stage == ORDER_OVER || order_is_decided(o, c->n))
 		return;
 	p->sent = false;
-	o->full = outcome == ORDER_FULL;
 	if (outcome == ORDER_TOO_LARGE && !p->undecided) {
 		order_say_refused(o, EMSGSIZE, "the engine takes no request as large as this");
 		return;

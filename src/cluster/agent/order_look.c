@@ -28,6 +28,7 @@ bool order_wants_look(struct order *o, struct order_look *ret)
 	*ret = (struct order_look){
 	    .delivered = o->delivered,
 	    .limit = order_is_ahead(o) ? 0 : max((uint64_t)LOOK_BYTES / each, (uint64_t)1),
+	    .tries = o->stage == ORDER_JOINING || is_behind(o) ? o->look_tries : 0,
 	    .inside = o->inside,
 	};
 	o->looking = true;
@@ -37,6 +38,8 @@ bool order_wants_look(struct order *o, struct order_look *ret)
 void order_look_failed(struct order *o)
 {
 	o->looking = false;
+	o->look_tries++;
+	o->batch_bytes = min(4 * o->batch_bytes, (uint64_t)LOOK_BYTES); /* the way may be a slow one */
 	o->pause_ms = order_pause(o->pause_ms, RETRY_MS);
 	o->look_ms = o->now_ms + o->pause_ms;
 }
@@ -52,6 +55,7 @@ static void plan_look(struct order *o)
 	bool more = o->inside || (is_behind(o) && !order_is_ahead(o));
 
 	o->pause_ms = 0;
+	o->look_tries = 0;
 	o->look_ms = more ? o->now_ms : o->now_ms + ORDER_LOOK_MS;
 }
 
