@@ -1,20 +1,13 @@
 #include "cluster/agent/options.h"
 
 #include <errno.h>
-#include <math.h>
 #include <string.h>
 
-#define EXACT 9007199254740992.0 /* a double has all whole numbers below */
+#include "cluster/link/whole.h"
 
 bool json_number(const cJSON *object, const char *key, uint64_t *ret)
 {
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
-	double value = cJSON_IsNumber(item) ? item->valuedouble : -1;
-
-	if (!(value >= 0 && value < EXACT) || value != floor(value))
-		return false;
-	*ret = (uint64_t)value;
-	return true;
+	return whole_read(cJSON_GetObjectItemCaseSensitive(object, key), ret);
 }
 
 const char *json_text(const cJSON *object, const char *key)

@@ -1,10 +1,7 @@
 #include "cluster/etcd/fields.h"
 
-#include <math.h>
-
 #include "cluster/etcd/base64.h"
-
-#define EXACT 9007199254740992.0 /* a double has all whole numbers below */
+#include "cluster/link/whole.h"
 
 static bool read_digits(const char *text, uint64_t *ret)
 {
@@ -30,11 +27,7 @@ bool field_u64(const cJSON *object, const char *key, uint64_t *ret)
 		return true;
 	if (cJSON_IsString(item))
 		return read_digits(item->valuestring, ret);
-	double value = cJSON_IsNumber(item) ? item->valuedouble : -1;
-	if (!(value >= 0 && value < EXACT) || value != floor(value))
-		return false;
-	*ret = (uint64_t)value;
-	return true;
+	return whole_read(item, ret);
 }
 
 bool field_i64(const cJSON *object, const char *key, int64_t *ret)

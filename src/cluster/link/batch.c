@@ -2,11 +2,10 @@
 
 #include <cjson/cJSON.h>
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define EXACT 9007199254740992.0 /* a double has all whole numbers below */
+#include "cluster/link/whole.h"
 
 void cluster_batch_deinit(struct cluster_batch *b)
 {
@@ -37,13 +36,7 @@ void batch_write(const struct cluster_batch *b, struct buf *out)
 
 static bool read_number(const cJSON *object, const char *key, uint64_t *ret)
 {
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
-	double value = cJSON_IsNumber(item) ? item->valuedouble : -1;
-
-	if (!(value >= 0 && value < EXACT) || value != floor(value))
-		return false;
-	*ret = (uint64_t)value;
-	return true;
+	return whole_read(cJSON_GetObjectItemCaseSensitive(object, key), ret);
 }
 
 static bool is_hex(const char *text, size_t digits)
