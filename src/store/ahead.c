@@ -1,4 +1,5 @@
 #include "store/identity.h"
+#include "store/lines.h"
 
 /* So much is begun to be brought to the disk at a time: each costs a request, and the sync waits for the
  * last. */
@@ -21,17 +22,18 @@ int eventlog_write_ahead(struct eventlog *log, struct slice lines, bool sync)
 		return eventlog_fail(log, cut < 0 ? cut : r, "writing to " ACTIVE_NAME);
 	}
 	log->ahead += lines.len;
-	if (sync && log->ahead - log->started >= START_BYTES) {
-		disk->start(disk, log->active_fd, (off_t)(log->active_size + log->started),
-			    log->ahead - log->started);
-		log->started = log->ahead;
+	log->ahead_lines += lines_count(lines.data, lines.len);
+	if (sync && log->ahead - log->ahead_begun >= START_BYTES) {
+		disk->start(disk, log->active_fd, (off_t)(log->active_size + log->ahead_begun),
+			    log->ahead - log->ahead_begun);
+		log->ahead_begun = log->ahead;
 	}
 	return 0;
 }
 
 void eventlog_ahead_is_taken(struct eventlog *log)
 {
-	log->ahead = log->started = 0;
+	log->ahead = log->ahead_lines = log->ahead_begun = 0;
 }
 
 void eventlog_drop_ahead(struct eventlog *log)

@@ -173,7 +173,8 @@ static void commit(struct eventlog *log, struct slice lines, uint64_t took, size
 {
 	size_t last = lines_whole(lines.data, lines.len - 1);
 	uint64_t hash = log_hash((struct slice){lines.data + last, lines.len - 1 - last});
-	uint64_t n = lines_count(lines.data, lines.len);
+	struct slice rest = slice_skip(lines, log->ahead);
+	uint64_t n = log->ahead_lines + lines_count(rest.data, rest.len);
 
 	log->active_size += lines.len;
 	eventlog_ahead_is_taken(log);

@@ -45,8 +45,8 @@ struct eventlog {
 	/* The committer's, and the opening's. */
 	int active_fd; /* read and write, holds the lock */
 	uint64_t active_size;
-	size_t ahead,
-	    started; /* behind that, written ahead; and of it what the disk was told to begin with */
+	/* Behind that, written ahead: bytes, lines; and the bytes that the disk was told to begin with. */
+	size_t ahead, ahead_lines, ahead_begun;
 	struct disk_file active_is; /* what its name stood for when it was opened (identity.h) */
 	struct journal *journal;    /* NULL: there is none */
 	bool journal_left;          /* the file of one that is used no more is still there */

@@ -105,7 +105,8 @@ static void add(struct pieces *p)
 int pieces_feed(struct pieces *p, const struct writer *w, struct slice data, const struct writer_rules *rules,
 		struct event *ev)
 {
-	size_t to = p->n + 1 < PIECES_MAX ? writer_cut(data, p->at + PIECE) : data.len;
+	size_t len = p->n == 0 ? PIECE_FIRST : PIECE;
+	size_t to = p->n + 1 < PIECES_MAX ? writer_cut(data, p->at + len) : data.len;
 
 	const void *lines = p->batch->lines.data, *units = p->batch->units, *layouts = p->batch->layouts;
 

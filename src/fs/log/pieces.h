@@ -14,7 +14,8 @@
 #include "fs/log/writer.h"
 
 #define PIECE (128u << 10)
-#define PIECES_MAX (LIMIT_WRITE / PIECE)
+#define PIECE_FIRST (32u << 10) /* the sooner the judge can begin */
+#define PIECES_MAX (LIMIT_WRITE / PIECE + 1)
 
 /* So much of the batch. */
 struct piece_end {
