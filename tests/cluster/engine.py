@@ -30,7 +30,7 @@ def after(prefix):
 
 
 class Member:
-    def __init__(self, path, name, net, tls):
+    def __init__(self, path, name, net, tls=None):
         self.path, self.name, self.tls = path, name, tls
         self.data, self.log = path / name, path / f"{name}.log"
         self.client, self.peer = free_port(), free_port()
