@@ -1,34 +1,11 @@
 #include "fs/log/append.h"
 
-#include <assert.h>
 #include <errno.h>
-#include <stdatomic.h>
 
 #include "base/clock.h"
-#include "fs/log/pieces.h"
+#include "fs/log/append_impl.h"
 #include "fs/log/refuse.h"
 #include "fs/reply.h"
-
-/* Something of a file's that is with the commit thread. */
-struct append {
-	struct commit commit;
-	struct file *file;           /* with a reference */
-	fuse_req_t req;              /* NULL: answered already, when it was queued */
-	pid_t pid;                   /* whose */
-	bool writing;                /* a write: the answer is a count, and the writer is told it */
-	bool left;                   /* its program was answered before it was known what becomes of it */
-	bool closing;                /* its locks go with it, once its line is in the log */
-	uint64_t number;             /* among what its file has queued; 0: it has no lines */
-	int result;                  /* the answer to a close whose own part failed, once all else is done */
-	uint64_t table;              /* of a close: the descriptors it went through */
-	struct open_log_close close; /* while it waits for its turn */
-	struct batch batch;
-	struct verdict verdict;
-	struct ids_wait wait;  /* for what that is made of */
-	struct buf rest;       /* behind the batch's last newline */
-	struct pieces *pieces; /* NULL: it has come in one */
-	int failed;            /* an error: they have not come to a whole */
-};
 
 static struct writer_rules rules_now(const struct file *f)
 {
@@ -42,81 +19,6 @@ static struct writer_rules rules_now(const struct file *f)
 	    .strict_ts = m->options.strict_ts,
 	    .lay_out = judge_is_asked(m->judge),
 	};
-}
-
-void append_joined(struct mount *m, struct slice lines)
-{
-	while (lines.len > 0 && guard_log_is_open(&m->beginning)) {
-		const char *nl = memchr(lines.data, '\n', lines.len);
-		size_t len = (size_t)(nl - lines.data);
-		guard_log_add(&m->beginning, (struct slice){lines.data, len});
-		lines = slice_skip(lines, len + 1);
-	}
-}
-
-/* Times that are likely to be in another unit than seconds are counted, and told of once. */
-static void note_odd_ts(struct mount *m, size_t n)
-{
-	if (n == 0)
-		return;
-	bool first = atomic_fetch_add(&m->odd_ts, n) == 0;
-	if (first && m->options.report)
-		m->options.report(
-		    m->options.arg,
-		    "an event was appended whose \"ts\" is beyond the year 9999: it is in seconds, not in a "
-		    "smaller unit; status.json counts them, and -o ts=strict refuses them");
-}
-
-static void append_free(struct append *a)
-{
-	pieces_free(a->pieces, &a->file->mount->pieces_spare);
-	file_unref(a->file);
-	batch_deinit(&a->batch);
-	verdict_deinit(&a->verdict);
-	buf_deinit(&a->rest);
-	free(a);
-}
-
-/* What of its lines is new in the log, where `stored` of them count. */
-static struct slice appended_of(const struct append *a, size_t stored)
-{
-	const struct verdict *v = a->commit.verdict;
-
-	return v ? (struct slice){v->lines.data, v->stored} : (struct slice){a->commit.lines.data, stored};
-}
-
-static size_t odd_ts_of(const struct append *a, size_t stored)
-{
-	const struct verdict *v = a->commit.verdict;
-
-	return v ? units_odd_ts(v->kept, v->n_kept, v->stored) : batch_odd_ts(&a->batch, stored);
-}
-
-/* The winner of a conditional append goes on from its own new head; who repeats one that was there already,
- * from behind it. */
-static void move_expectation(struct append *a, size_t stored, const struct log_pos *head)
-{
-	struct open_log *log = &a->file->log;
-
-	if (!a->commit.conditional || stored == 0)
-		return;
-	if (appended_of(a, stored).len > 0)
-		open_log_expect(log, head);
-	else if (a->verdict.behind.off > a->commit.expect.off)
-		open_log_expect(log, &a->verdict.behind);
-}
-
-/* On the commit thread. */
-static int refusal_of(struct commit *commit)
-{
-	const struct append *a = container_of(commit, struct append, commit);
-
-	if (unlikely(a->left))
-		return -EINTR;
-	/* While it comes nobody knows that yet. */
-	if (!commit->pieces && a->failed < 0)
-		return a->failed;
-	return a->number ? open_log_refusal(&a->file->log, a->number) : 0;
 }
 
 static void set_batch(struct append *a)
@@ -157,47 +59,6 @@ static void expect_now(struct append *a)
 		a->commit.expect = open_log_expected(&a->file->log);
 }
 
-static void count_written(struct append *a, size_t written)
-{
-	a->batch.rest = buf_slice(&a->rest);
-	int r = open_log_written(&a->file->log, &a->batch, written);
-	assert(r >= 0); /* its room was reserved */
-	if (r > 0)
-		refuse_refusal(a->file->mount, a->pid, &a->batch.bad);
-}
-
-/* Is the error that of the unit behind the lines that count? */
-static bool is_decided(const struct append *a, int error)
-{
-	return error < 0 && a->commit.verdict && a->verdict.error == error;
-}
-
-static void reject_decided(struct append *a, size_t stored)
-{
-	int error = a->verdict.error;
-
-	refuse_decided(a->file->mount, a->pid, &a->verdict, stored);
-	/* Refused for good: a part of it that came before is no beginning of another. */
-	if ((error == -EEXIST || error == -EPERM) && a->writing)
-		open_log_forget_partial(&a->file->log);
-}
-
-/* What its program can't come back with: it was told that the lines are taken, or it closes. Many do not
- * look at what a close says. */
-static void reject_unwritten(struct append *a, int error, size_t stored, const struct log_pos *head)
-{
-	const char *text = a->commit.why ? a->commit.why : "it could not be written";
-	const struct json_error why = {text, 0};
-	struct slice lines = {a->commit.lines.data + stored, a->commit.lines.len - stored};
-
-	if (is_decided(a, error))
-		reject_decided(a, stored);
-	else if (lines.len > 0 && error == -ESTALE)
-		refuse_moved(a->file->mount, a->pid, lines, head);
-	else if (lines.len > 0)
-		refuse_line(a->file->mount, a->pid, error, &why, lines);
-}
-
 /* At a close: the partial line is appended if it is a whole event. A part of one stays: others may go on
  * with it. Who has opened the file is told what is wrong, and what no write could tell; who has only
  * inherited it is told nothing that is not his. */
@@ -217,7 +78,7 @@ static int finish_line(struct append *a, struct event *scanner)
 	return r ? r : writer_owes(&log->writer);
 }
 
-static void answer_call(struct append *a, int error)
+void append_answer_call(struct append *a, int error)
 {
 	if (a->closing)
 		posix_locks_close(a->file, a->table);
@@ -226,7 +87,7 @@ static void answer_call(struct append *a, int error)
 
 /* In the modes where writes don't wait, everything queued before is waited for. On the thread that has the
  * writer. */
-static void close_now(struct append *a, struct event *scanner)
+void append_close_now(struct append *a, struct event *scanner)
 {
 	struct mount *m = a->file->mount;
 
@@ -235,153 +96,8 @@ static void close_now(struct append *a, struct event *scanner)
 	expect_now(a);
 	if (a->commit.lines.len > 0 || m->options.sync != SYNC_WRITE)
 		return commit_queue(m->committer, &a->commit);
-	answer_call(a, a->result);
+	append_answer_call(a, a->result);
 	append_free(a);
-}
-
-/* On the commit thread, which gives the writer back: first come those who have closed it meanwhile. */
-static void release_writer(struct file *f)
-{
-	struct event scanner = {0};
-	struct open_log_close *close;
-
-	while ((close = open_log_give_back(&f->log)))
-		close_now(container_of(close, struct append, close), &scanner);
-	event_deinit(&scanner);
-}
-
-static void append_done(struct commit *commit, int error, size_t stored, const struct log_pos *head);
-
-static void reject_for(struct append *a, int error, size_t stored, const char *text)
-{
-	const struct json_error why = {text, 0};
-	struct slice lines = slice_skip(a->commit.lines, stored);
-
-	if (lines.len > 0)
-		refuse_line(a->file->mount, a->pid, error, &why, lines);
-}
-
-/* On the commit thread. Nothing of it counts as written for its program, whatever becomes of it. */
-static void leave(struct commit *commit, int error, const char *why)
-{
-	struct append *a = container_of(commit, struct append, commit);
-	fuse_req_t req = take_ptr(a->req);
-
-	commit->leave = NULL;
-	a->left = true;
-	reject_for(a, error, 0, why);
-	if (!a->writing) {
-		if (a->closing)
-			posix_locks_close(a->file, a->table);
-		return reply_error(req, error);
-	}
-	open_log_forget_partial(&a->file->log);
-	release_writer(a->file);
-	reply_error(req, error);
-}
-
-/* The lines of one that has left are in the log after all, or not. */
-static void end_left(struct append *a, size_t stored)
-{
-	append_joined(a->file->mount, appended_of(a, stored));
-	note_odd_ts(a->file->mount, odd_ts_of(a, stored));
-	append_free(a);
-}
-
-/* On the index's thread. */
-static void index_is_there(struct ids_wait *wait, int error)
-{
-	struct append *a = container_of(wait, struct append, wait);
-	struct log_pos head = {0};
-
-	if (error == 0)
-		return commit_queue(a->file->mount->committer, &a->commit);
-	a->verdict.error = 0;
-	append_done(&a->commit, error == -EINTR ? error : -EIO, 0, &head);
-}
-
-static bool is_given_up(const struct ids_wait *wait)
-{
-	return fuse_req_interrupted(container_of(wait, struct append, wait)->req);
-}
-
-/* There was an index when the file was opened, but it begins anew, or is being stored: it is waited for once
- * more. */
-static void wait_for_index(struct append *a)
-{
-	verdict_reset(&a->verdict);
-	a->wait.given_up = is_given_up;
-	a->wait.done = index_is_there;
-	ids_want(a->file->mount->ids, &a->wait);
-}
-
-/* On the commit thread. */
-static void append_done(struct commit *commit, int error, size_t stored, const struct log_pos *head)
-{
-	struct append *a = container_of(commit, struct append, commit);
-	struct file *f = a->file;
-	fuse_req_t req = a->req;
-
-	struct slice appended = appended_of(a, stored);
-
-	if (unlikely(a->left))
-		return end_left(a, stored);
-	if (error == -EAGAIN && is_decided(a, error) && !a->verdict.said && stored == 0)
-		return wait_for_index(a);
-	append_joined(f->mount, appended);
-	note_odd_ts(f->mount, odd_ts_of(a, stored));
-	move_expectation(a, stored, head);
-	if (error < 0 && (!req || !a->writing))
-		reject_unwritten(a, error, stored, head);
-	else if (unlikely(commit->why))
-		reject_for(a, error, stored, commit->why);
-	if (!req) {
-		if (error < 0)
-			open_log_owe(&f->log, a->number, error);
-	} else if (a->writing) {
-		size_t written = batch_written(&a->batch, stored);
-		count_written(a, written);
-		/* Who is told a short count comes back with it. */
-		if (written == 0 && is_decided(a, error))
-			reject_decided(a, stored);
-		else if (error == -ESTALE)
-			refuse_moved(f->mount, a->pid, a->commit.lines, head);
-		release_writer(f);
-		if (written > 0)
-			reply_written(req, written);
-		else
-			reply_error(req, error);
-	} else {
-		int owed = open_log_take_owed(&f->log);
-		answer_call(a, error ? error : owed ? owed : a->result);
-	}
-	if (appended.len > 0)
-		follow_appended(f->mount, f, a->writing);
-	append_free(a);
-}
-
-/* On the commit thread, which has not answered it yet. */
-static bool has_given_up(struct commit *commit)
-{
-	const struct append *a = container_of(commit, struct append, commit);
-
-	return a->left || fuse_req_interrupted(a->req);
-}
-
-static struct append *append_new(struct file *f, fuse_req_t req)
-{
-	struct append *a = calloc(1, sizeof(*a));
-
-	if (!a)
-		return NULL;
-	a->file = file_ref(f);
-	a->req = req;
-	a->pid = fuse_req_ctx(req)->pid;
-	a->commit.done = append_done;
-	a->commit.refusal = refusal_of;
-	a->commit.given_up = has_given_up;
-	a->commit.leave = leave;
-	return a;
 }
 
 /* Who asks whether he may append wants to know now, and whom the rules may refuse is told so. And where
@@ -421,7 +137,7 @@ static void queue_write(fuse_req_t req, struct file *f, struct batch *batch, boo
 	}
 	a->req = NULL;
 	a->commit.leave = NULL;
-	count_written(a, given);
+	append_count_written(a, given);
 	commit_queue(m->committer, &a->commit);
 	reply_written(req, given);
 }
@@ -603,7 +319,7 @@ void append_flush(fuse_req_t req, struct file *f, uint64_t table)
 	a->commit.durable = a->closing = true;
 	a->table = table;
 	if (!open_log_must_wait(&f->log, &a->close))
-		close_now(a, &m->scanner);
+		append_close_now(a, &m->scanner);
 }
 
 void append_fsync(fuse_req_t req, struct file *f)
