@@ -91,7 +91,7 @@ struct agent {
 	struct order_commit commit;
 	uint64_t watch_from; /* a revision; 0: none is known yet */
 	uint64_t watch_again_ms;
-	bool watch_heard; /* something, since the last look */
+	bool watch_heard; /* of something that was put, since the last look */
 
 	struct task config;
 	struct lease lease;

@@ -200,7 +200,7 @@ static void told(void *arg, const struct etcd_news *news)
 	struct agent *a = arg;
 
 	order_time(&a->order, clock_ms());
-	a->watch_heard = true;
+	a->watch_heard |= news->n > 0;
 	if (news->result != ETCD_OK) {
 		/* It has ended. Where it would have begun is gone, too: the next look says where from. */
 		a->watch_call = NULL;
