@@ -10,7 +10,7 @@ import time
 
 import pytest
 from engine import Engine, b64
-from fake_daemon import ASK, CONFIG, CONFIG_B, MINE, MOVED, REFUSED, Daemon, head_of, write_batch
+from fake_daemon import ASK, CONFIG, CONFIG_B, MINE, MOVED, REFUSED, Daemon, head_of, sha, write_batch
 from following import until
 from harness import FULL
 from machines import agent_program
@@ -474,9 +474,26 @@ def test_the_lease_is_lost(log, daemons):
     log.delete(f"{KEY}holder/{d.machine}")
     assert d.append(b"two\n") == MINE
     assert log.get(f"{KEY}holder/{d.machine}").decode() == f"k {d.boot}"
-    log.put(f"{KEY}holder/{d.machine}", "k other")  # left over by a daemon of this kernel
-    assert d.append(b"three\n") == MINE
+
+
+def test_a_key_that_is_left_over(log, daemons):
+    """By a daemon of this kernel that is gone, as DATA's lock says. Its lease may live for a while."""
+    log.put(f"{KEY}holder/{sha(b'a')[:16]}", "k other")
+    d = daemons(log.urls(), name="a")
+    assert d.append(b"one\n") == MINE
     assert log.get(f"{KEY}holder/{d.machine}").decode() == f"k {d.boot}"
+
+
+def test_two_of_one_identity_on_one_kernel(log, daemons):
+    """Containers, say, each with a DATA of its own at the same path."""
+    a = daemons(log.urls(), name="a")
+    assert a.append(b"one\n") == MINE
+    b = daemons(log.urls(), name="a", history=a.history)
+    assert b.append(b"two\n") == MINE
+    a.until(lambda: "another machine" in (a.states[-1]["why"] or ""))
+    assert b.append(b"three\n") == MINE
+    if FULL:
+        assert "identity" in a.until_fatal()
 
 
 def test_two_of_one_identity(log, daemons):

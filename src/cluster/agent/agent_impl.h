@@ -32,6 +32,7 @@ struct lease {
 	struct task task;
 	int64_t id;              /* 0: none */
 	bool taken;              /* the holder's key is ours, by this lease */
+	bool held;               /* it has been */
 	uint64_t found_revision; /* at which the key may be taken over; 0: when it is missing */
 	uint64_t foreign_ms;     /* since when another machine has been seen to hold it; 0: it does not */
 };

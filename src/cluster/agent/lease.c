@@ -43,13 +43,21 @@ static void granted(void *arg, const struct etcd_answer *answer)
 	}
 }
 
-/* Whose key it is. One of this very kernel is left over: DATA's lock says that its daemon is gone. */
+/* One of this very kernel is left over: DATA's lock says that its daemon is gone. But who takes the key from
+ * us is alive, and has another DATA of that path: in a container. */
+static bool is_ours(const struct agent *a, struct slice value)
+{
+	size_t len = strlen(a->options.kernel);
+	bool of_kernel =
+	    value.len > len && memcmp(value.data, a->options.kernel, len) == 0 && value.data[len] == ' ';
+
+	return slice_eq(value, slice_of(a->holder_value)) || (of_kernel && !a->lease.held);
+}
+
 static void found(struct agent *a, const struct etcd_kv *kv)
 {
 	struct lease *l = &a->lease;
-	size_t len = strlen(a->options.kernel);
-	bool ours = kv && kv->value.len > len && memcmp(kv->value.data, a->options.kernel, len) == 0 &&
-		    kv->value.data[len] == ' ';
+	bool ours = kv && is_ours(a, kv->value);
 
 	l->found_revision = ours ? kv->modified : 0;
 	if (!kv || ours) {
@@ -78,7 +86,7 @@ static void taken(void *arg, const struct etcd_answer *answer)
 		if (answer->result == ETCD_NO_LEASE)
 			give_up(a);
 	} else if (answer->succeeded) {
-		l->taken = true;
+		l->taken = l->held = true;
 		l->foreign_ms = 0;
 		order_hold(&a->order, answer->revision);
 		later(a, KEEP_MS);

@@ -50,15 +50,17 @@ static void member_write(const struct agent *a, uint64_t position, struct buf *o
 	buf_add_char(out, '}');
 }
 
-static bool is_held(const struct agent *a, const struct etcd_range *holders, const char *machine)
+/* NULL: nobody holds it. */
+static const struct etcd_kv *holder_of(const struct agent *a, const struct etcd_range *holders,
+				       const char *machine)
 {
 	char key[KEY_MAX];
 
 	keys_holder(&a->keys, machine, key);
 	for (size_t i = 0; i < holders->n; i++)
 		if (slice_eq(holders->kvs[i].key, slice_of(key)))
-			return true;
-	return false;
+			return &holders->kvs[i];
+	return NULL;
 }
 
 static void add_member(const struct agent *a, const struct etcd_kv *kv, const char *machine, bool alive,
@@ -94,7 +96,7 @@ static void say_members(struct agent *a, const struct etcd_range *members, const
 	for (size_t i = 0; i < members->n; i++) {
 		if (!keys_machine(a->keys.members, members->kvs[i].key, machine))
 			continue;
-		add_member(a, &members->kvs[i], machine, is_held(a, holders, machine), &text, &least);
+		add_member(a, &members->kvs[i], machine, holder_of(a, holders, machine), &text, &least);
 		if (strcmp(machine, a->options.machine) == 0) {
 			here = true;
 			a->members.position = members_position(members->kvs[i].value);
@@ -113,6 +115,13 @@ static void say_members(struct agent *a, const struct etcd_range *members, const
 	buf_add_slice(&a->members.told, buf_slice(&text));
 }
 
+/* Somebody has taken the own one: who has nothing to append would not notice. */
+static void mind_holder(struct agent *a, const struct etcd_kv *holder)
+{
+	if (holder && holder->modified > a->order.holder)
+		lease_lost(a);
+}
+
 /* Ranges: members, holders. */
 static void looked(void *arg, const struct etcd_answer *answer)
 {
@@ -124,6 +133,7 @@ static void looked(void *arg, const struct etcd_answer *answer)
 		return;
 	}
 	say_members(a, &answer->ranges[0], &answer->ranges[1]);
+	mind_holder(a, holder_of(a, &answer->ranges[1], a->options.machine));
 	trim_look(a);
 }
 
