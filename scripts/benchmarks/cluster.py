@@ -220,6 +220,8 @@ def propagation(bench, n):
     with machines(bench, 2, log=bench.events(n)) as (engine, a, b):
         fd = os.open(a.app, os.O_WRONLY | os.O_APPEND)
         timed_write(fd)
+        while b.app.stat().st_size < a.app.stat().st_size:
+            time.sleep(0.01)
         bare, seen, followed = Bare(engine, Client(a)), watch(b.status()["cluster"]["engine"], "/bare/head"), tail(b, ended)
         for _ in range(bench.few(1000)):
             begin = time.perf_counter_ns()
