@@ -76,6 +76,7 @@ static int explain(const struct appender *a, int error, struct diag *diag)
 
 	switch (error) {
 	case EEXIST:
+	case EINTR:
 	case EINVAL:
 	case EMSGSIZE:
 	case EPERM:
@@ -93,13 +94,22 @@ static int explain(const struct appender *a, int error, struct diag *diag)
 	}
 }
 
+/* Then what was interrupted may be on its way: a second try would have it there twice. */
+static bool is_shared(const struct appender *a)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/cluster", a->mnt);
+	return access(path, F_OK) == 0;
+}
+
 int appender_write(struct appender *a, struct slice lines, size_t *ret_written, struct diag *diag)
 {
 	size_t done = 0;
 
 	while (done < lines.len) {
 		ssize_t n = write(a->fd, lines.data + done, lines.len - done);
-		if (n < 0 && errno == EINTR)
+		if (n < 0 && errno == EINTR && !is_shared(a))
 			continue;
 		if (n < 0) {
 			*ret_written = done;

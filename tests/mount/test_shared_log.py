@@ -13,7 +13,7 @@ import threading
 import pytest
 from agent import APPENDED, BATCH, BEGIN, FATAL, MINE, MOVED, PROGRAM, PROPOSE, REFUSED
 from following import until
-from harness import LIMIT, Mount, sh
+from harness import LIMIT, Mount, eventfold, sh
 
 EMPTY = hashlib.sha256().hexdigest()
 OTHER = {"machine": "0123456789abcdef", "boot": "0" * 32}
@@ -312,6 +312,33 @@ def test_a_writer_that_is_interrupted_goes(mounted):
     assert writer.wait(LIMIT) != 0
     agent.mine(p)
     until(lambda: log_of(m) == line(1))
+
+
+def test_an_import_that_is_interrupted_goes(mounted):
+    """And tries nothing twice that may be on its way."""
+    m, agent, _ = mounted()
+    command = [eventfold(), "import", m.mnt, "-"]
+    p = subprocess.Popen(command, cwd=m.path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    p.stdin.write(line(1))
+    p.stdin.close()
+    proposal = agent.want(PROPOSE)
+    p.send_signal(signal.SIGINT)
+    assert p.wait(LIMIT) == 1 and p.stdout.read() == b"0 events imported\n"
+    assert p.stderr.read().startswith(b"eventfold: -:1: unknown: the engine has not answered; it may be appended yet\n")
+    agent.mine(proposal)
+    until(lambda: log_of(m) == line(1))
+
+
+def test_an_append_that_was_stopped_is_not_tried_twice(mounted):
+    m, agent, _ = mounted()
+    p = subprocess.Popen([eventfold(), "append", "--ts", "1700000000", m.mnt, "n", '{"i":1}'], stderr=subprocess.PIPE)
+    proposal = agent.want(PROPOSE)
+    p.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, p.pid, os.WSTOPPED | os.WNOWAIT)
+    p.send_signal(signal.SIGCONT)
+    assert p.wait(LIMIT) == 1 and b"it may be appended yet" in p.stderr.read()
+    agent.mine(proposal)
+    until(lambda: log_of(m) == proposal.lines)
 
 
 def test_a_log_that_ends_within_a_batch(shared, new_mount, tmp_path):
