@@ -341,6 +341,22 @@ def test_an_append_that_was_stopped_is_not_tried_twice(mounted):
     until(lambda: log_of(m) == proposal.lines)
 
 
+def test_a_rotation_waits_for_nobody(mounted):
+    m, agent, _ = mounted()
+    agent.send(BATCH, batch(b"", line(0)))
+    until(lambda: log_of(m) == line(0))
+    w = Writer(m.app, line(1))
+    p = agent.want(PROPOSE)
+    later = Writer(m.app, line(2))
+    (m.mnt / "ctl").write_text("rotate")
+    assert m.status()["log"]["archived_bytes"] == len(line(0)) and w.is_alive()
+    agent.mine(p)
+    w.end()
+    agent.mine(agent.want(PROPOSE))
+    later.end()
+    assert log_of(m) == line(0) + line(1) + line(2)
+
+
 def test_a_log_that_ends_within_a_batch(shared, new_mount, tmp_path):
     m = new_mount.prepare(options=shared.options())
     (m.data / "app.jsonl").write_bytes(line(0) + line(1))

@@ -109,14 +109,6 @@ void committer_answer_alone(struct committer *c, struct commit *item, int error)
 	answer_run(c, &run, error, 0);
 }
 
-static void answer_seal(struct committer *c, struct commit *item)
-{
-	int r = committer_seal(c);
-	struct log_pos head = eventlog_head(c->log);
-
-	item->done(item, r, 0, &head);
-}
-
 static bool log_has_failed(struct committer *c)
 {
 	struct eventlog_stats stats;
@@ -237,7 +229,7 @@ static void commit_all(struct committer *c, struct commit *item)
 	while (item) {
 		struct commit *next = commit_next(item);
 		if (item->seal)
-			answer_seal(c, item);
+			committer_answer_seal(c, item);
 		else if (stands_aside(c, item))
 			rulings_put_aside(c->rulings, item);
 		else if ((next = commit_run(c, item)) == item) {

@@ -39,6 +39,7 @@ void committer_report(void *committer, const char *text);
 
 /* commit_rotate.c. As eventlog_seal(). */
 int must_check committer_seal(struct committer *c);
+void committer_answer_seal(struct committer *c, struct commit *item);
 void committer_rotate_if_due(struct committer *c);
 
 /* commit_share.c: other machines have a say. */

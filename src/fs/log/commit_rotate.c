@@ -61,3 +61,11 @@ void committer_rotate_if_due(struct committer *c)
 	if (r < 0)
 		put_off(c, r);
 }
+
+void committer_answer_seal(struct committer *c, struct commit *item)
+{
+	int r = committer_seal(c);
+	struct log_pos head = eventlog_head(c->log);
+
+	item->done(item, r, 0, &head);
+}

@@ -21,6 +21,30 @@ static bool is_leaving(const struct mail *mail, const void *arg)
 	return wants_to_leave(arg, commit_of((struct mail *)mail)) < 0;
 }
 
+static bool is_seal(const struct mail *mail, const void *arg)
+{
+	return commit_of((struct mail *)mail)->seal;
+}
+
+/* Who wants the log to be rotated need not wait for others. */
+static void seal_for_all(struct committer *c, struct run *run)
+{
+	struct mail *mail;
+
+	for (struct commit *item = run->first, *next; item; item = next) {
+		next = commit_next(item);
+		if (!next || !next->seal)
+			continue;
+		item->mail.next = next->mail.next;
+		if (run->end == next)
+			run->end = commit_next(next);
+		committer_answer_seal(c, next);
+		next = item;
+	}
+	while ((mail = mailbox_remove(&c->box, is_seal, c)))
+		committer_answer_seal(c, commit_of(mail));
+}
+
 static void sweep(void *arg, struct run *run, const char *why)
 {
 	static const char *const behind = "it was not appended: the engine does not answer those before it";
@@ -41,6 +65,7 @@ static void sweep(void *arg, struct run *run, const char *why)
 		item->leave(item, error, behind);
 		committer_answer_alone(c, item, error);
 	}
+	seal_for_all(c, run);
 }
 
 static void joined(void *arg, struct slice lines)
