@@ -400,7 +400,7 @@ def test_no_more_is_delivered_than_is_appended(empty, daemons):
     d.until_history(history)
 
 
-@pytest.mark.parametrize("value", [b"", b"{", b"{}\n", b"\xff\n\xff", b'{"v":1}\nx\n', b'{"v":2}\nx\n', None, "from", "before"])
+@pytest.mark.parametrize("value", [b"", b"{", b"{}\n", b"\xff\n\xff", b'{"v":1}\nx\n', b'{"v":2}\nx\n', None, "from", "before", "groups"])
 def test_a_batch_that_is_none(empty, daemons, value):
     history = put_batches(empty, b"one\n", b"two\n")
     if value is None:
@@ -409,6 +409,8 @@ def test_a_batch_that_is_none(empty, daemons, value):
         value = write_batch(b"two\n", b"two\n", "0" * 16, "0" * 32, 1).replace(b'"from": 4', b'"from": 5').replace(b'"to": 8', b'"to": 9')
     elif value == "before":
         value = write_batch(b"oNe\n", b"two\n", "0" * 16, "0" * 32, 1)
+    elif value == "groups":
+        value = write_batch(b"one\n", b"two\n", "0" * 16, "0" * 32, 1, groups="none")
     empty.put(f"{KEY}batch/{4:020}", value)
     d = daemons(empty.urls())
     assert d.until_fatal() and d.history in (b"", b"one\n")

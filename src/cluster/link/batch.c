@@ -73,7 +73,7 @@ static int read_groups(const cJSON *list, struct cluster_batch *b)
 	const cJSON *pair;
 
 	if (n == 0)
-		return 0;
+		return !list || cJSON_IsArray(list) ? 0 : -EBADMSG;
 	b->groups = calloc(n, sizeof(*b->groups));
 	if (!b->groups)
 		return -ENOMEM;
