@@ -151,6 +151,26 @@ class Writer(threading.Thread):
         return self.result
 
 
+def in_thread(call):
+    """Begins it. What it gives: what came of it, or its errno."""
+    results = []
+
+    def run():
+        try:
+            results.append(call())
+        except OSError as e:
+            results.append(e.errno)
+
+    t = threading.Thread(target=run, daemon=True)
+    t.start()
+
+    def result():
+        t.join(LIMIT)
+        return results[0]
+
+    return result
+
+
 def log_of(m):
     return m.app.read_bytes()
 
@@ -367,6 +387,23 @@ def test_a_log_that_ends_within_a_batch(shared, new_mount, tmp_path):
     agent.send(BATCH, batch(line(0), rest, groups=[[len(line(1)), len(line(2) + line(3))]]))
     until(lambda: log_of(m) == line(0) + rest)
     agent.want(APPENDED)
+
+
+@pytest.mark.parametrize("error", [errno.EPERM, errno.EMSGSIZE])
+def test_the_part_of_a_line_that_is_refused_is_no_beginning(mounted, error):
+    """As a program has it that writes a block at a time."""
+    m, agent, _ = mounted()
+    fd = os.open(m.app, os.O_WRONLY)
+    os.write(fd, line(1)[:10])
+    writing = in_thread(lambda: os.write(fd, line(1)[10:]))
+    agent.send(REFUSED, {"n": agent.want(PROPOSE).n, "errno": error, "why": "no"})
+    assert writing() == error
+    writing = in_thread(lambda: os.write(fd, line(2)))
+    p = agent.want(PROPOSE)
+    assert p.lines == line(2)
+    agent.mine(p)
+    assert writing() == len(line(2))
+    os.close(fd)
 
 
 def test_groups_stay_whole(mounted):

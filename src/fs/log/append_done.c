@@ -97,14 +97,19 @@ static bool is_decided(const struct append *a, int error)
 	return error < 0 && a->commit.verdict && a->verdict.error == error;
 }
 
+/* Refused for good: a part of it that came before is no beginning of another. */
+static void forget_refused(struct append *a, int error)
+{
+	bool for_good = error == -EEXIST || error == -EPERM || error == -EMSGSIZE;
+
+	if (for_good && a->writing)
+		open_log_forget_partial(&a->file->log);
+}
+
 static void reject_decided(struct append *a, size_t stored)
 {
-	int error = a->verdict.error;
-
 	refuse_decided(a->file->mount, a->pid, &a->verdict, stored);
-	/* Refused for good: a part of it that came before is no beginning of another. */
-	if ((error == -EEXIST || error == -EPERM) && a->writing)
-		open_log_forget_partial(&a->file->log);
+	forget_refused(a, a->verdict.error);
 }
 
 /* What its program can't come back with: it was told that the lines are taken, or it closes. Many do not
@@ -230,6 +235,8 @@ static void append_done(struct commit *commit, int error, size_t stored, const s
 			reject_decided(a, stored);
 		else if (error == -ESTALE)
 			refuse_moved(f->mount, a->pid, a->commit.lines, head);
+		else if (written == 0)
+			forget_refused(a, error);
 		release_writer(f);
 		if (written > 0)
 			reply_written(req, written);
