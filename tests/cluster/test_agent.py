@@ -693,3 +693,15 @@ def test_a_watch_that_says_nothing_is_begun_anew(log, daemons, ended):
     proxy.mute = False
     assert a.append(b"two\n") == MINE
     b.until_history(a.history)
+
+
+def test_connections_are_kept(log, daemons, ended):
+    """Where the watch is the first to tell what has become of a transaction, too."""
+    proxy = Proxy(log.members[0].client)
+    ended.append(proxy)
+    d = daemons(proxy.url)
+    assert d.append(b"0\n") == MINE
+    before = len(proxy.sockets)
+    for i in range(100):
+        assert d.append(b"%d\n" % i) == MINE
+    assert len(proxy.sockets) - before <= 2 * 10  # both ends of each

@@ -250,7 +250,7 @@ void engine_turn(struct agent *a)
 	if (!a->look_call && order_wants_look(o, &a->look))
 		look(a);
 	if (a->commit_call && order_is_decided(o, a->commit.n))
-		etcd_cancel(take_ptr(a->commit_call));
+		etcd_let_go(take_ptr(a->commit_call));
 	if (!a->commit_call && order_wants_commit(o, &a->commit))
 		commit(a);
 	if (!a->watch_call && a->watch_from && o->now_ms >= a->watch_again_ms)

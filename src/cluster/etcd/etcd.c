@@ -108,6 +108,22 @@ void etcd_cancel(struct etcd_call *c)
 		sweep(c->e);
 }
 
+static void nobody(void *arg, const struct etcd_answer *answer)
+{
+}
+
+void etcd_let_go(struct etcd_call *c)
+{
+	bool may = c->state == CALL_RUNS;
+
+	for (const struct etcd_call *other = c->e->calls; other; other = other->next)
+		may &= other->done != nobody || other->state == CALL_OVER;
+	if (may)
+		c->done = nobody;
+	else
+		etcd_cancel(c);
+}
+
 /* True: somebody was called back, so there may be something else to do than wait. */
 static bool step(struct etcd *e)
 {

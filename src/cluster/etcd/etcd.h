@@ -146,3 +146,6 @@ struct etcd_call *etcd_watch(struct etcd *e, const char *key, const char *end, u
 
 /* It is not called back. What the engine has been sent, it may do. NULL is fine. */
 void etcd_cancel(struct etcd_call *call);
+/* The same, but the answer may come: a connection that is cut off has to be made anew, by TLS at some length.
+ * One at a time is let go; further ones are cancelled. */
+void etcd_let_go(struct etcd_call *c);
