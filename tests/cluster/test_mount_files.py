@@ -1,7 +1,6 @@
 """What the mount shows of its cluster, and what is said to it by ctl, with a true engine. tests/mount/test_shared.py has the rest."""
 
 import contextlib
-import contextlib
 import json
 import os
 import random
