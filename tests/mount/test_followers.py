@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from following import Follower, child, opened, until, until_counts
-from harness import FULL, LIMIT, SLOW, line_of, scaled
+from harness import ALL, FULL, LIMIT, SLOW, line_of, scaled
 
 ADD = {"type": "todo_added", "data": {"text": "x"}, "ts": 1}
 FILES = ["tail/app", "tail/app@0", "tail/todos.json", "events/app", "head/app", "views/todos.json", "views/todos.offset",
@@ -128,7 +128,7 @@ def follow_for_a_while(path, rng):
 def test_followers_that_come_and_go(new_mount):
     """Opened, interrupted and killed at random, under load: nobody is stuck, and nothing is left of them."""
     m = new_mount(options="sync=none", reducers=["count", "todos"])
-    seconds = 60 if FULL else 10
+    seconds = 60 if ALL else 25 if FULL else 10
     rng = random.Random(seconds)
     lives = {}
     n = 0
