@@ -81,6 +81,7 @@ class Member:
 
     def pause(self):
         self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)  # it may answer until then
         self.paused = True
 
     def resume(self):
