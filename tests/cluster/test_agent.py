@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import random
+import signal
 import socket
 import threading
 import time
@@ -191,7 +192,8 @@ def test_the_own_batch_of_an_earlier_agent(log, daemons):
     """It entered, and nobody heard of it: MINE."""
     d = daemons(log.urls())
     assert d.append(b"first\n") == MINE
-    d.process.send_signal(19)  # SIGSTOP: it has been given the proposal, and says nothing
+    d.process.send_signal(signal.SIGSTOP)  # it will have been given the proposal, and say nothing
+    os.waitid(os.P_PID, d.process.pid, os.WSTOPPED | os.WNOWAIT)
     n = d.propose(b"mine\n")
     head, batch = head_of(d.history), f"{KEY}batch/{len(d.history):020}"
     assert log.get(KEY + "head").decode() == head
