@@ -3,23 +3,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cluster/link/whole.h"
-
-bool json_number(const cJSON *object, const char *key, uint64_t *ret)
-{
-	return whole_read(cJSON_GetObjectItemCaseSensitive(object, key), ret);
-}
-
-const char *json_text(const cJSON *object, const char *key)
-{
-	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
-}
-
-bool is_digits(const char *text, size_t n)
-{
-	return text && strlen(text) == n && strspn(text, "0123456789abcdef") == n;
-}
-
 static int read_urls(struct agent_options *o)
 {
 	const cJSON *list = cJSON_GetObjectItemCaseSensitive(o->json, "endpoints"), *url;

@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "cluster/link/batch.h"
+#include "cluster/link/json.h"
 
 struct agent_options {
 	cJSON *json;     /* what the texts are in */
@@ -22,10 +23,3 @@ struct agent_options {
 /* -EPROTO: it is no such text. -ENOMEM. */
 int must_check agent_options_read(struct agent_options *o, struct slice text);
 void agent_options_deinit(struct agent_options *o);
-
-/* A whole number below 2^53; false: it is none. */
-bool json_number(const cJSON *object, const char *key, uint64_t *ret);
-/* NULL: it is none. */
-const char *json_text(const cJSON *object, const char *key);
-/* Lower-case hexadecimal digits, that many. */
-bool is_digits(const char *text, size_t n);

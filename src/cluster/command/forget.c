@@ -4,6 +4,7 @@
 #include "cluster/command/command.h"
 #include "cluster/command/talk.h"
 #include "cluster/link/batch.h"
+#include "cluster/link/json.h"
 
 struct outcome {
 	bool is_held, was_there;
@@ -16,7 +17,7 @@ static void read_outcome(void *arg, const struct etcd_answer *a)
 
 static bool is_machine(const char *text)
 {
-	return strlen(text) == BATCH_MACHINE && strspn(text, "0123456789abcdef") == BATCH_MACHINE;
+	return is_digits(text, BATCH_MACHINE);
 }
 
 /* Only while nobody holds its identity: it would come back at once. */

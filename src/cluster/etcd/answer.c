@@ -17,7 +17,7 @@ static bool read_error(const cJSON *json, struct fault *ret, struct diag *why)
 {
 	const cJSON *error = cJSON_GetObjectItemCaseSensitive(json, "error");
 	bool nested = cJSON_IsObject(error);
-	const char *text = field_text(nested ? error : json, nested ? "message" : "error");
+	const char *text = json_text(nested ? error : json, nested ? "message" : "error");
 	uint64_t code = 0;
 
 	if (!text)
@@ -155,7 +155,7 @@ static bool read_kept(struct answer *a, const cJSON *body)
 
 static bool read_status(struct answer *a, const cJSON *body)
 {
-	a->said.version = field_text(body, "version");
+	a->said.version = json_text(body, "version");
 	return a->said.version && field_u64(body, "dbSize", &a->said.db_bytes) &&
 	       field_u64(body, "leader", &a->said.leader);
 }
@@ -166,7 +166,7 @@ static bool read_alarms(struct answer *a, const cJSON *body)
 
 	cJSON_ArrayForEach(alarm, list)
 	{
-		const char *kind = field_text(alarm, "alarm");
+		const char *kind = json_text(alarm, "alarm");
 		a->said.alarm_full |= kind && strcmp(kind, "NOSPACE") == 0;
 	}
 	return cJSON_IsObject(body);
@@ -191,7 +191,7 @@ static bool read_good(struct answer *a, enum answer_kind kind)
 	case ANSWER_STATUS:
 		return read_status(a, body);
 	default:
-		a->token = field_text(body, "token");
+		a->token = json_text(body, "token");
 		return a->token;
 	}
 }
@@ -238,7 +238,7 @@ static bool read_events(struct watched *w, const cJSON *list)
 	w->news.kvs = w->kvs;
 	cJSON_ArrayForEach(event, list)
 	{
-		const char *type = field_text(event, "type");
+		const char *type = json_text(event, "type");
 		if (type && strcmp(type, "PUT") != 0)
 			continue;
 		if (!field_kv(cJSON_GetObjectItemCaseSensitive(event, "kv"), &w->kvs[w->news.n]))
@@ -251,7 +251,7 @@ static bool read_events(struct watched *w, const cJSON *list)
 /* Why the engine has ended it, in words only. A token that has expired may be one that may not look there. */
 static void read_cancelled(struct watched *w, const cJSON *result)
 {
-	const char *text = field_text(result, "cancel_reason");
+	const char *text = json_text(result, "cancel_reason");
 	struct fault fault = fault_of(FAULT_NO_CODE, text ? text : "");
 	uint64_t compacted;
 

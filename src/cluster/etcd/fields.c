@@ -1,7 +1,6 @@
 #include "cluster/etcd/fields.h"
 
 #include "cluster/etcd/base64.h"
-#include "cluster/link/whole.h"
 
 static bool read_digits(const char *text, uint64_t *ret)
 {
@@ -58,11 +57,6 @@ bool field_bytes(const cJSON *object, const char *key, struct slice *ret)
 		return false;
 	*ret = slice_of(item->valuestring);
 	return base64_decode(item->valuestring, &ret->len);
-}
-
-const char *field_text(const cJSON *object, const char *key)
-{
-	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
 }
 
 bool field_kv(const cJSON *object, struct etcd_kv *ret)

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cluster/link/whole.h"
+#include "cluster/link/json.h"
 
 void cluster_batch_deinit(struct cluster_batch *b)
 {
@@ -34,21 +34,11 @@ void batch_write(const struct cluster_batch *b, struct buf *out)
 	buf_add_slice(out, b->lines);
 }
 
-static bool read_number(const cJSON *object, const char *key, uint64_t *ret)
-{
-	return whole_read(cJSON_GetObjectItemCaseSensitive(object, key), ret);
-}
-
-static bool is_hex(const char *text, size_t digits)
-{
-	return strlen(text) == digits && strspn(text, "0123456789abcdef") == digits;
-}
-
 static bool read_hex(const cJSON *object, const char *key, size_t digits, char *ret)
 {
-	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
+	const char *text = json_text(object, key);
 
-	if (!text || !is_hex(text, digits))
+	if (!is_digits(text, digits))
 		return false;
 	memcpy(ret, text, digits + 1);
 	return true;
@@ -92,17 +82,17 @@ static int read_header(const cJSON *header, struct cluster_batch *b, struct diag
 {
 	uint64_t version;
 
-	if (!read_number(header, "v", &version))
+	if (!json_number(header, "v", &version))
 		return diag_set(diag, -EBADMSG, "it is no batch");
 	if (version != 1)
 		return diag_set(diag, -EBADMSG, "it is of a later version of eventfold");
-	bool well = read_number(header, "from", &b->before.off) &&
+	bool well = json_number(header, "from", &b->before.off) &&
 		    read_hex(header, "before", BATCH_SHA, b->before.sha) &&
-		    read_number(header, "to", &b->after.off) &&
+		    json_number(header, "to", &b->after.off) &&
 		    read_hex(header, "after", BATCH_SHA, b->after.sha) &&
 		    read_hex(header, "machine", BATCH_MACHINE, b->machine) &&
-		    read_hex(header, "boot", BATCH_BOOT, b->boot) && read_number(header, "n", &b->n) &&
-		    read_number(header, "time", &b->time);
+		    read_hex(header, "boot", BATCH_BOOT, b->boot) && json_number(header, "n", &b->n) &&
+		    json_number(header, "time", &b->time);
 	if (!well)
 		return diag_set(diag, -EBADMSG, "its first line is damaged");
 	struct slice lines = b->lines;
@@ -152,5 +142,5 @@ bool batch_head_read(struct slice text, struct batch_head *ret)
 	memcpy(ret->sha, text.data + i + 1, BATCH_SHA);
 	ret->sha[BATCH_SHA] = '\0';
 	ret->off = off;
-	return is_hex(ret->sha, BATCH_SHA);
+	return is_digits(ret->sha, BATCH_SHA);
 }

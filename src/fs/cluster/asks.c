@@ -1,6 +1,5 @@
 /* Commands to the agent. Who asks is answered once it has done them; one that dies meanwhile is asked again.
  */
-#include <cjson/cJSON.h>
 #include <errno.h>
 
 #include "fs/cluster/impl.h"
@@ -72,15 +71,13 @@ bool cluster_ask_cancel(struct cluster *c, struct cluster_ask *ask)
 void cluster_hear_done(struct cluster *c, struct slice text)
 {
 	cJSON *json = cJSON_ParseWithLength(text.data, text.len);
-	double id = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(json, "id"));
-	double error = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(json, "errno"));
-	const char *why = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "why"));
+	uint64_t id = cluster_number(json, "id");
 
 	pthread_mutex_lock(&c->lock);
-	struct cluster_ask *ask = id >= 1 && id < 1e15 ? take(c, (uint64_t)id) : NULL;
+	struct cluster_ask *ask = id > 0 ? take(c, id) : NULL;
 	pthread_mutex_unlock(&c->lock);
 	if (ask)
-		ask->done(ask, error == 0 ? 0 : error > 0 && error < 4096 ? -(int)error : -EIO, why);
+		ask->done(ask, cluster_errno(json), json_text(json, "why"));
 	cJSON_Delete(json);
 }
 

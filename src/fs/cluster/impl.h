@@ -1,10 +1,10 @@
 /* What the files of the cluster's daemon side share. Private to them. */
 #pragma once
 
-#include <cjson/cJSON.h>
 #include <nettle/sha2.h>
 
 #include "base/again.h"
+#include "cluster/link/json.h"
 #include "cluster/link/proto.h"
 #include "fs/cluster/cluster.h"
 
@@ -75,6 +75,8 @@ void cluster_poke(struct cluster *c);
 int must_check cluster_hear(struct cluster *c, const struct frame *frame);
 /* 0 where there is no such number. */
 uint64_t cluster_number(const cJSON *object, const char *key);
+/* 0, or an error; -EIO where there is none that can be. */
+int cluster_errno(const cJSON *object);
 /* Under the lock. */
 void cluster_set_failed(struct cluster *c, const char *why);
 

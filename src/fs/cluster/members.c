@@ -1,4 +1,3 @@
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +15,7 @@ void cluster_members_free(struct cluster_member *list, size_t n)
 
 static char *copy_of(const cJSON *object, const char *key)
 {
-	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
+	const char *text = json_text(object, key);
 
 	return strdup(text ? text : "");
 }
@@ -24,9 +23,9 @@ static char *copy_of(const cJSON *object, const char *key)
 /* False: it is no member. */
 static bool read_member(const cJSON *item, struct cluster_member *ret)
 {
-	const char *id = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "machine"));
+	const char *id = json_text(item, "machine");
 
-	if (!id || strlen(id) != BATCH_MACHINE || strspn(id, "0123456789abcdef") != BATCH_MACHINE)
+	if (!is_digits(id, BATCH_MACHINE))
 		return false;
 	memcpy(ret->machine, id, BATCH_MACHINE + 1);
 	ret->host = copy_of(item, "host");

@@ -1,5 +1,4 @@
 /* What the agent says. */
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,16 +7,23 @@
 
 static const char *string_of(const cJSON *object, const char *key)
 {
-	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
+	const char *text = json_text(object, key);
 
 	return text ? text : "";
 }
 
 uint64_t cluster_number(const cJSON *object, const char *key)
 {
-	double value = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(object, key));
+	uint64_t value;
 
-	return value >= 0 && value < 9007199254740992.0 ? (uint64_t)value : 0;
+	return json_number(object, key, &value) ? value : 0;
+}
+
+int cluster_errno(const cJSON *object)
+{
+	uint64_t error;
+
+	return json_number(object, "errno", &error) && error < 4096 ? -(int)error : -EIO;
 }
 
 void cluster_set_failed(struct cluster *c, const char *why)
@@ -91,8 +97,8 @@ static int hear_outcome(struct cluster *c, enum frame_type type, const cJSON *te
 		     : type == FRAME_MOVED ? CLUSTER_MOVED
 					   : CLUSTER_REFUSED;
 	if (type == FRAME_REFUSED) {
-		uint64_t error = cluster_number(text, "errno");
-		a->is.error = error > 0 && error < 4096 ? -(int)error : -EIO;
+		int error = cluster_errno(text);
+		a->is.error = error ? error : -EIO;
 		snprintf(a->is.why, sizeof(a->is.why), "%.255s", string_of(text, "why"));
 	}
 	return enqueue(c, a, type == FRAME_MINE ? &behind : NULL);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "cluster/link/json.h"
 #include "fs/reply.h"
 
 /* A command on its way to the agent. */
@@ -104,11 +105,6 @@ static void turn(struct commit *commit, int error, size_t stored, const struct l
 	cluster_ask(o->mount->cluster, &o->ask);
 }
 
-static bool is_machine(const char *text)
-{
-	return strlen(text) == BATCH_MACHINE && strspn(text, "0123456789abcdef") == BATCH_MACHINE;
-}
-
 static void give(struct mount *m, fuse_req_t req, const char *machine, size_t size)
 {
 	struct order *o = calloc(1, sizeof(*o));
@@ -140,7 +136,8 @@ void ctl_cluster(struct mount *m, fuse_req_t req, char *const *words, size_t n, 
 {
 	if (m->cluster && n == 1 && strcmp(words[0], "agree") == 0)
 		give(m, req, NULL, size);
-	else if (m->cluster && n == 2 && strcmp(words[0], "forget") == 0 && is_machine(words[1]))
+	else if (m->cluster && n == 2 && strcmp(words[0], "forget") == 0 &&
+		 is_digits(words[1], BATCH_MACHINE))
 		give(m, req, words[1], size);
 	else
 		reply_error(req, -EINVAL);
