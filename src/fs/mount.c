@@ -47,12 +47,12 @@ static void view_changed(void *arg, const char *name)
 	follow_view_changed(arg, name);
 }
 
-static void judge_changed(void *arg)
+static void status_changed(void *arg)
 {
 	follow_status_changed(arg);
 }
 
-static void rules_changed(void *arg)
+static void nudge_committer(void *arg)
 {
 	struct mount *m = arg;
 
@@ -225,26 +225,12 @@ static int start_rules(struct mount *m, struct diag *diag)
 	    .zone = o->zone,
 	    .quiet = o->quiet,
 	    .report = report,
-	    .changed = judge_changed,
+	    .changed = status_changed,
 	    .taken = rules_taken,
 	    .arg = m,
 	};
 	r = judge_new(&m->judge, &judge);
 	return r < 0 ? diag_set(diag, r, "cannot open the directory views: %s", strerror(-r)) : 0;
-}
-
-static void cluster_arrived(void *arg)
-{
-	struct mount *m = arg;
-
-	commit_arrived(m->committer);
-}
-
-static void cluster_changed(void *arg)
-{
-	struct mount *m = arg;
-
-	follow_status_changed(m);
 }
 
 static void joined(void *arg, struct slice lines)
@@ -262,8 +248,8 @@ static int start_cluster(struct mount *m, struct diag *diag)
 				 .data = o->data,
 				 .agent_path = o->agent_path,
 				 .quiet = o->quiet,
-				 .arrived = cluster_arrived,
-				 .changed = cluster_changed,
+				 .arrived = nudge_committer,
+				 .changed = status_changed,
 				 .report = report,
 				 .arg = m,
 			     },
@@ -328,8 +314,8 @@ static int start_threads(struct mount *m, struct diag *diag)
 		return diag_set(diag, r, "cannot start a thread: %s", strerror(-r));
 	/* Of a shared log it is no matter only for who appends here next which they are. */
 	if (m->cluster)
-		views_listen(m->views, rules_changed, m);
-	rules_listen(m->rules, rules_changed, m);
+		views_listen(m->views, nudge_committer, m);
+	rules_listen(m->rules, nudge_committer, m);
 	/* A crash may have left a rotation half done. */
 	archiver_kick(m->archiver);
 	return 0;

@@ -334,6 +334,8 @@ static void nudged(struct commit *item, int error, size_t stored, const struct l
 
 	atomic_store(&c->is_nudged, false);
 	rulings_turn(c->rulings);
+	if (c->sharing)
+		sharing_turn(c->sharing, NULL);
 }
 
 void committer_turn(struct committer *c)

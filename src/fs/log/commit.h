@@ -105,12 +105,11 @@ void committer_stop(struct committer *c);
 void commit_queue(struct committer *c, struct commit *item);
 /* The lines of one that is queued are whole now. */
 void commit_came(struct committer *c, struct commit *item);
-/* The rules may have changed: has the judge made ready before somebody needs it. */
+/* The rules may have changed: has the judge made ready before somebody needs it. Or other machines have
+ * appended something, which is to come into the log. Any thread. */
 void commit_nudge(struct committer *c);
 /* The same at once: on the commit thread, in a `done`. */
 void committer_turn(struct committer *c);
-/* Others have appended something. Any thread. */
-void commit_arrived(struct committer *c);
 /* Bytes queued or being written. */
 size_t committer_backlog(struct committer *c);
 /* How many programs wait for theirs: items queued or being written, but for SYNC_NONE. */

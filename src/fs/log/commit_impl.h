@@ -19,8 +19,6 @@ struct committer {
 
 	struct commit nudge; /* queued while is_nudged */
 	_Atomic bool is_nudged;
-	struct commit arrival; /* the same */
-	_Atomic bool has_arrived;
 
 	/* The commit thread's own. */
 	struct rulings *rulings; /* NULL: there are no rules */

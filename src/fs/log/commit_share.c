@@ -76,23 +76,8 @@ static void joined(void *arg, struct slice lines)
 	c->options.moved(c->options.arg);
 }
 
-static void arrived(struct commit *item, int error, size_t stored, const struct log_pos *head)
-{
-	struct committer *c = container_of(item, struct committer, arrival);
-
-	atomic_store(&c->has_arrived, false);
-	sharing_turn(c->sharing, NULL);
-}
-
-void commit_arrived(struct committer *c)
-{
-	if (!atomic_exchange(&c->has_arrived, true))
-		commit_queue(c, &c->arrival);
-}
-
 int committer_share(struct committer *c)
 {
-	c->arrival.done = arrived;
 	return sharing_new(&c->sharing, &(struct sharing_options){
 					    .cluster = c->options.cluster,
 					    .log = c->log,
