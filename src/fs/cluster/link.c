@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/json_add.h"
 #include "fs/cluster/impl.h"
 #include "model/link/helper_process.h"
 #include "version.h"
@@ -17,24 +18,11 @@
 #define SOCKET_BYTES (4 << 20)
 #define END_MS 500
 
-static void add_string(struct buf *b, const char *key, const char *value)
-{
-	buf_printf(b, "%s\"%s\":", b->len > 1 ? "," : "", key);
-	if (value)
-		buf_add_json(b, slice_of(value));
-	else
-		buf_add_str(b, "null");
-}
-
-static void add_number(struct buf *b, const char *key, uint64_t value)
-{
-	buf_printf(b, "%s\"%s\":%llu", b->len > 1 ? "," : "", key, (unsigned long long)value);
-}
-
 /* "URL+URL" */
 static void add_endpoints(struct buf *b, const char *urls)
 {
-	buf_add_str(b, ",\"endpoints\":[");
+	json_add_key(b, "endpoints");
+	buf_add_char(b, '[');
 	for (const char *at = urls, *end; *at; at = *end ? end + 1 : end) {
 		end = strchrnul(at, '+');
 		if (at != urls)
@@ -50,26 +38,27 @@ static void write_begin(struct cluster *c, struct buf *b)
 	const struct cluster_options *o = c->start.options;
 
 	buf_add_char(b, '{');
-	add_string(b, "log", o->log);
+	json_add_str(b, "log", o->log);
 	add_endpoints(b, o->urls);
-	add_string(b, "machine", c->machine);
-	add_string(b, "host", c->host);
-	add_string(b, "path", c->data);
-	add_string(b, "boot", c->boot);
-	add_string(b, "kernel", c->kernel);
-	add_string(b, "config", c->config);
-	buf_add_str(b, ",\"head\":\"");
+	json_add_str(b, "machine", c->machine);
+	json_add_str(b, "host", c->host);
+	json_add_str(b, "path", c->data);
+	json_add_str(b, "boot", c->boot);
+	json_add_str(b, "kernel", c->kernel);
+	json_add_str(b, "config", c->config);
+	json_add_key(b, "head");
+	buf_add_char(b, '"');
 	batch_head_write(&c->delivered, b);
 	buf_add_char(b, '"');
-	add_number(b, "proposed", c->proposed);
-	add_number(b, "window_bytes", o->window_bytes);
-	add_number(b, "window_ms", o->window_ms);
-	add_string(b, "ca", o->ca);
-	add_string(b, "cert", o->cert);
-	add_string(b, "key", o->key);
-	add_string(b, "user", o->user);
-	add_string(b, "password_file", o->password_file);
-	add_string(b, "version", EVENTFOLD_VERSION);
+	json_add_u64(b, "proposed", c->proposed);
+	json_add_u64(b, "window_bytes", o->window_bytes);
+	json_add_u64(b, "window_ms", o->window_ms);
+	json_add_str(b, "ca", o->ca);
+	json_add_str(b, "cert", o->cert);
+	json_add_str(b, "key", o->key);
+	json_add_str(b, "user", o->user);
+	json_add_str(b, "password_file", o->password_file);
+	json_add_str(b, "version", EVENTFOLD_VERSION);
 	buf_add_char(b, '}');
 }
 

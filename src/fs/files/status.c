@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/json_add.h"
 #include "fs/files/status_cluster.h"
 #include "version.h"
 
@@ -26,38 +27,9 @@ static void skip_passing(struct lasting *l, const struct buf *b)
 	l->from = b->len;
 }
 
-static void add_key(struct buf *b, const char *key)
-{
-	if (b->len > 0 && b->data[b->len - 1] != '{')
-		buf_add_char(b, ',');
-	buf_add_json(b, slice_of(key));
-	buf_add_char(b, ':');
-}
-
-static void add_u64(struct buf *b, const char *key, uint64_t value)
-{
-	add_key(b, key);
-	buf_add_u64(b, value);
-}
-
-static void add_str(struct buf *b, const char *key, const char *value)
-{
-	add_key(b, key);
-	if (value)
-		buf_add_json(b, slice_of(value));
-	else
-		buf_add_str(b, "null");
-}
-
-static void add_bool(struct buf *b, const char *key, bool value)
-{
-	add_key(b, key);
-	buf_add_str(b, value ? "true" : "false");
-}
-
 static void add_hash(struct buf *b, const char *key, const struct log_pos *pos)
 {
-	add_key(b, key);
+	json_add_key(b, key);
 	buf_add_char(b, '"');
 	if (pos->off > 0)
 		buf_add_hex64(b, pos->hash);
@@ -72,20 +44,20 @@ static void add_options(struct buf *b, const struct mount_options *o)
 	    [SYNC_NONE] = "none",
 	};
 
-	add_key(b, "options");
+	json_add_key(b, "options");
 	buf_add_char(b, '{');
-	add_str(b, "sync", modes[o->sync]);
-	add_u64(b, "max_line", o->max_line);
+	json_add_str(b, "sync", modes[o->sync]);
+	json_add_u64(b, "max_line", o->max_line);
 	if (o->rotate)
-		add_u64(b, "rotate", o->rotate);
+		json_add_u64(b, "rotate", o->rotate);
 	else
-		add_str(b, "rotate", "off");
-	add_str(b, "ts", o->strict_ts ? "strict" : "any");
-	add_str(b, "tz", o->tz ? o->tz : "UTC");
-	add_u64(b, "reduce_timeout_ms", o->reduce_timeout_ms);
-	add_u64(b, "reduce_memory", o->reduce_memory);
-	add_u64(b, "rules_timeout_ms", o->rules_timeout_ms);
-	add_key(b, "data_umask");
+		json_add_str(b, "rotate", "off");
+	json_add_str(b, "ts", o->strict_ts ? "strict" : "any");
+	json_add_str(b, "tz", o->tz ? o->tz : "UTC");
+	json_add_u64(b, "reduce_timeout_ms", o->reduce_timeout_ms);
+	json_add_u64(b, "reduce_memory", o->reduce_memory);
+	json_add_u64(b, "rules_timeout_ms", o->rules_timeout_ms);
+	json_add_key(b, "data_umask");
 	buf_printf(b, "\"%03o\"", (unsigned)o->data_umask);
 	buf_add_char(b, '}');
 }
@@ -98,12 +70,12 @@ static void add_journal(struct buf *b, struct mount *m, const struct eventlog_st
 	    [JOURNAL_OFF] = "off",
 	};
 
-	add_key(b, "journal");
+	json_add_key(b, "journal");
 	buf_add_char(b, '{');
-	add_str(b, "mode", modes[m->options.journal]);
-	add_bool(b, "used", s->journal);
-	add_str(b, "why", s->journal ? NULL : settler_why(m->settler));
-	add_u64(b, "sync_us", s->sync_us);
+	json_add_str(b, "mode", modes[m->options.journal]);
+	json_add_bool(b, "used", s->journal);
+	json_add_str(b, "why", s->journal ? NULL : settler_why(m->settler));
+	json_add_u64(b, "sync_us", s->sync_us);
 	buf_add_char(b, '}');
 }
 
@@ -112,26 +84,26 @@ static void add_log(struct buf *b, struct mount *m)
 	struct eventlog_stats s;
 
 	eventlog_stats(m->log, &s);
-	add_key(b, "log");
+	json_add_key(b, "log");
 	buf_add_char(b, '{');
-	add_u64(b, "events", s.head.seq);
-	add_u64(b, "offset", s.head.off);
+	json_add_u64(b, "events", s.head.seq);
+	json_add_u64(b, "offset", s.head.off);
 	add_hash(b, "hash", &s.head);
-	add_u64(b, "active_bytes", s.active_bytes);
-	add_u64(b, "archived_bytes", s.archived_bytes);
-	add_u64(b, "archive_size", s.archive_size);
-	add_u64(b, "frames", s.frames);
-	add_u64(b, "appended", s.appended);
-	add_u64(b, "commits", s.commits);
-	add_key(b, "events_per_commit");
+	json_add_u64(b, "active_bytes", s.active_bytes);
+	json_add_u64(b, "archived_bytes", s.archived_bytes);
+	json_add_u64(b, "archive_size", s.archive_size);
+	json_add_u64(b, "frames", s.frames);
+	json_add_u64(b, "appended", s.appended);
+	json_add_u64(b, "commits", s.commits);
+	json_add_key(b, "events_per_commit");
 	buf_printf(b, "%.1f", s.commits ? (double)s.appended / (double)s.commits : 0.0);
-	add_bool(b, "rotating", s.rotating);
-	add_bool(b, "read_only", s.failed);
-	add_str(b, "why", s.failed ? s.why : NULL);
-	add_str(b, "rotation_error", s.rotation_why[0] ? s.rotation_why : NULL);
+	json_add_bool(b, "rotating", s.rotating);
+	json_add_bool(b, "read_only", s.failed);
+	json_add_str(b, "why", s.failed ? s.why : NULL);
+	json_add_str(b, "rotation_error", s.rotation_why[0] ? s.rotation_why : NULL);
 	add_journal(b, m, &s);
 	buf_add_char(b, '}');
-	add_u64(b, "recovered", s.recovered);
+	json_add_u64(b, "recovered", s.recovered);
 }
 
 static void add_ids(struct buf *b, struct mount *m)
@@ -144,17 +116,17 @@ static void add_ids(struct buf *b, struct mount *m)
 	struct ids_stats s;
 
 	ids_stats(m->ids, &s);
-	add_key(b, "ids");
+	json_add_key(b, "ids");
 	buf_add_char(b, '{');
-	add_str(b, "stage", stages[s.stage]);
-	add_u64(b, "ids", s.ids);
-	add_u64(b, "offset", s.off);
-	add_u64(b, "files", s.files);
-	add_u64(b, "memory", s.memory);
+	json_add_str(b, "stage", stages[s.stage]);
+	json_add_u64(b, "ids", s.ids);
+	json_add_u64(b, "offset", s.off);
+	json_add_u64(b, "files", s.files);
+	json_add_u64(b, "memory", s.memory);
 	if (s.lacks == UINT64_MAX)
-		add_str(b, "unknown", NULL);
+		json_add_str(b, "unknown", NULL);
 	else
-		add_u64(b, "unknown", s.lacks);
+		json_add_u64(b, "unknown", s.lacks);
 	buf_add_char(b, '}');
 }
 
@@ -169,46 +141,46 @@ static void add_proof(struct buf *b, struct mount *m)
 	struct prover_stats s;
 
 	prover_stats(m->prover, &s);
-	add_key(b, "proof");
+	json_add_key(b, "proof");
 	buf_add_char(b, '{');
-	add_str(b, "stage", stages[s.stage]);
-	add_u64(b, "offset", s.off);
-	add_key(b, "progress");
+	json_add_str(b, "stage", stages[s.stage]);
+	json_add_u64(b, "offset", s.off);
+	json_add_key(b, "progress");
 	buf_printf(b, "%.3f", head ? (double)s.off / (double)head : 1.0);
-	add_str(b, "error", s.error ? strerrordesc_np(-s.error) : NULL);
+	json_add_str(b, "error", s.error ? strerrordesc_np(-s.error) : NULL);
 	buf_add_char(b, '}');
 }
 
 static void add_view(struct buf *b, struct lasting *l, const struct view_status *v, uint64_t head,
 		     uint64_t now)
 {
-	add_key(b, v->name);
+	json_add_key(b, v->name);
 	buf_add_char(b, '{');
-	add_str(b, "reducer", v->file);
-	add_str(b, "kind", v->kind);
-	add_u64(b, "offset", v->pos.off);
-	add_u64(b, "events", v->pos.seq);
-	add_u64(b, "folded", v->folded);
-	add_u64(b, "events_per_second", v->rate);
-	add_bool(b, "rebuilding", v->apart);
-	add_bool(b, "alone", v->alone);
-	add_key(b, "progress");
+	json_add_str(b, "reducer", v->file);
+	json_add_str(b, "kind", v->kind);
+	json_add_u64(b, "offset", v->pos.off);
+	json_add_u64(b, "events", v->pos.seq);
+	json_add_u64(b, "folded", v->folded);
+	json_add_u64(b, "events_per_second", v->rate);
+	json_add_bool(b, "rebuilding", v->apart);
+	json_add_bool(b, "alone", v->alone);
+	json_add_key(b, "progress");
 	buf_printf(b, "%.3f", head ? (double)v->pos.off / (double)head : 1.0);
-	add_u64(b, "state_bytes", v->state_bytes);
+	json_add_u64(b, "state_bytes", v->state_bytes);
 	note_lasting(l, b);
-	add_key(b, "snapshot_age");
+	json_add_key(b, "snapshot_age");
 	if (v->snapshot_time)
 		buf_add_u64(b, now > v->snapshot_time ? now - v->snapshot_time : 0);
 	else
 		buf_add_str(b, "null");
 	skip_passing(l, b);
-	add_u64(b, "snapshot_offset", v->snapshot_off);
-	add_bool(b, "broken", v->broken);
-	add_str(b, "waits_for", v->waits_for.text[0] ? v->waits_for.text : NULL);
-	add_str(b, "error", v->why.text[0] ? v->why.text : NULL);
-	add_key(b, "missing");
+	json_add_u64(b, "snapshot_offset", v->snapshot_off);
+	json_add_bool(b, "broken", v->broken);
+	json_add_str(b, "waits_for", v->waits_for.text[0] ? v->waits_for.text : NULL);
+	json_add_str(b, "error", v->why.text[0] ? v->why.text : NULL);
+	json_add_key(b, "missing");
 	holes_write_count(&v->holes, b);
-	add_key(b, "holes");
+	json_add_key(b, "holes");
 	holes_write_list(&v->holes, b);
 	buf_add_char(b, '}');
 }
@@ -220,7 +192,7 @@ static void add_views(struct buf *b, struct lasting *l, struct mount *m)
 	uint64_t head = eventlog_head(m->log).off;
 	size_t n = 0;
 
-	add_key(b, "views");
+	json_add_key(b, "views");
 	buf_add_char(b, '{');
 	if (views_list(m->views, &list, &n) < 0)
 		b->failed = true;
@@ -228,12 +200,12 @@ static void add_views(struct buf *b, struct lasting *l, struct mount *m)
 		add_view(b, l, &list[i], head, clock_unix());
 	buf_add_char(b, '}');
 	views_worker_status(m->views, &worker);
-	add_key(b, "worker");
+	json_add_key(b, "worker");
 	buf_add_char(b, '{');
-	add_u64(b, "pid", (uint64_t)worker.pid);
-	add_u64(b, "rebuild_pid", (uint64_t)worker.rebuild_pid);
-	add_u64(b, "restarts", worker.restarts);
-	add_str(b, "waits_for", worker.waits_for.text[0] ? worker.waits_for.text : NULL);
+	json_add_u64(b, "pid", (uint64_t)worker.pid);
+	json_add_u64(b, "rebuild_pid", (uint64_t)worker.rebuild_pid);
+	json_add_u64(b, "restarts", worker.restarts);
+	json_add_str(b, "waits_for", worker.waits_for.text[0] ? worker.waits_for.text : NULL);
 	buf_add_char(b, '}');
 }
 
@@ -246,16 +218,16 @@ static void add_rule(struct buf *b, const struct rule_status *r, uint64_t head)
 	};
 	double behind = head && r->view && r->state == RULE_FOLDS ? (double)r->pos.off / (double)head : 1.0;
 
-	add_key(b, r->name);
+	json_add_key(b, r->name);
 	buf_add_char(b, '{');
-	add_str(b, "rule", r->file);
-	add_bool(b, "view", r->view);
-	add_str(b, "state", states[r->state]);
-	add_key(b, "progress");
+	json_add_str(b, "rule", r->file);
+	json_add_bool(b, "view", r->view);
+	json_add_str(b, "state", states[r->state]);
+	json_add_key(b, "progress");
 	buf_printf(b, "%.3f", behind);
-	add_bool(b, "broken", r->state == RULE_BROKEN);
-	add_str(b, "waits_for", r->state == RULE_FOLDS && r->why.text[0] ? r->why.text : NULL);
-	add_str(b, "error", r->state == RULE_BROKEN ? r->why.text : NULL);
+	json_add_bool(b, "broken", r->state == RULE_BROKEN);
+	json_add_str(b, "waits_for", r->state == RULE_FOLDS && r->why.text[0] ? r->why.text : NULL);
+	json_add_str(b, "error", r->state == RULE_BROKEN ? r->why.text : NULL);
 	buf_add_char(b, '}');
 }
 
@@ -265,14 +237,14 @@ static void add_rules(struct buf *b, struct mount *m)
 	uint64_t head = eventlog_head(m->log).off;
 	size_t n = 0;
 
-	add_key(b, "rules");
+	json_add_key(b, "rules");
 	buf_add_char(b, '{');
 	if (judge_status(m->judge, &list, &n) < 0)
 		b->failed = true;
 	for (size_t i = 0; i < n; i++)
 		add_rule(b, &list[i], head);
 	buf_add_char(b, '}');
-	add_u64(b, "judge_pid", (uint64_t)judge_pid(m->judge));
+	json_add_u64(b, "judge_pid", (uint64_t)judge_pid(m->judge));
 }
 
 static void add_misnamed_in(struct buf *b, const char *dir, const struct misnamed *m)
@@ -291,7 +263,7 @@ static void add_misnamed(struct buf *b, struct mount *m)
 {
 	struct misnamed misnamed;
 
-	add_key(b, "misnamed");
+	json_add_key(b, "misnamed");
 	buf_add_char(b, '[');
 	rules_misnamed(m->rules, &misnamed);
 	add_misnamed_in(b, "rules", &misnamed);
@@ -310,21 +282,21 @@ uint64_t status_text(struct mount *m, struct buf *b, struct timespec *ret_change
 	uint64_t open_files = m->open_files;
 	pthread_mutex_unlock(&m->lock);
 	buf_add_char(b, '{');
-	add_str(b, "version", EVENTFOLD_VERSION);
-	add_u64(b, "pid", (uint64_t)getpid());
-	add_u64(b, "since", m->since);
-	add_str(b, "data", m->options.data);
+	json_add_str(b, "version", EVENTFOLD_VERSION);
+	json_add_u64(b, "pid", (uint64_t)getpid());
+	json_add_u64(b, "since", m->since);
+	json_add_str(b, "data", m->options.data);
 	add_options(b, &m->options);
 	add_log(b, m);
 	add_ids(b, m);
 	add_proof(b, m);
-	add_key(b, "cluster");
+	json_add_key(b, "cluster");
 	status_cluster(m, b);
-	add_u64(b, "rejected", rejected_count(&m->rejected));
-	add_u64(b, "ts_beyond_9999", m->odd_ts);
+	json_add_u64(b, "rejected", rejected_count(&m->rejected));
+	json_add_u64(b, "ts_beyond_9999", m->odd_ts);
 	note_lasting(&lasting, b);
-	add_u64(b, "open_files", open_files);
-	add_u64(b, "waiting", follow_waiting(m));
+	json_add_u64(b, "open_files", open_files);
+	json_add_u64(b, "waiting", follow_waiting(m));
 	skip_passing(&lasting, b);
 	add_rules(b, m);
 	add_views(b, &lasting, m);

@@ -1,18 +1,6 @@
 #include "fs/files/status_cluster.h"
 
-static void add_text(struct buf *b, const char *key, const char *text)
-{
-	buf_printf(b, ",\"%s\":", key);
-	if (*text)
-		buf_add_json(b, slice_of(text));
-	else
-		buf_add_str(b, "null");
-}
-
-static void add_u64(struct buf *b, const char *key, uint64_t value)
-{
-	buf_printf(b, ",\"%s\":%llu", key, (unsigned long long)value);
-}
+#include "base/json_add.h"
 
 /* Where the engine stands, as far as that is known, and how much of it is not here yet. */
 static void add_head(struct buf *b, const struct cluster_status *s, uint64_t here)
@@ -22,8 +10,8 @@ static void add_head(struct buf *b, const struct cluster_status *s, uint64_t her
 		return;
 	}
 	uint64_t head = max(s->head.off, here);
-	add_u64(b, "head", head);
-	add_u64(b, "lag", head - here);
+	json_add_u64(b, "head", head);
+	json_add_u64(b, "lag", head - here);
 }
 
 void status_cluster(struct mount *m, struct buf *b)
@@ -38,16 +26,16 @@ void status_cluster(struct mount *m, struct buf *b)
 		return buf_add_str(b, "null");
 	cluster_status(m->cluster, &s);
 	buf_printf(b, "{\"state\":\"%s\"", states[s.stage]);
-	add_text(b, "why", s.why);
-	add_text(b, "log", m->options.cluster.log);
-	add_text(b, "machine", s.machine);
-	add_text(b, "engine", s.engine);
+	json_add_str(b, "why", s.why[0] ? s.why : NULL);
+	json_add_str(b, "log", m->options.cluster.log);
+	json_add_str(b, "machine", s.machine);
+	json_add_str(b, "engine", s.engine[0] ? s.engine : NULL);
 	add_head(b, &s, eventlog_head(m->log).off);
-	add_u64(b, "db_bytes", s.db_bytes);
-	add_u64(b, "window_bytes", s.window_bytes);
-	add_u64(b, "batches_in", s.batches_in);
-	add_u64(b, "batches_out", s.batches_out);
-	add_u64(b, "moved", s.moved);
-	add_u64(b, "agent", (uint64_t)s.agent);
+	json_add_u64(b, "db_bytes", s.db_bytes);
+	json_add_u64(b, "window_bytes", s.window_bytes);
+	json_add_u64(b, "batches_in", s.batches_in);
+	json_add_u64(b, "batches_out", s.batches_out);
+	json_add_u64(b, "moved", s.moved);
+	json_add_u64(b, "agent", (uint64_t)s.agent);
 	buf_add_char(b, '}');
 }
