@@ -143,7 +143,7 @@ static int begin(const struct given *g)
 		fprintf(stderr, "eventfold: %s: %s\n", g->operand, strerror(errno));
 		return 1;
 	}
-	struct eventlog *log = offline_write(g->operand, false, &fd);
+	struct eventlog *log = offline_write(g->operand, OFFLINE_BEGIN, &fd);
 	if (!log)
 		return 1;
 	pid_t child = fork();

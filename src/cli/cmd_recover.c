@@ -14,16 +14,16 @@ static const char usage[] =
     "After a power cut eventfold puts back the events that only its journal has. If another program has\n"
     "changed the log in DATA before that, the journal is kept and the log is read-only. This appends those "
     "of\n"
-    "its events that are not in their places to the log's end, and removes it. No mount needed, and none "
-    "may\n"
-    "be there.\n"
+    "its events that are not in their places to the log's end, and removes it. The same goes for what a log\n"
+    "that is not shared any more had proposed to the other machines (app.jsonl.proposed). No mount needed,\n"
+    "and none may be there.\n"
     "\n"
-    "  --drop   only remove the journals that were kept, and do without their events\n";
+    "  --drop   only remove what was kept, and do without these events\n";
 
 static int recover_log(const char *data, bool drop)
 {
 	int fd auto_close = -1;
-	struct eventlog *log = offline_write(data, true, &fd);
+	struct eventlog *log = offline_write(data, OFFLINE_DECIDE, &fd);
 	struct kept kept;
 
 	if (!log)

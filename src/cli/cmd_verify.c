@@ -293,7 +293,7 @@ static void say(void *arg, const char *text)
 static bool repair(const char *data)
 {
 	int fd auto_close = -1;
-	struct eventlog *log = offline_write(data, false, &fd);
+	struct eventlog *log = offline_write(data, OFFLINE_MEND, &fd);
 
 	eventlog_close(log);
 	return log;

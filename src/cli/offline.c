@@ -83,10 +83,14 @@ static void say_line(void *arg, const char *text)
 	fprintf(stderr, "eventfold: %s\n", text);
 }
 
-struct eventlog *offline_write(const char *data, bool decides, int *ret_fd)
+struct eventlog *offline_write(const char *data, enum offline_purpose purpose, int *ret_fd)
 {
 	struct eventlog_options options = {
-	    .is_event = offline_is_event, .report = say_line, .decides = decides};
+	    .is_event = offline_is_event,
+	    .report = say_line,
+	    .decides = purpose == OFFLINE_DECIDE,
+	    .takes_proposed = purpose == OFFLINE_BEGIN,
+	};
 	int fd auto_close = open_data(data);
 	struct diag diag = {0};
 	struct eventlog *log;

@@ -23,7 +23,12 @@ bool offline_open(struct offline *o, const char *data, void (*report)(void *arg,
 		  void *arg);
 void offline_close(struct offline *o);
 
-/* Opens DATA's log for writing, which mends it as a mount does; standard error is told what was mended.
- * `decides` is as in eventlog_options. What this process makes from now on is its user's alone. *ret_fd is
- * DATA, to be closed after the log. NULL: why has been said there. */
-struct eventlog *offline_write(const char *data, bool decides, int *ret_fd);
+enum offline_purpose {
+	OFFLINE_MEND,
+	OFFLINE_DECIDE, /* what was kept apart: eventlog_options.decides */
+	OFFLINE_BEGIN,  /* another order: eventlog_options.takes_proposed */
+};
+/* Opens DATA's log for writing, which mends it as a mount does; standard error is told what was mended. What
+ * this process makes from now on is its user's alone. *ret_fd is DATA, to be closed after the log. NULL: why
+ * has been said there. */
+struct eventlog *offline_write(const char *data, enum offline_purpose purpose, int *ret_fd);

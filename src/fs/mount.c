@@ -128,7 +128,12 @@ static int open_data(struct mount *m, struct diag *diag)
 	if (r < 0)
 		return diag_set(diag, r, "cannot write to %s: %s", data, strerror(-r));
 	struct eventlog_options options = {
-	    .is_event = is_event, .time_of = event_time, .report = report, .arg = m};
+	    .is_event = is_event,
+	    .time_of = event_time,
+	    .report = report,
+	    .arg = m,
+	    .shared = m->options.cluster.urls != NULL,
+	};
 	return eventlog_open(&m->log, d, m->data_fd, &options, diag);
 }
 

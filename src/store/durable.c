@@ -37,11 +37,18 @@ static struct now look_and_adopt(struct eventlog *log)
 	return now;
 }
 
+static bool is_proposed(const struct eventlog *log, uint64_t off, struct slice lines)
+{
+	return log->proposed_len > 0 && log->proposed_len == lines.len && log->proposed_off == off &&
+	       log->proposed_sum == log_hash(lines);
+}
+
 /* From now on the log does without. What its file holds may be older than the log, so it is to go before
  * the log's file changes its name. */
 static void abandon(struct eventlog *log, int error)
 {
 	log->journal_left = true; /* by its name; even if it is another's by now, it is of no use */
+	log->proposed_len = 0;
 	journal_free(log->journal);
 	log->journal = NULL;
 	pthread_mutex_lock(&log->lock);
@@ -51,13 +58,17 @@ static void abandon(struct eventlog *log, int error)
 			error ? strerrordesc_np(-error) : "it has been moved away, removed or cut");
 }
 
-/* False: there is no journal any more. */
-static bool record(struct eventlog *log, uint64_t settled, const struct log_pos *at, struct slice lines)
-{
-	int r = journal_is_there(log->journal) ? journal_write(log->journal, settled, at, lines) : 1;
+typedef int write_record(struct journal *j, uint64_t settled, const struct log_pos *at, struct slice lines);
 
+/* False: there is no journal any more. */
+static bool record(struct eventlog *log, write_record *write, const struct now *now, struct slice lines)
+{
+	int r = journal_is_there(log->journal) ? write(log->journal, now->settled, &now->head, lines) : 1;
 	if (r != 0)
 		abandon(log, min(r, 0));
+	log->proposed_len = 0;
+	/* What was a proposal until now is followed, or settled. */
+	log->doubtful = r == 0 ? 0 : log->doubtful;
 	return r == 0;
 }
 
@@ -87,22 +98,73 @@ static int sync_file(struct eventlog *log, uint64_t end)
 	return 0;
 }
 
+/* What was appended without a sync is in no record: that takes a sync of the file first. */
+static bool takes(const struct eventlog *log, const struct now *now, struct slice lines)
+{
+	return log->journal && lines.len > 0 && max(log->covered, now->settled) >= now->head.off &&
+	       journal_takes(log->journal, lines.len, now->settled);
+}
+
 int durable_lines(struct eventlog *log, struct slice lines, bool straight)
 {
 	struct now now = look_and_adopt(log);
 	uint64_t end = now.head.off + lines.len;
 
 	groups_settled(log, now.settled);
-
-	/* What was appended without a sync is in no record: that takes a sync of the file first. */
-	bool takes = log->journal && !straight && lines.len > 0 &&
-		     max(log->covered, now.settled) >= now.head.off &&
-		     journal_takes(log->journal, lines.len, now.settled);
-	if (!takes || !record(log, now.settled, &now.head, lines))
+	if (!straight && unlikely(is_proposed(log, now.head.off, lines))) {
+		log->proposed_len = 0;
+		log->doubtful = end;
+	} else if (straight || !takes(log, &now, lines) || !record(log, journal_write, &now, lines)) {
 		return sync_file(log, end);
+	}
 	log->covered = end;
 	log->pressed |= journal_is_at_half(log->journal);
 	return 0;
+}
+
+static int sync_or_fail(struct eventlog *log)
+{
+	int r = sync_file(log, look(log).head.off);
+
+	return r < 0 ? eventlog_fail(log, r, "syncing " ACTIVE_NAME) : 0;
+}
+
+bool eventlog_propose(struct eventlog *log, struct slice lines)
+{
+	struct now now = look_and_adopt(log);
+
+	/* One that is still undecided is not to be replaced. */
+	if (log->aside || !takes(log, &now, lines))
+		return false;
+	if (!record(log, journal_propose, &now, lines)) {
+		/* The journal has gone, and is to go by its name as well: it may have them. */
+		(void)!sync_or_fail(log);
+		return false;
+	}
+	log->proposed_off = now.head.off;
+	log->proposed_len = lines.len;
+	log->proposed_sum = log_hash(lines);
+	return true;
+}
+
+void eventlog_withdraw(struct eventlog *log)
+{
+	struct now now = look(log);
+
+	if (log->proposed_len == 0)
+		return;
+	if (!journal_takes(log->journal, 0, now.settled)) {
+		if (sync_or_fail(log) < 0)
+			return;
+		now = look(log);
+	}
+	if (!record(log, journal_write, &now, (struct slice){0}))
+		(void)!sync_or_fail(log);
+}
+
+bool eventlog_is_certain(struct eventlog *log)
+{
+	return log->doubtful <= look(log).settled;
 }
 
 bool eventlog_is_pressed(struct eventlog *log)
@@ -123,7 +185,7 @@ int durable_mark(struct eventlog *log)
 	struct log_pos head = look_and_adopt(log).head;
 
 	if (log->journal)
-		(void)record(log, head.off, &head, (struct slice){0});
+		(void)record(log, journal_write, &(struct now){head, head.off}, (struct slice){0});
 	return remove_left(log);
 }
 

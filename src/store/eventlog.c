@@ -10,6 +10,7 @@
 #include "store/groups.h"
 #include "store/identity.h"
 #include "store/lines.h"
+#include "store/proposed.h"
 #include "store/sha.h"
 
 int layout_new(struct layout **ret, struct log_files *files)
@@ -120,6 +121,11 @@ int eventlog_open(struct eventlog **ret, struct disk *disk, int dirfd, const str
 	log->rotation = ROTATION_NONE;
 	pthread_mutex_init(&log->lock, NULL);
 	int r = recover(log, diag);
+	if (r == 0 && !options->read_only && !log->failed) {
+		r = proposed_open(log);
+		if (r < 0)
+			r = eventlog_say(diag, r, "looking for " PROPOSED_NAME);
+	}
 	if (r) {
 		eventlog_close(log);
 		return r;
@@ -178,6 +184,8 @@ static void commit(struct eventlog *log, struct slice lines, uint64_t took, size
 
 	log->active_size += lines.len;
 	eventlog_ahead_is_taken(log);
+	if (unlikely(log->aside))
+		proposed_drop(log);
 	pthread_mutex_lock(&log->lock);
 	if (unlikely(grouped > 0))
 		atomic_store_explicit(&log->grouped, log->head.off + grouped, memory_order_relaxed);

@@ -52,7 +52,13 @@ struct eventlog {
 	bool journal_left;          /* the file of one that is used no more is still there */
 	uint64_t covered;           /* of history: in the journal, or settled */
 	bool pressed;               /* half of the ring has been gone through */
-	struct groups *groups;      /* the notes of groups (groups.h); NULL: there was none yet */
+	/* The journal's last record, where that is a proposal which is not in the log yet: no lines, none. */
+	uint64_t proposed_off, proposed_sum;
+	size_t proposed_len;
+	uint64_t
+	    doubtful; /* of history: up to here by a proposal that nothing goes on from yet, or settled */
+	bool aside;   /* there is an app.jsonl.proposed (proposed.h) */
+	struct groups *groups; /* the notes of groups (groups.h); NULL: there was none yet */
 
 	/* Whoever has set `busy`. */
 	int sealed_fd;      /* holds the lock of the sealed file; -1: there is none */

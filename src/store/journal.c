@@ -7,6 +7,7 @@
 #include <xxhash.h>
 
 #include "base/le.h"
+#include "store/lines.h"
 
 /* Offsets in a record's head. The last eight bytes are the hash of all before them. */
 enum {
@@ -22,7 +23,7 @@ enum {
 	HEAD = 72
 };
 
-static const char tag[8] = "evfjrn2";
+static const char tag[8] = "evfjrn2", tag_proposal[8] = "evfjrnp";
 #define TAG_VERSION 6 /* where its digit stands */
 
 struct journal {
@@ -139,12 +140,12 @@ static void take_back(struct journal *j, size_t at)
 }
 
 /* The record's blocks. */
-static void put_record(char *out, uint64_t id, uint64_t seq, uint64_t settled, const struct log_pos *at,
-		       struct slice lines)
+static void put_record(char *out, const char its_tag[8], uint64_t id, uint64_t seq, uint64_t settled,
+		       const struct log_pos *at, struct slice lines)
 {
 	size_t len = HEAD + lines.len;
 
-	memcpy(out + AT_TAG, tag, sizeof(tag));
+	memcpy(out + AT_TAG, its_tag, sizeof(tag));
 	le_put64(out + AT_ID, id);
 	le_put64(out + AT_SEQ, seq);
 	le_put64(out + AT_SETTLED, settled);
@@ -158,12 +159,13 @@ static void put_record(char *out, uint64_t id, uint64_t seq, uint64_t settled, c
 	memset(out + len, 0, blocks_of(lines.len) * JOURNAL_BLOCK - len);
 }
 
-int journal_write(struct journal *j, uint64_t settled, const struct log_pos *pos, struct slice lines)
+static int write_record(struct journal *j, const char its_tag[8], uint64_t settled, const struct log_pos *pos,
+			struct slice lines)
 {
 	size_t n = blocks_of(lines.len), at = place_of(j, n), done;
 	char *out = j->record;
 
-	put_record(out, j->id, ++j->seq, settled, pos, lines);
+	put_record(out, its_tag, j->id, ++j->seq, settled, pos, lines);
 	int r = disk_pwrite_all(j->disk, j->fd, out, n * JOURNAL_BLOCK, (off_t)(at * JOURNAL_BLOCK), &done);
 	if (r == 0)
 		r = j->disk->sync(j->disk, j->fd);
@@ -174,6 +176,16 @@ int journal_write(struct journal *j, uint64_t settled, const struct log_pos *pos
 	j->at_half = at < j->next || (at <= j->blocks / 2 && j->blocks / 2 < at + n);
 	j->next = at + n;
 	return r;
+}
+
+int journal_write(struct journal *j, uint64_t settled, const struct log_pos *pos, struct slice lines)
+{
+	return write_record(j, tag, settled, pos, lines);
+}
+
+int journal_propose(struct journal *j, uint64_t settled, const struct log_pos *pos, struct slice lines)
+{
+	return write_record(j, tag_proposal, settled, pos, lines);
 }
 
 bool journal_is_at_half(const struct journal *j)
@@ -216,14 +228,16 @@ int journal_replace(struct disk *disk, int dirfd, const char *name, const struct
 	int r = make_id(&id);
 	if (r < 0)
 		return r;
-	put_record(data, id, 1, at->off, at, lines);
+	put_record(data, tag, id, 1, at->off, at, lines);
 	return disk_replace(disk, dirfd, name, data, size, 0600);
 }
 
 /* How many blocks the record has that begins here; 0: there is none. */
 static size_t parse(const char *in, size_t len, struct journal_record *ret, uint64_t *ret_id)
 {
-	if (len < HEAD || memcmp(in + AT_TAG, tag, sizeof(tag)) != 0 ||
+	bool proposal = len >= HEAD && memcmp(in + AT_TAG, tag_proposal, sizeof(tag)) == 0;
+
+	if (len < HEAD || (!proposal && memcmp(in + AT_TAG, tag, sizeof(tag)) != 0) ||
 	    le_get64(in + AT_HASH) != XXH64(in, AT_HASH, 0))
 		return 0;
 	uint64_t lines = le_get64(in + AT_LEN);
@@ -236,6 +250,7 @@ static size_t parse(const char *in, size_t len, struct journal_record *ret, uint
 	    .off = le_get64(in + AT_OFF),
 	    .before = le_get64(in + AT_BEFORE),
 	    .lines = {in + HEAD, (size_t)lines},
+	    .is_proposal = proposal,
 	};
 	return blocks_of((size_t)lines);
 }
@@ -246,6 +261,39 @@ static bool is_of_another_version(const char *in, size_t len)
 	return len >= sizeof(tag) && memcmp(in, tag, TAG_VERSION) == 0 &&
 	       in[TAG_VERSION] != tag[TAG_VERSION] && in[TAG_VERSION] > '0' && in[TAG_VERSION] <= '9' &&
 	       in[TAG_VERSION + 1] == 0;
+}
+
+/* Was the proposal in the log when the record right behind it was written? */
+static bool is_followed(const struct journal_content *c, const struct journal_record *rec)
+{
+	size_t last = lines_whole(rec->lines.data, rec->lines.len - 1);
+	uint64_t hash = log_hash((struct slice){rec->lines.data + last, rec->lines.len - 1 - last});
+
+	for (size_t i = 0; i < c->n; i++)
+		if (c->records[i].seq == rec->seq + 1)
+			return c->records[i].off == rec->off + rec->lines.len && c->records[i].before == hash;
+	return false;
+}
+
+/* Of those that are not known to have come into the log only the newest may be in it nevertheless. */
+static void sort_out_proposals(struct journal_content *c)
+{
+	uint64_t newest = 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n; i++) {
+		struct journal_record *rec = &c->records[i];
+		newest = max(newest, rec->seq);
+		rec->is_proposal = rec->is_proposal && rec->lines.len > 0 && !is_followed(c, rec);
+	}
+	for (size_t i = 0; i < c->n; i++) {
+		struct journal_record rec = c->records[i];
+		if (!rec.is_proposal)
+			c->records[n++] = rec;
+		else if (rec.seq == newest)
+			c->proposal = rec;
+	}
+	c->n = n;
 }
 
 static int by_place(const void *a, const void *b)
@@ -303,6 +351,7 @@ static int find_records(struct journal_content *c, size_t len)
 		c->settled = max(c->settled, rec.settled);
 		c->records[c->n++] = rec;
 	}
+	sort_out_proposals(c);
 	sort_records(c);
 	return other && !c->known ? -EPROTO : 0;
 }

@@ -40,6 +40,11 @@ bool journal_takes(const struct journal *j, size_t len, uint64_t settled);
 int must_check journal_write(struct journal *j, uint64_t settled, const struct log_pos *at,
 			     struct slice lines);
 
+/* The same with lines of which it is not known yet whether they will stand there: their record counts only if
+ * the next one goes on from them. */
+int must_check journal_propose(struct journal *j, uint64_t settled, const struct log_pos *at,
+			       struct slice lines);
+
 /* Has the last record gone over the ring's middle, or its end? */
 bool journal_is_at_half(const struct journal *j);
 
@@ -56,12 +61,15 @@ struct journal_record {
 	uint64_t seq, settled, off;
 	uint64_t before;    /* hash of the line that ends at `off`; 0: there is none, or it is not known */
 	struct slice lines; /* in the content's memory */
+	bool is_proposal;   /* and nothing goes on from it */
 };
 
 struct journal_content {
 	char *data;
 	struct journal_record *records; /* by offset; no two have the same place */
 	size_t n;
+	/* The newest of all, if it is a proposal: it is not among the others. No lines: it is none. */
+	struct journal_record proposal;
 	uint64_t settled;
 	bool known; /* there is a record at all; else all is 0 */
 };

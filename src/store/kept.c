@@ -5,6 +5,7 @@
 
 #include "store/journal.h"
 #include "store/live_reader.h"
+#include "store/proposed.h"
 
 struct place {
 	struct eventlog *log;
@@ -84,6 +85,7 @@ static int decide(struct place *p, const char *name, bool appends, struct kept *
 static int decide_all(struct eventlog *log, struct disk *disk, int dirfd, bool appends, struct kept *ret)
 {
 	struct place p = {.log = log, .disk = disk, .dirfd = dirfd};
+	struct disk_file file;
 	unsigned last = 0;
 	int r = 0;
 
@@ -96,6 +98,10 @@ static int decide_all(struct eventlog *log, struct disk *disk, int dirfd, bool a
 		char name[64];
 		journal_kept_name(name, n);
 		r = decide(&p, name, appends, ret);
+		ret->files += r == 0;
+	}
+	if (r == 0 && disk->look(disk, dirfd, PROPOSED_NAME, &file) == 0) {
+		r = decide(&p, PROPOSED_NAME, appends, ret);
 		ret->files += r == 0;
 	}
 	live_reader_deinit(&p.live);

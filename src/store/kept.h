@@ -1,5 +1,6 @@
 /* What stands in app.jsonl.journal.N: events that were promised, while another program changed the log
- * before they were put back (rejoin.h). It is for a person to decide about them. */
+ * before they were put back (rejoin.h); and in app.jsonl.proposed (proposed.h) of a log that is not shared
+ * any more. It is for a person to decide about them. */
 #pragma once
 
 #include "store/eventlog.h"

@@ -8,7 +8,8 @@
 
 #define LOOK_MAX (256u << 20) /* more than this is not looked through */
 
-/* Splits what stands from `from` on into events and the rest; what has no newline is neither, and stays. */
+/* Splits what stands from `from` on into events and the rest; what has no newline is neither, and stays.
+ * Where the order is others', too, nothing stands behind a hole: it comes again from them. */
 static int sort_lines(struct eventlog *log, const struct buf *text, struct buf *good, struct buf *torn)
 {
 	unsigned bad = 0;
@@ -17,6 +18,7 @@ static int sort_lines(struct eventlog *log, const struct buf *text, struct buf *
 		const char *line = text->data + at, *nl = memchr(line, '\n', text->len - at);
 		size_t len = nl ? (size_t)(nl - line) + 1 : text->len - at;
 		bool stays = !nl || log->options.is_event(log->options.arg, (struct slice){line, len - 1});
+		stays &= bad == 0 || !log->options.shared;
 		buf_add(stays ? good : torn, line, len);
 		bad += !stays;
 		at += len;

@@ -9,6 +9,7 @@
 #include "store/active.h"
 #include "store/behind.h"
 #include "store/lines.h"
+#include "store/proposed.h"
 #include "store/reader.h"
 
 #define LINE_ROOM (16u << 20) /* for a line that goes on behind what the journal covers */
@@ -316,6 +317,9 @@ int rejoin_write(struct eventlog *log, struct log_files *files, const struct log
 		return say_reading(diag, r);
 	if (!j.journal.known)
 		return 0;
+	r = proposed_keep(log, &j.journal.proposal, begin->off);
+	if (r < 0)
+		return eventlog_say(diag, r, "keeping what was proposed");
 	j.changed = is_changed_later(log);
 	r = look_at_length(log, &j, begin->off);
 	if (r == 0)

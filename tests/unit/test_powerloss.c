@@ -11,6 +11,7 @@
 #include "simdisk.h"
 #include "store/eventlog.h"
 #include "store/sha.h"
+#include "summed_lines.h"
 
 #define FRAME 300
 
@@ -23,42 +24,18 @@ struct told {
 	unsigned next; /* number of the next line */
 };
 
-static unsigned line_sum(const char *text, size_t len)
-{
-	unsigned sum = 7;
-
-	for (size_t i = 0; i < len; i++)
-		sum = sum * 31 + (unsigned char)text[i];
-	return sum;
-}
-
-/* A line says its own checksum, so that garbage is no event. */
+/* Now and then lines that are all the same: a rotation must not be known by its content. */
 static size_t make_line(unsigned number, char *out)
 {
-	char body[256];
-	/* Now and then lines that are all the same: a rotation must not be known by its content. */
-	int len = snprintf(
-	    body, sizeof(body), "event %u %.*s", number % 50 < 25 ? number : 7,
-	    number % 50 < 25 ? (int)(number * 7 % 90) : 40,
-	    "--------------------------------------------------------------------------------------------");
+	bool same = number % 50 >= 25;
 
-	return (size_t)sprintf(out, "%08x %s\n", line_sum(body, (size_t)len), body);
-}
-
-static bool is_event(void *arg, struct slice line)
-{
-	char sum[9];
-
-	if (line.len < 15)
-		return false;
-	snprintf(sum, sizeof(sum), "%08x", line_sum(line.data + 9, line.len - 9));
-	return memcmp(sum, line.data, 8) == 0 && line.data[8] == ' ';
+	return summed_line(same ? 7 : number, same ? 40 : number * 7 % 90, out);
 }
 
 /* The journal's size; 0: without. */
 static uint64_t ring;
 
-static const struct eventlog_options options = {.is_event = is_event, .frame_bytes = FRAME};
+static const struct eventlog_options options = {.is_event = is_summed, .frame_bytes = FRAME};
 
 static size_t unpack_archive(const char *data, size_t len, char *out, size_t room)
 {
@@ -113,7 +90,7 @@ static void check_rest(const struct told *t, const char *rest, size_t len)
 		const char *nl = memchr(rest, '\n', len);
 		CHECK(nl);
 		size_t n = (size_t)(nl - rest);
-		if (is_event(NULL, (struct slice){rest, n})) {
+		if (is_summed(NULL, (struct slice){rest, n})) {
 			const char *end =
 			    flying < flying_end ? memchr(flying, '\n', (size_t)(flying_end - flying)) : NULL;
 			while (end && !slice_eq((struct slice){flying, (size_t)(end - flying)},

@@ -196,11 +196,11 @@ int cluster_check(struct cluster *c, const struct cluster_batch *b, size_t *ret_
 	return 0;
 }
 
-void cluster_appended(struct cluster *c, bool durable)
+void cluster_appended(struct cluster *c)
 {
 	auto_buf struct buf text = {0};
 
-	if (!durable || batch_head_is(&c->appended, &c->head))
+	if (batch_head_is(&c->appended, &c->head))
 		return;
 	c->appended = c->head;
 	buf_add_str(&text, "{\"head\":\"");

@@ -15,6 +15,7 @@
  * longer than that in all: who is there already pays for it. */
 #define GATHER_US 600
 #define GATHER_US_IN_ALL 4000
+#define TELL_US 300000
 
 const unsigned commit_bounds_us[COMMIT_BUCKETS] = {
     50, 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 500000, 2500000,
@@ -226,6 +227,8 @@ static void commit_all(struct committer *c, struct commit *item)
 		rulings_turn(c->rulings);
 		item = bring_back(c, item, false);
 	}
+	if (c->sharing && !item && sharing_has_to_tell(c->sharing))
+		sharing_turn(c->sharing, NULL);
 	while (item) {
 		struct commit *next = commit_next(item);
 		if (item->seal)
@@ -256,12 +259,13 @@ static void give_way(struct committer *c)
 	} while (now > before);
 }
 
-/* While the rules are not ready, and while somebody waits for that. */
+/* While the rules are not ready, and while somebody waits for that; and a little after an append that others
+ * keep until it is settled here. */
 static uint64_t wake_time(const struct committer *c)
 {
-	bool restless = c->rulings && rulings_are_restless(c->rulings);
-
-	return restless ? clock_us() + JUDGE_TICK_MS * UINT64_C(1000) : CLOCK_FOREVER;
+	if (c->rulings && rulings_are_restless(c->rulings))
+		return clock_us() + JUDGE_TICK_MS * UINT64_C(1000);
+	return c->sharing && sharing_has_to_tell(c->sharing) ? clock_us() + TELL_US : CLOCK_FOREVER;
 }
 
 /* Waits for those who are about to come, where many write at once. Until somebody is there that costs

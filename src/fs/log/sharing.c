@@ -15,6 +15,7 @@ struct sharing {
 	struct log_group *groups; /* of a piece, or a batch */
 	size_t cap_groups;
 	size_t unsynced; /* bytes in the log that are not durable */
+	bool told_all;   /* the others know how much of the log this machine has on disk */
 	bool told;       /* that there is no room */
 	char why[300];
 };
@@ -26,6 +27,7 @@ int sharing_new(struct sharing **ret, const struct sharing_options *options)
 	if (!s)
 		return -ENOMEM;
 	s->options = *options;
+	s->told_all = true;
 	*ret = s;
 	return 0;
 }
@@ -49,16 +51,31 @@ static int say(struct sharing *s, int error, const char *why)
 	return error;
 }
 
+/* The others keep what this machine may not have after a power cut. */
+static void tell(struct sharing *s)
+{
+	s->told_all = s->unsynced == 0 && eventlog_is_certain(s->options.log);
+	if (s->told_all)
+		cluster_appended(s->options.cluster);
+}
+
 void sharing_synced(struct sharing *s)
 {
 	s->unsynced = 0;
-	cluster_appended(s->options.cluster, true);
+	tell(s);
 }
 
 static void sync_all(struct sharing *s)
 {
 	if (s->unsynced > 0 && eventlog_sync(s->options.log) == 0)
-		sharing_synced(s);
+		s->unsynced = 0;
+	if (!s->told_all)
+		tell(s);
+}
+
+bool sharing_has_to_tell(const struct sharing *s)
+{
+	return !s->told_all && eventlog_check(s->options.log) == 0;
 }
 
 /* Into the log */
@@ -123,10 +140,10 @@ static int put(struct sharing *s, struct part p, bool sync, struct run *run)
 		cluster_hold(s->options.cluster, NULL);
 	s->told = false;
 	s->unsynced = sync ? 0 : s->unsynced + p.lines.len;
-	if (sync)
-		cluster_appended(s->options.cluster, true);
-	else if (s->unsynced > UNSYNCED_MOST)
+	if (s->unsynced > UNSYNCED_MOST)
 		sync_all(s);
+	else
+		tell(s);
 	return 0;
 }
 
@@ -262,8 +279,13 @@ static int append_piece(struct sharing *s, struct run *run, const struct log_gro
 	int r = make_piece(s, run, groups, at, end, &piece);
 	if (r == 0)
 		r = cluster_propose(s->options.cluster, piece.lines, piece.groups, piece.n);
+	/* It is on disk by then. */
+	if (r == 0 && sync && eventlog_propose(s->options.log, piece.lines))
+		tell(s);
 	if (r == 0)
 		r = wait_for_outcome(s, run);
+	if (r != 0)
+		eventlog_withdraw(s->options.log);
 	/* Others may have come before it, with groups of their own. */
 	if (r == 0)
 		r = make_piece(s, run, groups, at, end, &piece);

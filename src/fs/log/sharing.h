@@ -37,6 +37,8 @@ int must_check sharing_check(struct sharing *s);
  * where the rest has to be decided anew, of a run of one item whose writer comes back with it. */
 int must_check sharing_append(struct sharing *s, struct run *run, const struct log_group *groups, bool sync,
 			      size_t *ret_stored);
+/* Is there something that the others are to be told, a little later? sharing_turn() does. */
+bool sharing_has_to_tell(const struct sharing *s);
 /* Whatever of the log is not durable is so now. */
 void sharing_synced(struct sharing *s);
 /* What the last error was about; NULL: it says all. */
