@@ -1,6 +1,7 @@
 """A machine's disk: without room it waits and skips nothing; what a power cut has taken of its log comes again."""
 
 import errno
+import json
 import os
 import subprocess
 
@@ -91,6 +92,58 @@ def test_a_power_cut(new_cluster, sync, lose):
     b.append({"type": "after", "id": "after"})
     assert c.agree().startswith(history)
     assert b.view("count") == {"count": 3002}
+
+
+@pytest.mark.limit(8)
+@pytest.mark.parametrize("lost", ["nothing", "engine"])
+def test_a_power_cut_at_once(new_cluster, lost):
+    """The last thing that was acknowledged is in the journal only, as what was asked for: it comes again from the engine; and where that is
+    lost, too, a new order begins with it."""
+    c = new_cluster(machines=2, more="journal=on")
+    a, b = c.machines
+    a.append({"type": "x"})
+    until(lambda: a.status()["log"]["journal"]["used"])
+    for i in range(3):
+        a.append({"type": "x", "data": i})
+    before = a.history()
+    a.append({"type": "last", "id": "last"})
+    a.kill()
+    history = (a.data / "app.jsonl").read_bytes()
+    assert history.startswith(before) and b'"last"' in history[len(before) :]
+    cut(a, len(before))
+    if lost == "engine":
+        b.kill()
+        c.engine.lose_all()
+        a.start()
+        assert "begin" in a.until_state("failed")["why"]
+        assert a.history() == before
+        a.unmount()
+        c.begin(a, "--anew")
+        assert (a.data / "app.jsonl").read_bytes() == history
+    else:
+        assert b"evfjrnp" in (a.data / "app.jsonl.journal").read_bytes()
+    a.start()
+    a.until_ready()
+    until(lambda: a.history() == history)
+    assert not (a.data / "app.jsonl.proposed").exists()
+    if lost == "engine":
+        return
+    a.append({"type": "after"})
+    assert c.agree().startswith(history)
+
+
+def position(m, of):
+    file = m.mnt / "cluster" / of.cluster()["machine"]
+    return json.loads(file.read_bytes())["position"] if file.exists() else 0
+
+
+def test_a_position_is_told(new_cluster):
+    """A machine that has appended and does nothing more is soon known to have that on its disk."""
+    c = new_cluster(machines=2, more="journal=on")
+    a, b = c.machines
+    for i in range(3):
+        a.append({"type": "x", "data": i})
+    until(lambda: position(b, a) == len(a.history()), "it is told")
 
 
 @pytest.mark.limit(8)
