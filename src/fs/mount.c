@@ -261,6 +261,15 @@ static int start_cluster(struct mount *m, struct diag *diag)
 			     diag);
 }
 
+static enum journal_mode journal_mode(const struct mount_options *o)
+{
+	/* Where nobody waits for the disk there is nothing to be won. */
+	if (o->sync != SYNC_WRITE)
+		return JOURNAL_OFF;
+	/* What is proposed to others is on disk by the time of the answer, at whatever pace. */
+	return o->cluster.urls && o->journal == JOURNAL_AUTO ? JOURNAL_ON : o->journal;
+}
+
 static int start_threads(struct mount *m, struct diag *diag)
 {
 	struct committer_options committer = {
@@ -277,9 +286,8 @@ static int start_threads(struct mount *m, struct diag *diag)
 	struct archiver_options archiver = {
 	    .report = report, .retire = retire_snapshots, .done = log_archived, .arg = m};
 
-	/* Where nobody waits for the disk there is nothing to be won. */
 	struct settler_options settler = {
-	    .mode = m->options.sync == SYNC_WRITE ? m->options.journal : JOURNAL_OFF,
+	    .mode = journal_mode(&m->options),
 	    .data_fd = m->data_fd,
 	    .report = report,
 	    .arg = m,

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "base/clock.h"
 #include "store/groups.h"
 
 static uint64_t set_settled(struct eventlog *log, uint64_t off)
@@ -105,13 +106,15 @@ static bool takes(const struct eventlog *log, const struct now *now, struct slic
 	       journal_takes(log->journal, lines.len, now->settled);
 }
 
-int durable_lines(struct eventlog *log, struct slice lines, bool straight)
+int durable_lines(struct eventlog *log, struct slice lines, bool straight, uint64_t *ret_us)
 {
 	struct now now = look_and_adopt(log);
 	uint64_t end = now.head.off + lines.len;
 
 	groups_settled(log, now.settled);
+	*ret_us = 0;
 	if (!straight && unlikely(is_proposed(log, now.head.off, lines))) {
+		*ret_us = log->proposed_us;
 		log->proposed_len = 0;
 		log->doubtful = end;
 	} else if (straight || !takes(log, &now, lines) || !record(log, journal_write, &now, lines)) {
@@ -132,6 +135,7 @@ static int sync_or_fail(struct eventlog *log)
 bool eventlog_propose(struct eventlog *log, struct slice lines)
 {
 	struct now now = look_and_adopt(log);
+	uint64_t begin = clock_us();
 
 	/* One that is still undecided is not to be replaced. */
 	if (log->aside || !takes(log, &now, lines))
@@ -144,6 +148,7 @@ bool eventlog_propose(struct eventlog *log, struct slice lines)
 	log->proposed_off = now.head.off;
 	log->proposed_len = lines.len;
 	log->proposed_sum = log_hash(lines);
+	log->proposed_us = clock_us() - begin;
 	return true;
 }
 

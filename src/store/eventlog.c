@@ -290,11 +290,11 @@ int eventlog_append_groups(struct eventlog *log, struct slice lines, const struc
 		return r;
 	result = r < 0 ? r : result;
 	if (sync || result < 0) {
-		uint64_t begin = clock_us();
-		r = durable_lines(log, lines, result < 0);
+		uint64_t begin = clock_us(), before;
+		r = durable_lines(log, lines, result < 0, &before);
 		if (r < 0)
 			return fail_append(log, r, "syncing " ACTIVE_NAME);
-		took = clock_us() - begin;
+		took = before + clock_us() - begin;
 	}
 	/* Before anything else can come to stand there. */
 	if (unlikely(noted > 0 && result < 0)) {

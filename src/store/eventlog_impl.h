@@ -53,7 +53,7 @@ struct eventlog {
 	uint64_t covered;           /* of history: in the journal, or settled */
 	bool pressed;               /* half of the ring has been gone through */
 	/* The journal's last record, where that is a proposal which is not in the log yet: no lines, none. */
-	uint64_t proposed_off, proposed_sum;
+	uint64_t proposed_off, proposed_sum, proposed_us;
 	size_t proposed_len;
 	uint64_t
 	    doubtful; /* of history: up to here by a proposal that nothing goes on from yet, or settled */

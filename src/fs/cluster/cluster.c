@@ -28,7 +28,6 @@ void cluster_post(struct cluster *c, enum frame_type type, struct slice text)
 
 void cluster_announce(struct cluster *c)
 {
-	pthread_cond_broadcast(&c->arrived);
 	if (!c->ending)
 		c->start.arrived(c->start.arg);
 }
@@ -162,6 +161,7 @@ static void *cluster_thread(void *arg)
 	pthread_mutex_lock(&c->lock);
 	c->status.agent = 0;
 	cluster_announce(c);
+	pthread_cond_broadcast(&c->arrived);
 	pthread_mutex_unlock(&c->lock);
 	return NULL;
 }

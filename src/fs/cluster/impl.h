@@ -66,7 +66,7 @@ int must_check cluster_link_receive(struct cluster *c);
 
 /* Any thread, under the lock: to be sent with the next turn. */
 void cluster_post(struct cluster *c, enum frame_type type, struct slice text);
-/* Under the lock: something has come for the commit thread. */
+/* Under the lock: something has come for the commit thread. If that waits here, c->arrived wakes it. */
 void cluster_announce(struct cluster *c);
 /* Not under the lock: the cluster thread is to look. */
 void cluster_poke(struct cluster *c);

@@ -34,6 +34,7 @@ void cluster_set_failed(struct cluster *c, const char *why)
 	c->status.stage = CLUSTER_FAILED;
 	snprintf(c->status.why, sizeof(c->status.why), "%.255s", why);
 	cluster_announce(c);
+	pthread_cond_broadcast(&c->arrived);
 }
 
 /* For the commit thread. `behind`: the order goes on from there; NULL: nothing was delivered. */
@@ -49,6 +50,8 @@ static int enqueue(struct cluster *c, struct arrival *a, const struct batch_head
 		c->proposed = 0;
 	cluster_announce(c);
 	pthread_mutex_unlock(&c->lock);
+	/* Only now: who wakes wants the lock. */
+	pthread_cond_broadcast(&c->arrived);
 	return 0;
 }
 

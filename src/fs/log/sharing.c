@@ -7,7 +7,8 @@
 #include "base/clock.h"
 
 #define TICK_US 50000
-#define ROOM_US 200000           /* then a full disk is tried again */
+#define ROOM_US 200000 /* then a full disk is tried again */
+#define TELL_US 200000
 #define UNSYNCED_MOST (4u << 20) /* what is not durable here keeps the others' window from being trimmed */
 
 struct sharing {
@@ -15,8 +16,9 @@ struct sharing {
 	struct log_group *groups; /* of a piece, or a batch */
 	size_t cap_groups;
 	size_t unsynced; /* bytes in the log that are not durable */
-	bool told_all;   /* the others know how much of the log this machine has on disk */
-	bool told;       /* that there is no room */
+	uint64_t told_us;
+	bool told_all; /* the others know how much of the log this machine has on disk */
+	bool told;     /* that there is no room */
 	char why[300];
 };
 
@@ -51,12 +53,17 @@ static int say(struct sharing *s, int error, const char *why)
 	return error;
 }
 
-/* The others keep what this machine may not have after a power cut. */
+/* The others keep what this machine may not have after a power cut. It is no matter to anybody here: now and
+ * then will do. */
 static void tell(struct sharing *s)
 {
-	s->told_all = s->unsynced == 0 && eventlog_is_certain(s->options.log);
-	if (s->told_all)
-		cluster_appended(s->options.cluster);
+	uint64_t now = clock_us();
+
+	s->told_all = s->unsynced == 0 && now - s->told_us >= TELL_US && eventlog_is_certain(s->options.log);
+	if (!s->told_all)
+		return;
+	s->told_us = now;
+	cluster_appended(s->options.cluster);
 }
 
 void sharing_synced(struct sharing *s)
@@ -281,7 +288,7 @@ static int append_piece(struct sharing *s, struct run *run, const struct log_gro
 		r = cluster_propose(s->options.cluster, piece.lines, piece.groups, piece.n);
 	/* It is on disk by then. */
 	if (r == 0 && sync && eventlog_propose(s->options.log, piece.lines))
-		tell(s);
+		tell(s); /* of what is before it */
 	if (r == 0)
 		r = wait_for_outcome(s, run);
 	if (r != 0)
