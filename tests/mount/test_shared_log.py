@@ -273,6 +273,42 @@ def test_nothing_is_appended_any_more(mounted):
     assert log_of(m) == line(0) and m.view("count")["count"] == 1
 
 
+def test_nothing_is_asked_for_that_could_not_be_appended(mounted):
+    """Another program has written to the log: the engine hears of no further event."""
+    m, agent, _ = mounted()
+    w = Writer(m.app, line(1))
+    agent.mine(agent.want(PROPOSE))
+    assert w.end() == len(line(1))
+    with open(m.data / "app.jsonl", "ab") as f:
+        f.write(line(2))
+    assert Writer(m.app, line(3)).end() == errno.EROFS
+    m.unmount()
+    with pytest.raises(AssertionError, match="the daemon is gone"):
+        agent.want(PROPOSE)
+
+
+def test_the_others_keep_what_is_not_certain_here(mounted):
+    """By the time of the answer the journal has it; the position is told when that needs nobody's word any more."""
+    m, agent, _ = mounted("journal=on")
+    first = Writer(m.app, line(1))
+    agent.mine(agent.want(PROPOSE))
+    assert first.end() == len(line(1))
+    until(lambda: m.status()["log"]["journal"]["used"])
+    for i in (2, 3):
+        before = log_of(m)
+        w = Writer(m.app, line(i))
+        p = agent.want(PROPOSE)
+        until(lambda p=p: b"evfjrnp" in (m.data / "app.jsonl.journal").read_bytes() and p.lines in (m.data / "app.jsonl.journal").read_bytes())
+        assert log_of(m) == before
+        agent.mine(p)
+        assert w.end() == len(p.lines)
+    whole = f"{len(log_of(m))}:{hashlib.sha256(log_of(m)).hexdigest()}"
+    told = None
+    while told != whole:
+        told = agent.want(APPENDED)["head"]
+        assert told == whole or told.startswith(f"{len(line(1))}:") or told.startswith(f"{len(line(1) + line(2))}:")
+
+
 @pytest.mark.parametrize("wrong", ["before", "after", "lines", "from", "group"])
 def test_a_batch_that_does_not_lead_on(mounted, wrong):
     m, agent, _ = mounted()

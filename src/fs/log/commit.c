@@ -15,7 +15,6 @@
  * longer than that in all: who is there already pays for it. */
 #define GATHER_US 600
 #define GATHER_US_IN_ALL 4000
-#define TELL_US 300000
 
 const unsigned commit_bounds_us[COMMIT_BUCKETS] = {
     50, 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 500000, 2500000,
@@ -265,7 +264,7 @@ static uint64_t wake_time(const struct committer *c)
 {
 	if (c->rulings && rulings_are_restless(c->rulings))
 		return clock_us() + JUDGE_TICK_MS * UINT64_C(1000);
-	return c->sharing && sharing_has_to_tell(c->sharing) ? clock_us() + TELL_US : CLOCK_FOREVER;
+	return c->sharing && sharing_has_to_tell(c->sharing) ? clock_us() + SHARING_TELL_US : CLOCK_FOREVER;
 }
 
 /* Waits for those who are about to come, where many write at once. Until somebody is there that costs

@@ -7,8 +7,7 @@
 #include "base/clock.h"
 
 #define TICK_US 50000
-#define ROOM_US 200000 /* then a full disk is tried again */
-#define TELL_US 200000
+#define ROOM_US 200000           /* then a full disk is tried again */
 #define UNSYNCED_MOST (4u << 20) /* what is not durable here keeps the others' window from being trimmed */
 
 struct sharing {
@@ -59,7 +58,8 @@ static void tell(struct sharing *s)
 {
 	uint64_t now = clock_us();
 
-	s->told_all = s->unsynced == 0 && now - s->told_us >= TELL_US && eventlog_is_certain(s->options.log);
+	s->told_all =
+	    s->unsynced == 0 && now - s->told_us >= SHARING_TELL_US && eventlog_is_certain(s->options.log);
 	if (!s->told_all)
 		return;
 	s->told_us = now;
@@ -283,7 +283,10 @@ static int append_piece(struct sharing *s, struct run *run, const struct log_gro
 {
 	struct part piece;
 
-	int r = make_piece(s, run, groups, at, end, &piece);
+	/* Nothing is asked for that could not be appended. */
+	int r = eventlog_check(s->options.log);
+	if (r == 0)
+		r = make_piece(s, run, groups, at, end, &piece);
 	if (r == 0)
 		r = cluster_propose(s->options.cluster, piece.lines, piece.groups, piece.n);
 	/* It is on disk by then. */

@@ -37,7 +37,8 @@ int must_check sharing_check(struct sharing *s);
  * where the rest has to be decided anew, of a run of one item whose writer comes back with it. */
 int must_check sharing_append(struct sharing *s, struct run *run, const struct log_group *groups, bool sync,
 			      size_t *ret_stored);
-/* Is there something that the others are to be told, a little later? sharing_turn() does. */
+#define SHARING_TELL_US 200000 /* between what the others are told of how much of the log is on disk here */
+/* Is there something left of that to be told? sharing_turn() does, a little later. */
 bool sharing_has_to_tell(const struct sharing *s);
 /* Whatever of the log is not durable is so now. */
 void sharing_synced(struct sharing *s);
