@@ -125,36 +125,61 @@ static int check(struct given *g)
 }
 
 /* Becomes the program that knows the engine. */
-static int become(const struct given *g)
+static int become(const struct given *g, const char *what)
 {
-	const char *what = g->anew ? "anew" : g->what;
-
 	execl(g->program, "eventfold-cluster", what, g->options, g->operand, (char *)NULL);
 	fprintf(stderr, "eventfold: %s: %s\n", g->program, strerror(errno));
 	return 1;
 }
 
+/* Its exit status. */
+static int run(const struct given *g, const char *what)
+{
+	int status;
+	pid_t child = fork();
+
+	if (child == 0)
+		_exit(become(g, what));
+	if (child < 0)
+		perror("eventfold: fork");
+	while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
+	return child > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+/* What a crash has left undecided is a part of the log with which another order begins, and of none that goes
+ * on: only once it may begin. */
+static int take_proposed(const struct given *g, struct eventlog *log)
+{
+	if (!eventlog_has_proposed(log))
+		return 0;
+	int status = run(g, g->anew ? "may-anew" : "may-begin");
+	if (status != 0)
+		return status;
+	int r = eventlog_take_proposed(log);
+	if (r < 0)
+		fprintf(stderr, "eventfold: %s: what was proposed last cannot be appended: %s\n", g->operand,
+			strerror(-r));
+	return r < 0;
+}
+
 /* The log is mended as by a mount, and held until the program has done with it. */
 static int begin(const struct given *g)
 {
-	int fd auto_close = -1, status;
+	int fd auto_close = -1;
 
 	if (mkdir(g->operand, 0700) < 0 && errno != EEXIST) {
 		fprintf(stderr, "eventfold: %s: %s\n", g->operand, strerror(errno));
 		return 1;
 	}
-	struct eventlog *log = offline_write(g->operand, OFFLINE_BEGIN, &fd);
+	struct eventlog *log = offline_write(g->operand, OFFLINE_SHARE, &fd);
 	if (!log)
 		return 1;
-	pid_t child = fork();
-	if (child == 0)
-		_exit(become(g));
-	if (child < 0)
-		perror("eventfold: fork");
-	while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
-		;
+	int status = take_proposed(g, log);
+	if (status == 0)
+		status = run(g, g->anew ? "anew" : "begin");
 	eventlog_close(log);
-	return child > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+	return status;
 }
 
 int cmd_cluster(int argc, char **argv)
@@ -167,7 +192,7 @@ int cmd_cluster(int argc, char **argv)
 	else if (r == 0)
 		r = check(&g);
 	if (r == 0 && !g.help)
-		r = strcmp(g.what, "begin") == 0 ? begin(&g) : become(&g);
+		r = strcmp(g.what, "begin") == 0 ? begin(&g) : become(&g, g.what);
 	free(g.options);
 	return r;
 }

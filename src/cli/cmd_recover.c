@@ -15,8 +15,8 @@ static const char usage[] =
     "changed the log in DATA before that, the journal is kept and the log is read-only. This appends those "
     "of\n"
     "its events that are not in their places to the log's end, and removes it. The same goes for what a log\n"
-    "that is not shared any more had proposed to the other machines (app.jsonl.proposed). No mount needed,\n"
-    "and none may be there.\n"
+    "that is not shared any more had proposed to the other machines (app.jsonl.proposed); one that still is\n"
+    "becomes another log by that. No mount needed, and none may be there.\n"
     "\n"
     "  --drop   only remove what was kept, and do without these events\n";
 

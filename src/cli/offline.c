@@ -89,7 +89,7 @@ struct eventlog *offline_write(const char *data, enum offline_purpose purpose, i
 	    .is_event = offline_is_event,
 	    .report = say_line,
 	    .decides = purpose == OFFLINE_DECIDE,
-	    .takes_proposed = purpose == OFFLINE_BEGIN,
+	    .shared = purpose == OFFLINE_SHARE,
 	};
 	int fd auto_close = open_data(data);
 	struct diag diag = {0};

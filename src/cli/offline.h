@@ -26,7 +26,7 @@ void offline_close(struct offline *o);
 enum offline_purpose {
 	OFFLINE_MEND,
 	OFFLINE_DECIDE, /* what was kept apart: eventlog_options.decides */
-	OFFLINE_BEGIN,  /* another order: eventlog_options.takes_proposed */
+	OFFLINE_SHARE,  /* with others: eventlog_options.shared */
 };
 /* Opens DATA's log for writing, which mends it as a mount does; standard error is told what was mended. What
  * this process makes from now on is its user's alone. *ret_fd is DATA, to be closed after the log. NULL: why

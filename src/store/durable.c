@@ -41,7 +41,7 @@ static struct now look_and_adopt(struct eventlog *log)
 static bool is_proposed(const struct eventlog *log, uint64_t off, struct slice lines)
 {
 	return log->proposed_len > 0 && log->proposed_len == lines.len && log->proposed_off == off &&
-	       log->proposed_sum == log_hash(lines);
+	       log->proposed_sum == log_hash(lines) && journal_is_there(log->journal);
 }
 
 /* From now on the log does without. What its file holds may be older than the log, so it is to go before
@@ -60,6 +60,11 @@ static void abandon(struct eventlog *log, int error)
 }
 
 typedef int write_record(struct journal *j, uint64_t settled, const struct log_pos *at, struct slice lines);
+
+static int write_withdrawal(struct journal *j, uint64_t settled, const struct log_pos *at, struct slice lines)
+{
+	return journal_withdraw(j, settled, at->off);
+}
 
 /* False: there is no journal any more. */
 static bool record(struct eventlog *log, write_record *write, const struct now *now, struct slice lines)
@@ -163,7 +168,10 @@ void eventlog_withdraw(struct eventlog *log)
 			return;
 		now = look(log);
 	}
-	if (!record(log, journal_write, &now, (struct slice){0}))
+	/* Others' lines may stand there by now: that is not to look as if it went on from what is withdrawn.
+	 */
+	now.head = (struct log_pos){.off = log->proposed_off};
+	if (!record(log, write_withdrawal, &now, (struct slice){0}))
 		(void)!sync_or_fail(log);
 }
 
@@ -215,7 +223,7 @@ int eventlog_journal(struct eventlog *log, uint64_t bytes)
 		return -EROFS;
 	struct layout *l cleanup(layout_unrefp) = eventlog_layout(log);
 	int r = journal_create(&made, disk, log->dirfd, l->files.active_fd, bytes ? bytes : JOURNAL_BYTES,
-			       look(log).settled);
+			       log->options.shared, look(log).settled);
 	if (r < 0) {
 		/* Half a file is none: it has no record. */
 		(void)!disk->unlink(disk, log->dirfd, JOURNAL_NAME);

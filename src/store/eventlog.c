@@ -121,11 +121,8 @@ int eventlog_open(struct eventlog **ret, struct disk *disk, int dirfd, const str
 	log->rotation = ROTATION_NONE;
 	pthread_mutex_init(&log->lock, NULL);
 	int r = recover(log, diag);
-	if (r == 0 && !options->read_only && !log->failed) {
-		r = proposed_open(log);
-		if (r < 0)
-			r = eventlog_say(diag, r, "looking for " PROPOSED_NAME);
-	}
+	if (r == 0 && !options->read_only && !log->failed)
+		proposed_open(log);
 	if (r) {
 		eventlog_close(log);
 		return r;
@@ -184,8 +181,6 @@ static void commit(struct eventlog *log, struct slice lines, uint64_t took, size
 
 	log->active_size += lines.len;
 	eventlog_ahead_is_taken(log);
-	if (unlikely(log->aside))
-		proposed_drop(log);
 	pthread_mutex_lock(&log->lock);
 	if (unlikely(grouped > 0))
 		atomic_store_explicit(&log->grouped, log->head.off + grouped, memory_order_relaxed);
@@ -197,6 +192,8 @@ static void commit(struct eventlog *log, struct slice lines, uint64_t took, size
 	if (took)
 		log->sync_us = log->sync_us ? (7 * log->sync_us + took) / 8 : took;
 	pthread_mutex_unlock(&log->lock);
+	if (unlikely(log->aside))
+		proposed_pass(log);
 }
 
 bool eventlog_is_full(int error)
@@ -276,6 +273,8 @@ int eventlog_append_groups(struct eventlog *log, struct slice lines, const struc
 		return -EROFS;
 	if (lines.len == 0)
 		return 0;
+	/* What decides about the proposal is there before that goes. */
+	sync |= log->aside;
 	result = identity_check_active(log);
 	if (result < 0)
 		return result;

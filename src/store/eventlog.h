@@ -24,12 +24,10 @@ struct eventlog_options {
 	 * thread that meets it, why nothing is written any more. May be NULL. */
 	void (*report)(void *arg, const char *text);
 	void *arg;
-	bool read_only;      /* for verify and log: no lock, mends nothing */
-	bool decides;        /* for recover: what was kept apart (kept.h) does not make it read-only */
-	bool shared;         /* other machines have all of it, too, and give what is missing at its end */
-	bool takes_proposed; /* what was proposed to an order (proposed.h) that is no more is a part of the
-				log */
-	size_t frame_bytes;  /* of the archive's frames, about; 0: LIMIT_FRAME */
+	bool read_only; /* for verify and log: no lock, mends nothing */
+	bool decides;   /* for recover: what was kept apart (kept.h) does not make it read-only */
+	bool shared;    /* other machines have all of it, too, and give what is missing at its end */
+	size_t frame_bytes; /* of the archive's frames, about; 0: LIMIT_FRAME */
 };
 
 /* Opens the log in the directory `dirfd` (borrowed for the log's life), creating what is missing, and
@@ -68,14 +66,20 @@ void eventlog_drop_ahead(struct eventlog *log);
  * step of its own. Any thread; who has read the head before sees what is before that. */
 uint64_t eventlog_grouped(struct eventlog *log);
 /* Where it is decided elsewhere whether lines come next, and that takes a while, so that they are on disk by
- * then: puts them into the journal as a proposal, which counts for nothing if nothing more comes of it. True:
- * an append with a sync of the same lines, and nothing before it, needs none. The committer's thread. */
+ * then: puts them into the journal as a proposal. After a crash it is not in the log if nothing has followed,
+ * but kept (proposed.h). True: an append with a sync of the same lines, and nothing before it, needs none.
+ * The committer's thread. */
 bool must_check eventlog_propose(struct eventlog *log, struct slice lines);
-/* They do not come next: of what was proposed nothing will be found again. */
+/* They do not come next: nothing of what was proposed will be found again. */
 void eventlog_withdraw(struct eventlog *log);
 /* Would all that was appended with a sync be there again after a power cut, whoever has decided it? Not what
  * was proposed last, for about a second. The committer's thread. */
 bool eventlog_is_certain(struct eventlog *log);
+/* Has a crash left a proposal of which nobody here knows what became of it? After the opening. */
+bool eventlog_has_proposed(struct eventlog *log);
+/* Appends it, whole: the order that it was proposed to is no more. Where the log has gone on otherwise it
+ * goes to app.jsonl.torn. None: 0. */
+int must_check eventlog_take_proposed(struct eventlog *log);
 /* Is it one of the three? */
 bool eventlog_is_full(int error);
 /* Is it still the log that was opened, and may it be appended to? 0, or an error as above. The committer's

@@ -23,7 +23,9 @@ enum {
 	HEAD = 72
 };
 
-static const char tag[8] = "evfjrn2", tag_proposal[8] = "evfjrnp";
+/* The digit is the version. Of a log that is shared it is another one, so that a version that knows of no
+ * proposals does not pass them over. */
+static const char tag[8] = "evfjrn2", tag_shared[8] = "evfjrn3", tag_proposal[8] = "evfjrnp";
 #define TAG_VERSION 6 /* where its digit stands */
 
 struct journal {
@@ -32,7 +34,9 @@ struct journal {
 	struct disk_file is; /* what its name stood for when it was created */
 	uint64_t id, seq;
 	size_t next, blocks; /* the ring, in blocks */
+	size_t last;         /* of the last record */
 	bool at_half;
+	bool shared;
 	char *record;    /* room for the largest */
 	uint64_t ends[]; /* of each block: how far in history its record goes */
 };
@@ -81,7 +85,7 @@ static int create(struct journal *j, int like, uint64_t settled)
 	return r < 0 ? r : disk->sync_dir(disk, j->dirfd);
 }
 
-int journal_create(struct journal **ret, struct disk *disk, int dirfd, int like, uint64_t bytes,
+int journal_create(struct journal **ret, struct disk *disk, int dirfd, int like, uint64_t bytes, bool shared,
 		   uint64_t settled)
 {
 	size_t blocks = max((size_t)bytes / JOURNAL_BLOCK, (size_t)8);
@@ -93,6 +97,7 @@ int journal_create(struct journal **ret, struct disk *disk, int dirfd, int like,
 	j->dirfd = dirfd;
 	j->fd = -1;
 	j->blocks = blocks;
+	j->shared = shared;
 	j->record = calloc(blocks_of(largest_of(j)), JOURNAL_BLOCK);
 	int r = j->record ? create(j, like, settled) : -ENOMEM;
 	if (r < 0) {
@@ -174,18 +179,27 @@ static int write_record(struct journal *j, const char its_tag[8], uint64_t settl
 	for (size_t i = at; i < at + n; i++)
 		j->ends[i] = pos->off + lines.len;
 	j->at_half = at < j->next || (at <= j->blocks / 2 && j->blocks / 2 < at + n);
+	j->last = at;
 	j->next = at + n;
 	return r;
 }
 
 int journal_write(struct journal *j, uint64_t settled, const struct log_pos *pos, struct slice lines)
 {
-	return write_record(j, tag, settled, pos, lines);
+	return write_record(j, j->shared ? tag_shared : tag, settled, pos, lines);
 }
 
 int journal_propose(struct journal *j, uint64_t settled, const struct log_pos *pos, struct slice lines)
 {
 	return write_record(j, tag_proposal, settled, pos, lines);
+}
+
+int journal_withdraw(struct journal *j, uint64_t settled, uint64_t off)
+{
+	/* Nothing has come to stand there. */
+	for (size_t i = j->last; i < j->next; i++)
+		j->ends[i] = off;
+	return journal_write(j, settled, &(struct log_pos){.off = off}, (struct slice){0});
 }
 
 bool journal_is_at_half(const struct journal *j)
@@ -235,10 +249,11 @@ int journal_replace(struct disk *disk, int dirfd, const char *name, const struct
 /* How many blocks the record has that begins here; 0: there is none. */
 static size_t parse(const char *in, size_t len, struct journal_record *ret, uint64_t *ret_id)
 {
-	bool proposal = len >= HEAD && memcmp(in + AT_TAG, tag_proposal, sizeof(tag)) == 0;
-
-	if (len < HEAD || (!proposal && memcmp(in + AT_TAG, tag, sizeof(tag)) != 0) ||
-	    le_get64(in + AT_HASH) != XXH64(in, AT_HASH, 0))
+	if (len < HEAD || le_get64(in + AT_HASH) != XXH64(in, AT_HASH, 0))
+		return 0;
+	bool proposal = memcmp(in, tag_proposal, sizeof(tag)) == 0;
+	bool shared = proposal || memcmp(in, tag_shared, sizeof(tag)) == 0;
+	if (!shared && memcmp(in, tag, sizeof(tag)) != 0)
 		return 0;
 	uint64_t lines = le_get64(in + AT_LEN);
 	if (lines > len - HEAD || le_get64(in + AT_SUM) != XXH64(in + HEAD, (size_t)lines, 0))
@@ -251,6 +266,7 @@ static size_t parse(const char *in, size_t len, struct journal_record *ret, uint
 	    .before = le_get64(in + AT_BEFORE),
 	    .lines = {in + HEAD, (size_t)lines},
 	    .is_proposal = proposal,
+	    .is_shared = shared,
 	};
 	return blocks_of((size_t)lines);
 }
@@ -259,8 +275,8 @@ static size_t parse(const char *in, size_t len, struct journal_record *ret, uint
 static bool is_of_another_version(const char *in, size_t len)
 {
 	return len >= sizeof(tag) && memcmp(in, tag, TAG_VERSION) == 0 &&
-	       in[TAG_VERSION] != tag[TAG_VERSION] && in[TAG_VERSION] > '0' && in[TAG_VERSION] <= '9' &&
-	       in[TAG_VERSION + 1] == 0;
+	       in[TAG_VERSION] != tag[TAG_VERSION] && in[TAG_VERSION] != tag_shared[TAG_VERSION] &&
+	       in[TAG_VERSION] > '0' && in[TAG_VERSION] <= '9' && in[TAG_VERSION + 1] == 0;
 }
 
 /* Was the proposal in the log when the record right behind it was written? */
@@ -348,6 +364,7 @@ static int find_records(struct journal_content *c, size_t len)
 			continue;
 		id = its;
 		c->known = true;
+		c->shared |= rec.is_shared;
 		c->settled = max(c->settled, rec.settled);
 		c->records[c->n++] = rec;
 	}

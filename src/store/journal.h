@@ -24,7 +24,7 @@ struct journal;
 /* Creates the file anew, readable to who may read the file `like`, and makes it durable, with one record that
  * says `settled`. */
 int must_check journal_create(struct journal **ret, struct disk *disk, int dirfd, int like, uint64_t bytes,
-			      uint64_t settled);
+			      bool shared, uint64_t settled);
 void journal_free(struct journal *j);
 
 /* Makes of the file `name` a journal with just these lines, which belong at `at` of history: all before is in
@@ -41,9 +41,12 @@ int must_check journal_write(struct journal *j, uint64_t settled, const struct l
 			     struct slice lines);
 
 /* The same with lines of which it is not known yet whether they will stand there: their record counts only if
- * the next one goes on from them. */
+ * the next one goes on from them. Of a log that is shared. */
 int must_check journal_propose(struct journal *j, uint64_t settled, const struct log_pos *at,
 			       struct slice lines);
+
+/* They will not: they were to stand at `off`. */
+int must_check journal_withdraw(struct journal *j, uint64_t settled, uint64_t off);
 
 /* Has the last record gone over the ring's middle, or its end? */
 bool journal_is_at_half(const struct journal *j);
@@ -61,7 +64,8 @@ struct journal_record {
 	uint64_t seq, settled, off;
 	uint64_t before;    /* hash of the line that ends at `off`; 0: there is none, or it is not known */
 	struct slice lines; /* in the content's memory */
-	bool is_proposal;   /* and nothing goes on from it */
+	bool is_shared;
+	bool is_proposal; /* and nothing goes on from it */
 };
 
 struct journal_content {
@@ -71,7 +75,8 @@ struct journal_content {
 	/* The newest of all, if it is a proposal: it is not among the others. No lines: it is none. */
 	struct journal_record proposal;
 	uint64_t settled;
-	bool known; /* there is a record at all; else all is 0 */
+	bool shared; /* others have the order, too */
+	bool known;  /* there is a record at all; else all is 0 */
 };
 
 /* Of the file `name`; none, or nothing in it: 0, and not known. -EPROTO: of another version. Has older

@@ -10,7 +10,8 @@
 
 /* Splits what stands from `from` on into events and the rest; what has no newline is neither, and stays.
  * Where the order is others', too, nothing stands behind a hole: it comes again from them. */
-static int sort_lines(struct eventlog *log, const struct buf *text, struct buf *good, struct buf *torn)
+static int sort_lines(struct eventlog *log, const struct buf *text, bool shared, struct buf *good,
+		      struct buf *torn)
 {
 	unsigned bad = 0;
 
@@ -18,7 +19,7 @@ static int sort_lines(struct eventlog *log, const struct buf *text, struct buf *
 		const char *line = text->data + at, *nl = memchr(line, '\n', text->len - at);
 		size_t len = nl ? (size_t)(nl - line) + 1 : text->len - at;
 		bool stays = !nl || log->options.is_event(log->options.arg, (struct slice){line, len - 1});
-		stays &= bad == 0 || !log->options.shared;
+		stays &= bad == 0 || !shared;
 		buf_add(stays ? good : torn, line, len);
 		bad += !stays;
 		at += len;
@@ -56,7 +57,7 @@ static int replace_end(struct eventlog *log, struct log_files *files, uint64_t f
 	return disk->sync_dir(disk, log->dirfd);
 }
 
-int mangled_drop(struct eventlog *log, struct log_files *files, uint64_t from)
+int mangled_drop(struct eventlog *log, struct log_files *files, uint64_t from, bool shared)
 {
 	auto_buf struct buf text = {0}, good = {0}, torn = {0};
 
@@ -71,7 +72,7 @@ int mangled_drop(struct eventlog *log, struct log_files *files, uint64_t from)
 	r = disk_read_from(log->disk, log->active_fd, from, LOOK_MAX, &text);
 	if (r < 0 || text.len == LOOK_MAX)
 		return r;
-	r = sort_lines(log, &text, &good, &torn);
+	r = sort_lines(log, &text, shared, &good, &torn);
 	if (r <= 0)
 		return r;
 	r = active_keep_lines(log->disk, log->dirfd, log->active_fd, buf_slice(&torn), TORN_NAME);

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 
+#include "store/active.h"
+
 /* 1: the active file has these bytes there. */
 static int has(struct eventlog *log, uint64_t begin, uint64_t off, struct slice lines)
 {
@@ -23,10 +25,61 @@ int proposed_keep(struct eventlog *log, const struct journal_record *proposal, u
 	if (r != 0)
 		return min(r, 0);
 	r = journal_replace(log->disk, log->dirfd, PROPOSED_NAME, &at, proposal->lines);
-	if (!eventlog_is_full(r))
+	if (!eventlog_is_full(r) || !log->options.shared)
 		return r;
 	eventlog_report(log,
 			"there is no room for " PROPOSED_NAME ", which would keep what was proposed last");
+	return 0;
+}
+
+static bool is_there(struct eventlog *log)
+{
+	struct disk_file file;
+
+	return log->disk->look(log->disk, log->dirfd, PROPOSED_NAME, &file) == 0;
+}
+
+void proposed_say(struct eventlog *log, const struct journal_record *proposal)
+{
+	if (proposal->lines.len > 0 || is_there(log))
+		eventlog_report(log,
+				"what was proposed to other machines last before a crash is not in the log: "
+				"where they have lost its order, eventfold cluster begin appends it");
+}
+
+void proposed_open(struct eventlog *log)
+{
+	bool there = is_there(log);
+
+	log->aside = there && log->options.shared;
+	if (!there || log->options.decides)
+		return;
+	eventlog_report(log, "%s",
+			log->aside
+			    ? "what was proposed last before a crash stands in " PROPOSED_NAME
+			      " until the others have said whether it was appended"
+			    : "what was proposed to other machines last before a crash is not in the log, "
+			      "but in " PROPOSED_NAME ": if this log is not shared any more, eventfold "
+			      "recover appends it");
+}
+
+static void drop(struct eventlog *log)
+{
+	log->aside = false;
+	if (log->disk->unlink(log->disk, log->dirfd, PROPOSED_NAME) == 0)
+		(void)!log->disk->sync_dir(log->disk, log->dirfd);
+}
+
+/* The log has gone on otherwise. It may have been acknowledged, so it does not go without a word. */
+static int put_by(struct eventlog *log, struct slice lines)
+{
+	int r = active_keep_lines(log->disk, log->dirfd, log->active_fd, lines, TORN_NAME);
+
+	if (r < 0)
+		return r;
+	eventlog_report(log,
+			"what was proposed last before a crash is not in the order: moved to " TORN_NAME);
+	drop(log);
 	return 0;
 }
 
@@ -38,65 +91,89 @@ static struct slice rest_of(const struct journal_record *proposal, const struct 
 	return slice_skip(proposal->lines, (size_t)(head->off - proposal->off));
 }
 
+/* 1: the log ends where the proposal begins, or within it. */
+static int goes_on(struct eventlog *log, const struct journal_record *proposal, const struct log_pos *head,
+		   struct slice rest)
+{
+	if (rest.len == proposal->lines.len)
+		return proposal->before == 0 || proposal->before == head->hash;
+	if (rest.len == 0)
+		return 0;
+	return has(log, head->off - log->active_size, proposal->off,
+		   (struct slice){proposal->lines.data, proposal->lines.len - rest.len});
+}
+
+/* As one group: it goes on being there, or is in the log. */
 static int append_rest(struct eventlog *log, const struct journal_record *proposal)
 {
 	struct log_pos head = eventlog_head(log);
 	struct slice rest = rest_of(proposal, &head);
+	struct log_group whole = {.len = rest.len};
 	size_t done;
-	int goes_on = 0;
 
-	if (rest.len == proposal->lines.len)
-		goes_on = proposal->before == 0 || proposal->before == head.hash;
-	else if (rest.len > 0)
-		goes_on = has(log, head.off - log->active_size, proposal->off,
-			      (struct slice){proposal->lines.data, proposal->lines.len - rest.len});
-	if (goes_on < 0)
-		return goes_on;
-	if (goes_on == 0) {
-		proposed_drop(log);
-		return 0;
-	}
+	int r = goes_on(log, proposal, &head, rest);
+	if (r <= 0)
+		return r < 0 ? r : put_by(log, proposal->lines);
+	log->aside = false;
+	r = eventlog_append_groups(log, rest, &whole, 1, true, &done);
+	log->aside = r < 0;
+	if (r < 0)
+		return r;
 	eventlog_report(log, "what was proposed last before a crash is appended: %zu bytes", rest.len);
-	return eventlog_append(log, rest, true, &done);
+	drop(log);
+	return 0;
 }
 
-static int take(struct eventlog *log)
+/* 1: the log has it, at its place. */
+static int is_in(struct eventlog *log, const struct journal_record *proposal)
+{
+	return has(log, eventlog_head(log).off - log->active_size, proposal->off, proposal->lines);
+}
+
+static int take(struct eventlog *log, const struct journal_record *proposal)
+{
+	int r = is_in(log, proposal);
+
+	if (r > 0)
+		drop(log);
+	return r == 0 ? append_rest(log, proposal) : min(r, 0);
+}
+
+static int pass(struct eventlog *log, const struct journal_record *proposal)
+{
+	int r = is_in(log, proposal);
+
+	if (r > 0)
+		drop(log);
+	return r == 0 ? put_by(log, proposal->lines) : min(r, 0);
+}
+
+static int with_it(struct eventlog *log,
+		   int (*what)(struct eventlog *log, const struct journal_record *proposal))
 {
 	struct journal_content content;
 
 	int r = journal_load(&content, log->disk, log->dirfd, PROPOSED_NAME);
 	if (r < 0)
 		return r;
-	if (content.n > 0)
-		r = append_rest(log, &content.records[0]);
+	r = content.n > 0 ? what(log, &content.records[0]) : -EBADMSG;
 	journal_content_deinit(&content);
 	return r;
 }
 
-int proposed_open(struct eventlog *log)
+bool eventlog_has_proposed(struct eventlog *log)
 {
-	const struct eventlog_options *o = &log->options;
-	struct disk_file file;
-
-	int r = log->disk->look(log->disk, log->dirfd, PROPOSED_NAME, &file);
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	log->aside = o->shared || o->takes_proposed;
-	if (o->takes_proposed)
-		return take(log);
-	if (!o->decides)
-		eventlog_report(log, "%s",
-				o->shared
-				    ? "what was proposed last before a crash stands in " PROPOSED_NAME
-				      " until the others have said whether it was appended"
-				    : "what was proposed to other machines last before a crash is not in the "
-				      "log, but in " PROPOSED_NAME ": eventfold recover appends it");
-	return 0;
+	return log->aside;
 }
 
-void proposed_drop(struct eventlog *log)
+int eventlog_take_proposed(struct eventlog *log)
 {
+	return log->aside ? with_it(log, take) : 0;
+}
+
+void proposed_pass(struct eventlog *log)
+{
+	/* Where that can't be done it stays, and the next opening tells of it. */
 	log->aside = false;
-	if (log->disk->unlink(log->disk, log->dirfd, PROPOSED_NAME) == 0)
-		(void)!log->disk->sync_dir(log->disk, log->dirfd);
+	(void)!with_it(log, pass);
 }

@@ -13,12 +13,15 @@
 #define PROPOSED_NAME "app.jsonl.proposed"
 
 /* Keeps the journal's proposal, durably, where the active file, which begins at `begin` of history, does not
- * have it. No lines: there is none. Where there is no room it is lost, which is reported. */
+ * have it. No lines: there is none. Where there is no room for it, in a log that is shared, it is lost, which
+ * is reported. */
 int must_check proposed_keep(struct eventlog *log, const struct journal_record *proposal, uint64_t begin);
 
-/* Once the log is open: looks whether there is one, and says so. options.takes_proposed: appends what the log
- * lacks of it, if it goes on from the log's end. */
-int must_check proposed_open(struct eventlog *log);
+/* For one who may write nothing: says that there is one, here or by that name. */
+void proposed_say(struct eventlog *log, const struct journal_record *proposal);
 
-/* The log has gone on: it is over. */
-void proposed_drop(struct eventlog *log);
+/* Once the log is open: looks whether there is one, and says so. */
+void proposed_open(struct eventlog *log);
+
+/* The log has gone on, and is shared: either that is it, or it goes to app.jsonl.torn. */
+void proposed_pass(struct eventlog *log);

@@ -273,7 +273,7 @@ static int mend_active(struct eventlog *log, struct log_files *files, const stru
 		r = known.apart ? 0 : partial_cut(log, *ret_end);
 		/* Only now: it moves what stands behind. */
 		if (r == 0 && known.any)
-			r = mangled_drop(log, files, known.sure);
+			r = mangled_drop(log, files, known.sure, known.shared || log->options.shared);
 		*ret_end = UINT64_MAX;
 	}
 	return r < 0 ? eventlog_say(diag, r, "mending " ACTIVE_NAME) : 0;

@@ -260,6 +260,7 @@ static void set_rejoined(struct rejoined *ret, const struct join *j, uint64_t be
 	uint64_t settled = j->journal.settled > begin ? j->journal.settled - begin : 0;
 
 	ret->any = j->journal.known;
+	ret->shared = j->journal.shared;
 	ret->sure = max(settled, j->to);
 }
 
@@ -375,6 +376,7 @@ int rejoin_show(struct eventlog *log, struct log_files *files, const struct log_
 	r = journal_load(&j.journal, log->disk, log->dirfd, JOURNAL_NAME);
 	if (r < 0)
 		return say_reading(diag, r);
+	proposed_say(log, &j.journal.proposal);
 	j.changed = is_changed_later(log);
 	r = join(log, &j, files->active_fd, files, begin);
 	if (r > 0) {

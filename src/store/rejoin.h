@@ -12,6 +12,7 @@
 struct rejoined {
 	bool any;      /* there was one */
 	uint64_t sure; /* so far in the file all is as it was: settled, or the journal has it */
+	bool shared;   /* it says that others have the order, too */
 	bool apart;    /* or the log does not go on as it was: what is noted of groups is of another one */
 };
 int must_check rejoin_write(struct eventlog *log, struct log_files *files, const struct log_pos *begin,

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 from following import opened, until
-from harness import LIMIT, line_of
+from harness import LIMIT, eventfold, line_of
 from machines import LOG, Machine
 
 BATCH = f"/eventfold/{LOG}/batch/"
@@ -49,7 +49,7 @@ def test_no_room(small_disk, new_cluster):
             os.write(f.fileno(), b"x" * 4096)
     for i in range(20):
         (a, b)[i % 2].append({"type": "x", "data": f"{i}" + "y" * 10_000})
-    assert a.history() == b.history()
+    until(lambda: a.history() == b.history())
     until(lambda: "no room" in (small.cluster()["why"] or ""), "it says so")
     there = small.history()
     assert a.history().startswith(there) and len(there) < len(a.history())
@@ -122,6 +122,12 @@ def test_a_power_cut_at_once(new_cluster, lost):
         assert (a.data / "app.jsonl").read_bytes() == history
     else:
         assert b"evfjrnp" in (a.data / "app.jsonl.journal").read_bytes()
+        said = subprocess.run([eventfold(), "head", a.data], stderr=subprocess.PIPE, check=True, text=True).stderr
+        assert "was proposed" in said
+        # Nothing is made of it where the order goes on.
+        with pytest.raises(AssertionError, match="already"):
+            c.begin(a)
+        assert (a.data / "app.jsonl").read_bytes() == before and (a.data / "app.jsonl.proposed").exists()
     a.start()
     a.until_ready()
     until(lambda: a.history() == history)

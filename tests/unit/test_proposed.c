@@ -18,13 +18,40 @@ static bool is_event(void *arg, struct slice line)
 	return is_summed(arg, line) || (line.len == 3 && line.data[0] == '{' && line.data[2] == '}');
 }
 
-static struct eventlog *open_log(struct simdisk *s, bool takes)
+static bool is_there(struct simdisk *s, const char *name)
 {
-	struct eventlog_options options = {.is_event = is_event, .shared = true, .takes_proposed = takes};
+	char *got = NULL;
+	size_t len;
+	bool there = simdisk_content(s, name, &got, &len);
+
+	free(got);
+	return there;
+}
+
+static struct eventlog *open_with(struct simdisk *s, bool shared, bool decides)
+{
+	struct eventlog_options options = {.is_event = is_event, .shared = shared, .decides = decides};
 	struct eventlog *log;
 
 	CHECK_INT(eventlog_open(&log, &s->disk, -1, &options, NULL), 0);
 	return log;
+}
+
+static struct eventlog *open_log(struct simdisk *s)
+{
+	return open_with(s, true, false);
+}
+
+/* A new order begins with it. */
+static void begin_anew(struct simdisk *s)
+{
+	struct eventlog *log = open_log(s);
+
+	CHECK_INT(eventlog_take_proposed(log), 0);
+	CHECK(!eventlog_has_proposed(log));
+	eventlog_close(log);
+	CHECK(!is_there(s, ASIDE));
+	CHECK(!is_there(s, "app.jsonl.journal"));
 }
 
 static int append(struct eventlog *log, const char *text)
@@ -41,7 +68,7 @@ static void propose(struct eventlog *log, const char *text)
 
 static struct eventlog *open_with_journal(struct simdisk *s)
 {
-	struct eventlog *log = open_log(s, false);
+	struct eventlog *log = open_log(s);
 
 	CHECK_INT(eventlog_journal(log, RING), 0);
 	CHECK_INT(append(log, "{a}\n"), 0);
@@ -67,29 +94,14 @@ static void check_file(struct simdisk *s, const char *name, const char *want)
 	free(got);
 }
 
-static bool is_there(struct simdisk *s, const char *name)
-{
-	char *got = NULL;
-	size_t len;
-	bool there = simdisk_content(s, name, &got, &len);
-
-	free(got);
-	return there;
-}
-
 /* Opens it as its machine does, and then as one on which a new order begins. */
 static void check_both(struct simdisk *s, const char *own, const char *anew)
 {
-	struct eventlog *log = open_log(s, false);
-
-	eventlog_close(log);
+	eventlog_close(open_log(s));
 	check_file(s, "app.jsonl", own);
 	CHECK(is_there(s, ASIDE) || strcmp(own, anew) == 0);
-	log = open_log(s, true);
-	eventlog_close(log);
+	begin_anew(s);
 	check_file(s, "app.jsonl", anew);
-	CHECK(!is_there(s, ASIDE));
-	CHECK(!is_there(s, "app.jsonl.journal"));
 }
 
 static void test_costs_no_sync(void)
@@ -229,49 +241,48 @@ static void test_is_over(void)
 	struct eventlog *log = open_with_journal(&s);
 	propose(log, "{b}\n");
 	cut_power(&s, log);
-	log = open_log(&s, false);
+	log = open_log(&s);
 	CHECK(is_there(&s, ASIDE));
 	CHECK_INT(append(log, "{x}\n"), 0);
 	CHECK(!is_there(&s, ASIDE));
+	check_file(&s, "app.jsonl.torn", "{b}\n");
 	CHECK_INT(eventlog_finish(log), 0);
 	eventlog_close(log);
-	/* As if it could not be removed. */
+	/* The log has gone on otherwise: it is not appended, and not gone either. */
 	log = open_with_journal(&s);
 	propose(log, "{c}\n");
 	cut_power(&s, log);
-	eventlog_close(open_log(&s, false));
+	eventlog_close(open_log(&s));
 	simdisk_put(&s, "app.jsonl", "{x}\n{x}\n", 8);
-	log = open_log(&s, true);
-	CHECK(!is_there(&s, ASIDE));
-	CHECK_INT(eventlog_head(log).off, 8);
-	eventlog_close(log);
+	simdisk_remove(&s, "app.jsonl.torn");
+	begin_anew(&s);
+	check_file(&s, "app.jsonl", "{x}\n{x}\n");
+	check_file(&s, "app.jsonl.torn", "{c}\n");
 	simdisk_deinit(&s);
 }
 
 /* The log is shared no more: a person decides, whatever has come since. */
 static void test_is_recovered(void)
 {
-	struct eventlog_options options = {.is_event = is_event};
 	struct eventlog *log;
 	struct kept kept;
 
 	for (int drops = 0; drops < 2; drops++) {
+		const char *want = drops ? "{a}\n{x}\n" : "{a}\n{x}\n{b}\n{c}\n";
 		struct simdisk s;
 		simdisk_init(&s);
 		log = open_with_journal(&s);
 		propose(log, "{b}\n{c}\n");
 		cut_power(&s, log);
-		CHECK_INT(eventlog_open(&log, &s.disk, -1, &options, NULL), 0);
+		log = open_with(&s, false, false);
 		CHECK_INT(append(log, "{x}\n"), 0);
 		eventlog_close(log);
 		CHECK(is_there(&s, ASIDE));
-		options.decides = true;
-		CHECK_INT(eventlog_open(&log, &s.disk, -1, &options, NULL), 0);
+		log = open_with(&s, false, true);
 		CHECK_INT((drops ? kept_drop : kept_append)(log, &s.disk, -1, &kept), 0);
 		CHECK_INT(kept.events, 2);
 		eventlog_close(log);
-		check_both(&s, drops ? "{a}\n{x}\n" : "{a}\n{x}\n{b}\n{c}\n",
-			   drops ? "{a}\n{x}\n" : "{a}\n{x}\n{b}\n{c}\n");
+		check_both(&s, want, want);
 		CHECK(!is_there(&s, ASIDE));
 		simdisk_deinit(&s);
 	}
@@ -288,6 +299,90 @@ static void test_is_there_in_part(void)
 	cut_power(&s, log);
 	simdisk_put(&s, "app.jsonl", "{a}\n{b}\n{", 9);
 	check_both(&s, "{a}\n{b}\n", "{a}\n{b}\n{c}\n{d}\n");
+	simdisk_deinit(&s);
+}
+
+/* And a hole before them: nothing stands behind it, whoever opens the log first. */
+static void test_has_a_hole(void)
+{
+	for (int how = 0; how < 3; how++) {
+		struct simdisk s;
+		struct kept kept;
+		simdisk_init(&s);
+		struct eventlog *log = open_with_journal(&s);
+		propose(log, "{b}\n{c}\n");
+		CHECK_INT(append(log, "{b}\n{c}\n"), 0);
+		cut_power(&s, log);
+		simdisk_put(&s, "app.jsonl", "{a}\n\0\0\0\n{c}\n", 12);
+		if (how == 1) { /* verify --repair */
+			eventlog_close(open_with(&s, false, false));
+			check_file(&s, "app.jsonl", "{a}\n");
+		} else if (how == 2) {
+			log = open_with(&s, false, true);
+			CHECK_INT(kept_append(log, &s.disk, -1, &kept), 0);
+			eventlog_close(log);
+		}
+		begin_anew(&s);
+		check_file(&s, "app.jsonl", "{a}\n{b}\n{c}\n");
+		simdisk_deinit(&s);
+	}
+}
+
+/* Without room it is not taken, and is still there when there is some. */
+static void test_finds_no_room(void)
+{
+	struct simdisk s;
+
+	simdisk_init(&s);
+	struct eventlog *log = open_with_journal(&s);
+	propose(log, "{b}\n{c}\n{d}\n");
+	cut_power(&s, log);
+	log = open_log(&s);
+	for (uint64_t room = 0; room < 12; room++) {
+		s.room = room;
+		CHECK_INT(eventlog_take_proposed(log), -ENOSPC);
+		CHECK(eventlog_has_proposed(log));
+	}
+	eventlog_close(log);
+	s.room = UINT64_MAX;
+	begin_anew(&s);
+	check_file(&s, "app.jsonl", "{a}\n{b}\n{c}\n{d}\n");
+	simdisk_deinit(&s);
+}
+
+/* Others' lines came first and look, by their end, like what was proposed. */
+static void test_looks_alike(void)
+{
+	struct simdisk s;
+	size_t done;
+
+	simdisk_init(&s);
+	struct eventlog *log = open_with_journal(&s);
+	propose(log, "{b}\n{z}\n");
+	CHECK_INT(eventlog_append(log, slice_of("{c}\n{z}\n"), false, &done), 0);
+	eventlog_withdraw(log);
+	cut_power(&s, log);
+	check_both(&s, "{a}\n", "{a}\n");
+	simdisk_deinit(&s);
+}
+
+/* What did not come to stand anywhere needs no room in the ring. */
+static void test_many_are_withdrawn(void)
+{
+	static char large[7000];
+	struct simdisk s;
+
+	simdisk_init(&s);
+	struct eventlog *log = open_with_journal(&s);
+	memset(large, 'x', sizeof(large));
+	memcpy(large + sizeof(large) - 2, "\n", 2);
+	for (int i = 0; i < 20; i++) {
+		propose(log, large);
+		eventlog_withdraw(log);
+	}
+	propose(log, "{b}\n");
+	cut_power(&s, log);
+	check_both(&s, "{a}\n", "{a}\n{b}\n");
 	simdisk_deinit(&s);
 }
 
@@ -347,9 +442,9 @@ static bool append_others(struct simdisk *s, struct eventlog *log, struct order 
 	size_t len = make_lines(o, others, dice), done;
 
 	decide(o, others, len);
-	eventlog_withdraw(log);
-	if (s->dead || eventlog_append(log, (struct slice){others, len}, false, &done) < 0)
+	if (eventlog_append(log, (struct slice){others, len}, false, &done) < 0)
 		return false;
+	eventlog_withdraw(log);
 	if (s->dead)
 		return false;
 	o->open.len = 0; /* its writer may be told */
@@ -421,7 +516,8 @@ static void work(struct simdisk *s, struct order *o, uint64_t dice)
 
 static size_t read_log(struct simdisk *s, bool takes, char *out, size_t room)
 {
-	struct eventlog *log = open_log(s, takes);
+	struct eventlog *log = open_log(s);
+	CHECK(!takes || eventlog_take_proposed(log) == 0);
 	size_t len = read_by_cursor(s, log, out, room);
 
 	eventlog_close(log);
@@ -476,7 +572,8 @@ static bool stop_at(uint64_t n, int error, uint64_t dice)
 		work(&s, &order, dice / 3);
 		simdisk_reboot(&s, dice / 4 % 4);
 	}
-	check_own(&s, &order);
+	if (dice / 64 % 2)
+		check_own(&s, &order);
 	check_anew(&s, &order);
 	simdisk_deinit(&s);
 	return stopped;
@@ -509,6 +606,10 @@ int main(void)
 	test_is_over();
 	test_is_there_in_part();
 	test_is_recovered();
+	test_has_a_hole();
+	test_finds_no_room();
+	test_looks_alike();
+	test_many_are_withdrawn();
 	uint64_t seeds = check_wants("0") ? 20 : check_wants("1") ? 1000 : 100;
 	uint64_t stops = stop_everywhere(seeds, 0);
 	uint64_t fails = stop_everywhere(seeds / 4, -EIO) + stop_everywhere(seeds / 4, -ENOSPC);

@@ -2,10 +2,14 @@
  * return the exit status. */
 #pragma once
 
-#include <stdbool.h>
-
+enum begin_how {
+	BEGIN,
+	BEGIN_ANEW, /* also where there is one of that name */
+	MAY_BEGIN,  /* only finds out whether it would */
+	MAY_BEGIN_ANEW,
+};
 /* OPTIONS DATA: the log in DATA, which `eventfold` holds meanwhile, gets a name in the engine. */
-int command_begin(char **args, bool anew);
+int command_begin(char **args, enum begin_how how);
 /* OPTIONS */
 int command_status(char **args);
 /* OPTIONS MACHINE */

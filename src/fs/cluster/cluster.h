@@ -76,8 +76,9 @@ struct slice cluster_proposed(const struct cluster *c);
  * is seldom more than nothing. -EBADMSG: it does not, and nothing more is appended: cluster_fail() was
  * called. */
 int must_check cluster_check(struct cluster *c, const struct cluster_batch *b, size_t *ret_skip);
-/* What has come up to now is in the log, on disk: nobody needs to keep it for this machine. */
-void cluster_appended(struct cluster *c);
+/* What has come up to now is in the log, up to `off`, and on disk: nobody needs to keep it for this machine.
+ */
+void cluster_appended(struct cluster *c, uint64_t off);
 /* Sleeps. False: it is over, or ends. */
 bool cluster_pause(struct cluster *c, uint64_t until_us);
 /* From now on nothing is appended, and the reason is this. */

@@ -196,11 +196,12 @@ int cluster_check(struct cluster *c, const struct cluster_batch *b, size_t *ret_
 	return 0;
 }
 
-void cluster_appended(struct cluster *c)
+void cluster_appended(struct cluster *c, uint64_t off)
 {
 	auto_buf struct buf text = {0};
 
-	if (batch_head_is(&c->appended, &c->head))
+	/* What came last may have found no way into the log. */
+	if (c->head.off != off || batch_head_is(&c->appended, &c->head))
 		return;
 	c->appended = c->head;
 	buf_add_str(&text, "{\"head\":\"");

@@ -275,10 +275,10 @@ static void gather(struct committer *c)
 
 	if (wanted == 0 || (c->rulings && rulings_are_restless(c->rulings)))
 		return;
-	unsigned there = mailbox_gather(&c->box, 1, CLOCK_FOREVER), before, n = committer_waiting(c);
+	unsigned there = mailbox_gather(&c->box, 1, wake_time(c)), before, n = committer_waiting(c);
 	uint64_t begin = clock_us(), now = begin;
 	do {
-		if (n >= wanted)
+		if (there == 0 || n >= wanted)
 			return;
 		before = there;
 		there = mailbox_gather(&c->box, there + wanted - n, now + GATHER_US);

@@ -63,7 +63,7 @@ static void tell(struct sharing *s)
 	if (!s->told_all)
 		return;
 	s->told_us = now;
-	cluster_appended(s->options.cluster);
+	cluster_appended(s->options.cluster, eventlog_head(s->options.log).off);
 }
 
 void sharing_synced(struct sharing *s)
