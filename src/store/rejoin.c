@@ -371,7 +371,11 @@ int rejoin_show(struct eventlog *log, struct log_files *files, const struct log_
 					     "eventfold recover");
 	ret->apart = r > 0;
 	/* What a writer's journal has its log has, too. */
-	if (log->disk->look(log->disk, log->dirfd, JOURNAL_NAME, &file) == -ENOENT || eventlog_is_held(log))
+	if (log->disk->look(log->disk, log->dirfd, JOURNAL_NAME, &file) == -ENOENT) {
+		proposed_say(log, &(struct journal_record){0});
+		return 0;
+	}
+	if (eventlog_is_held(log))
 		return 0;
 	r = journal_load(&j.journal, log->disk, log->dirfd, JOURNAL_NAME);
 	if (r < 0)
