@@ -157,6 +157,8 @@ static int take_proposed(const struct given *g, struct eventlog *log)
 	if (status != 0)
 		return status;
 	int r = eventlog_take_proposed(log);
+	if (r == 0)
+		r = eventlog_finish(log);
 	if (r < 0)
 		fprintf(stderr, "eventfold: %s: what was proposed last cannot be appended: %s\n", g->operand,
 			strerror(-r));

@@ -49,7 +49,9 @@ static void begin_anew(struct simdisk *s)
 
 	CHECK_INT(eventlog_take_proposed(log), 0);
 	CHECK(!eventlog_has_proposed(log));
+	CHECK_INT(eventlog_finish(log), 0);
 	eventlog_close(log);
+	CHECK(!is_there(s, "app.jsonl.groups"));
 	CHECK(!is_there(s, ASIDE));
 	CHECK(!is_there(s, "app.jsonl.journal"));
 }
