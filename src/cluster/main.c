@@ -17,13 +17,13 @@ int main(int argc, char **argv)
 	if (argc == 2 && strcmp(what, "agent") == 0)
 		return agent_run(SOCKET);
 	if (argc == 4 && strcmp(what, "begin") == 0)
-		return command_begin(argv + 2, BEGIN);
+		return command_begin(argv + 2, false, false);
 	if (argc == 4 && strcmp(what, "anew") == 0)
-		return command_begin(argv + 2, BEGIN_ANEW);
+		return command_begin(argv + 2, true, false);
 	if (argc == 4 && strcmp(what, "may-begin") == 0)
-		return command_begin(argv + 2, MAY_BEGIN);
+		return command_begin(argv + 2, false, true);
 	if (argc == 4 && strcmp(what, "may-anew") == 0)
-		return command_begin(argv + 2, MAY_BEGIN_ANEW);
+		return command_begin(argv + 2, true, true);
 	if (argc == 3 && strcmp(what, "status") == 0)
 		return command_status(argv + 2);
 	if (argc == 4 && strcmp(what, "forget") == 0)

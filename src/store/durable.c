@@ -59,7 +59,7 @@ static void abandon(struct eventlog *log, int error)
 			error ? strerrordesc_np(-error) : "it has been moved away, removed or cut");
 }
 
-typedef int write_record(struct journal *j, uint64_t settled, const struct log_pos *at, struct slice lines);
+typedef int record_writer(struct journal *j, uint64_t settled, const struct log_pos *at, struct slice lines);
 
 static int write_withdrawal(struct journal *j, uint64_t settled, const struct log_pos *at, struct slice lines)
 {
@@ -67,7 +67,7 @@ static int write_withdrawal(struct journal *j, uint64_t settled, const struct lo
 }
 
 /* False: there is no journal any more. */
-static bool record(struct eventlog *log, write_record *write, const struct now *now, struct slice lines)
+static bool record(struct eventlog *log, record_writer *write, const struct now *now, struct slice lines)
 {
 	int r = journal_is_there(log->journal) ? write(log->journal, now->settled, &now->head, lines) : 1;
 	if (r != 0)

@@ -71,9 +71,9 @@ static void drop(struct eventlog *log)
 }
 
 /* The log has gone on otherwise. It may have been acknowledged, so it does not go without a word. */
-static int put_by(struct eventlog *log, struct slice lines)
+static int put_by(struct eventlog *log, const struct journal_record *proposal)
 {
-	int r = active_keep_lines(log->disk, log->dirfd, log->active_fd, lines, TORN_NAME);
+	int r = active_keep_lines(log->disk, log->dirfd, log->active_fd, proposal->lines, TORN_NAME);
 
 	if (r < 0)
 		return r;
@@ -113,7 +113,7 @@ static int append_rest(struct eventlog *log, const struct journal_record *propos
 
 	int r = goes_on(log, proposal, &head, rest);
 	if (r <= 0)
-		return r < 0 ? r : put_by(log, proposal->lines);
+		return r < 0 ? r : put_by(log, proposal);
 	log->aside = false;
 	r = eventlog_append_groups(log, rest, &whole, 1, true, &done);
 	log->aside = r < 0;
@@ -130,35 +130,23 @@ static int is_in(struct eventlog *log, const struct journal_record *proposal)
 	return has(log, eventlog_head(log).off - log->active_size, proposal->off, proposal->lines);
 }
 
-static int take(struct eventlog *log, const struct journal_record *proposal)
-{
-	int r = is_in(log, proposal);
-
-	if (r > 0)
-		drop(log);
-	return r == 0 ? append_rest(log, proposal) : min(r, 0);
-}
-
-static int pass(struct eventlog *log, const struct journal_record *proposal)
-{
-	int r = is_in(log, proposal);
-
-	if (r > 0)
-		drop(log);
-	return r == 0 ? put_by(log, proposal->lines) : min(r, 0);
-}
-
-static int with_it(struct eventlog *log,
-		   int (*what)(struct eventlog *log, const struct journal_record *proposal))
+/* Where the log does not have it: `missing`. */
+static int decide(struct eventlog *log,
+		  int (*missing)(struct eventlog *log, const struct journal_record *proposal))
 {
 	struct journal_content content;
 
 	int r = journal_load(&content, log->disk, log->dirfd, PROPOSED_NAME);
 	if (r < 0)
 		return r;
-	r = content.n > 0 ? what(log, &content.records[0]) : -EBADMSG;
+	const struct journal_record *proposal = content.records;
+	r = content.n > 0 ? is_in(log, proposal) : -EBADMSG;
+	if (r > 0)
+		drop(log);
+	else if (r == 0)
+		r = missing(log, proposal);
 	journal_content_deinit(&content);
-	return r;
+	return min(r, 0);
 }
 
 bool eventlog_has_proposed(struct eventlog *log)
@@ -168,12 +156,12 @@ bool eventlog_has_proposed(struct eventlog *log)
 
 int eventlog_take_proposed(struct eventlog *log)
 {
-	return log->aside ? with_it(log, take) : 0;
+	return log->aside ? decide(log, append_rest) : 0;
 }
 
 void proposed_pass(struct eventlog *log)
 {
 	/* Where that can't be done it stays, and the next opening tells of it. */
 	log->aside = false;
-	(void)!with_it(log, pass);
+	(void)!decide(log, put_by);
 }

@@ -137,14 +137,12 @@ static void say_begun(const struct begin *b, bool anew)
 		loss_say(b);
 }
 
-static int begin(struct begin *b, const char *data, enum begin_how how)
+static int begin(struct begin *b, const char *data, bool anew, bool looks)
 {
-	bool anew = how == BEGIN_ANEW || how == MAY_BEGIN_ANEW;
-
 	if (open_log(b, data) < 0 || find_head(b, data) < 0 || !seen_get(&b->talk, b->head.off, &b->seen) ||
 	    check_place(b, anew) < 0)
 		return 1;
-	if (how == MAY_BEGIN || how == MAY_BEGIN_ANEW)
+	if (looks)
 		return 0;
 	if (enter(b, anew) < 0)
 		return 1;
@@ -152,13 +150,13 @@ static int begin(struct begin *b, const char *data, enum begin_how how)
 	return 0;
 }
 
-int command_begin(char **args, enum begin_how how)
+int command_begin(char **args, bool anew, bool looks)
 {
 	struct begin b = {.data_fd = -1};
 
 	if (!talk_begin(&b.talk, args[0]))
 		return 1;
-	int r = begin(&b, args[1], how);
+	int r = begin(&b, args[1], anew, looks);
 	seen_deinit(&b.seen);
 	if (b.log)
 		eventlog_close(b.log);

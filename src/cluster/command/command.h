@@ -2,14 +2,11 @@
  * return the exit status. */
 #pragma once
 
-enum begin_how {
-	BEGIN,
-	BEGIN_ANEW, /* also where there is one of that name */
-	MAY_BEGIN,  /* only finds out whether it would */
-	MAY_BEGIN_ANEW,
-};
-/* OPTIONS DATA: the log in DATA, which `eventfold` holds meanwhile, gets a name in the engine. */
-int command_begin(char **args, enum begin_how how);
+#include <stdbool.h>
+
+/* OPTIONS DATA: the log in DATA, which `eventfold` holds meanwhile, gets a name in the engine. `anew`: also
+ * where there is one of that name. `looks`: only finds out whether it would. */
+int command_begin(char **args, bool anew, bool looks);
 /* OPTIONS */
 int command_status(char **args);
 /* OPTIONS MACHINE */
