@@ -5,8 +5,7 @@
 
 #include "base/buf.h"
 #include "archive_all.h"
-#include "check.h"
-#include "simdisk.h"
+#include "check_file.h"
 #include "store/eventlog_impl.h"
 #include "store/reader.h"
 
@@ -33,16 +32,6 @@ static struct eventlog *open_log(struct simdisk *s, int *reports)
 static int append(struct eventlog *log, const char *text, size_t *ret_len)
 {
 	return eventlog_append(log, slice_of(text), true, ret_len);
-}
-
-static void check_file(struct simdisk *s, const char *name, const char *want)
-{
-	char *got;
-	size_t len;
-
-	CHECK(simdisk_content(s, name, &got, &len));
-	CHECK_MEM(got, len, want, strlen(want));
-	free(got);
 }
 
 static void test_append(void)

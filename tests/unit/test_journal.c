@@ -7,8 +7,7 @@
 #include <stdio.h>
 
 #include "archive_all.h"
-#include "check.h"
-#include "simdisk.h"
+#include "check_file.h"
 #include "store/kept.h"
 
 #define RING 32768
@@ -47,20 +46,6 @@ static int append(struct eventlog *log, const char *text)
 	size_t done;
 
 	return eventlog_append(log, slice_of(text), true, &done);
-}
-
-static void check_file(struct simdisk *s, const char *name, const char *want)
-{
-	char *got;
-	size_t len;
-
-	if (!want) {
-		CHECK(!simdisk_content(s, name, &got, &len));
-		return;
-	}
-	CHECK(simdisk_content(s, name, &got, &len));
-	CHECK_MEM(got, len, want, strlen(want));
-	free(got);
 }
 
 /* As the reader of another program sees it: what an open log with a journal leaves behind after a power cut

@@ -4,9 +4,8 @@
 #include <errno.h>
 
 #include "archive_all.h"
-#include "check.h"
+#include "check_file.h"
 #include "read_by_cursor.h"
-#include "simdisk.h"
 #include "store/kept.h"
 #include "summed_lines.h"
 
@@ -83,17 +82,6 @@ static void cut_power(struct simdisk *s, struct eventlog *log)
 {
 	eventlog_close(log);
 	simdisk_reboot(s, 1);
-}
-
-static void check_file(struct simdisk *s, const char *name, const char *want)
-{
-	char *got = NULL;
-	size_t len = 0;
-
-	CHECK(simdisk_content(s, name, &got, &len) == (want != NULL));
-	if (want)
-		CHECK_MEM(got, len, want, strlen(want));
-	free(got);
 }
 
 /* Opens it as its machine does, and then as one on which a new order begins. */
