@@ -22,6 +22,10 @@ PROGRAMS = [
     "path(first(.a, .b)) as $p | setpath($p; 1)",
     "[paths] as $p | .n = ($p | length)",
     "[paths(type == \"number\")] as $p | delpaths($p)",
+    # Paths that are none: which one is named.
+    "try delpaths([(100, .a)]) catch .",
+    "try delpaths([{}, \"x\", [1], 1, true, [null], false]) catch .",
+    "try delpaths([{}, [\"n\"]]) catch .",
     "path(.a |= 1)",
     "[path(.a = 1, .b)]",
     "(.a | first(., 1)) |= 2",

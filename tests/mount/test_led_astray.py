@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from harness import LIMIT, bound, event, eventfold
@@ -163,6 +164,26 @@ def test_two_mounts_that_lead_into_each_other(two):
         end(m)
 
 
+def stop_between(pid, seconds=LIMIT):
+    """Stops a daemon that has no request in its hands: who waits for an answer to such a one, or for a lock of who does, could not even be
+    killed. It makes some itself, for inotify; then it goes on for a moment."""
+    end = time.monotonic() + seconds
+    while True:
+        os.kill(pid, signal.SIGSTOP)
+        soon = time.monotonic() + 0.2
+        while time.monotonic() < soon:
+            if set(states(pid)) == {"T"}:
+                return
+            time.sleep(0.005)
+        os.kill(pid, signal.SIGCONT)
+        assert time.monotonic() < end, f"never idle: {states(pid)}"
+
+
+def states(pid):
+    """A letter for each of its threads, as ps has them."""
+    return [stat.read_text().rpartition(")")[2].split()[0] for stat in Path(f"/proc/{pid}/task").glob("*/stat")]
+
+
 @pytest.fixture
 def dead(new_mount):
     """A mount with a link to a disk that can be made to answer no more: another mount, whose daemon is stopped."""
@@ -171,7 +192,7 @@ def dead(new_mount):
     m = new_mount.prepare("m", reducers=["count"])
     m.disk = disk
     m.far = m.data / "reducers/far.jq"
-    m.dead = lambda: os.kill(disk.pid, signal.SIGSTOP)
+    m.dead = lambda: stop_between(disk.pid)
     m.alive = lambda: os.kill(disk.pid, signal.SIGCONT)
     yield m
     m.alive()

@@ -256,6 +256,7 @@ static void test_errors(void)
 	faults(".a += 1", "{\"a\":\"x\"}", "string (\"x\") and number (1) cannot be added");
 	faults(".a.b = 1", "{\"a\":[]}", "Cannot index array with string \"b\"");
 	faults("delpaths(1)", "{}", "Paths must be specified as an array");
+	faults("delpaths([1, [\"a\"], null, {}])", "{}", "Path must be specified as array, not null");
 
 	refused("", "the program is empty");
 	refused(" \n# nothing\n", "the program has comments only");

@@ -338,10 +338,11 @@ static bool delete_sorted(struct run *m, struct val *t, const struct val *paths,
 	return fine;
 }
 
-static bool check_paths(struct run *m, struct val paths)
+/* In their order, as jq does: which of several is named is part of the message. */
+static bool check_sorted(struct run *m, const struct val *paths, uint32_t n)
 {
-	for (uint32_t i = 0; i < val_length(paths); i++) {
-		struct val path = *val_at(paths, i);
+	for (uint32_t i = 0; i < n; i++) {
+		struct val path = paths[i];
 		if (path.kind == VAL_ARRAY && val_length(path) <= LONGEST_PATH)
 			continue;
 		fail(m, path.kind == VAL_ARRAY ? val_text("Path too deep")
@@ -366,7 +367,7 @@ struct val delete_paths(struct run *m, struct val root, struct val paths)
 		val_sort_order(paths, order);
 		for (uint32_t i = 0; i < n; i++)
 			sorted[i] = *val_at(paths, order[i]);
-		fine = check_paths(m, paths);
+		fine = check_sorted(m, sorted, n);
 		if (fine && n > 0 && val_length(sorted[0]) == 0)
 			val_put(&root, VAL(VAL_NULL));
 		else if (fine && n > 0)
