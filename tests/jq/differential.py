@@ -12,6 +12,7 @@ whatever it says. A difference is made smaller and printed, with its seed. Exit 
 import argparse
 import collections
 import concurrent.futures
+import contextlib
 import json
 import os
 import pathlib
@@ -87,7 +88,8 @@ class Peer:
 
     def close(self):
         if self.process:
-            self.process.stdin.close()
+            with contextlib.suppress(BrokenPipeError):  # it has ended before it had read all
+                self.process.stdin.close()
             self.process.stdout.close()
             self.process.wait()
             self.said.close()
