@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
 #include "base/clock.h"
@@ -99,25 +100,34 @@ static int posix_is_locked(struct disk *d, int fd)
 
 static off_t posix_size(struct disk *d, int fd)
 {
-	struct stat st;
+	struct statx st;
 
-	if (fstat(fd, &st) < 0)
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_SIZE, &st) < 0)
 		return -errno;
-	return S_ISREG(st.st_mode) ? st.st_size : -EINVAL;
+	return S_ISREG(st.stx_mode) ? (off_t)st.stx_size : -EINVAL;
 }
 
 static int posix_look(struct disk *d, int dirfd, const char *name, struct disk_file *ret)
+{
+	struct statx st;
+
+	if (statx(dirfd, name, AT_SYMLINK_NOFOLLOW, STATX_INO | STATX_SIZE, &st) < 0)
+		return -errno;
+	*ret = (struct disk_file){
+	    .device = makedev(st.stx_dev_major, st.stx_dev_minor),
+	    .inode = st.stx_ino,
+	    .size = st.stx_size,
+	};
+	return 0;
+}
+
+static int posix_changed(struct disk *d, int dirfd, const char *name, uint64_t *ret)
 {
 	struct stat st;
 
 	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
-	*ret = (struct disk_file){
-	    .device = st.st_dev,
-	    .inode = st.st_ino,
-	    .size = (uint64_t)st.st_size,
-	    .changed = clock_to_ns(st.st_mtim),
-	};
+	*ret = clock_to_ns(st.st_mtim);
 	return 0;
 }
 
@@ -138,6 +148,7 @@ struct disk disk_posix = {
     .is_locked = posix_is_locked,
     .size = posix_size,
     .look = posix_look,
+    .changed = posix_changed,
 };
 
 int disk_pread_all(struct disk *d, int fd, void *data, size_t len, off_t off)

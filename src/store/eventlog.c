@@ -404,15 +404,18 @@ bool eventlog_is_held(struct eventlog *log)
 uint64_t eventlog_changed(struct eventlog *log)
 {
 	static const char *const names[] = {ACTIVE_NAME, SEALED_NAME, ARCHIVE_NAME};
-	struct disk_file file, active = {0};
+	struct disk *disk = log->disk;
+	uint64_t active = 0, changed;
+	struct disk_file file;
 
 	for (size_t i = 0; i < countof(names); i++) {
-		if (log->disk->look(log->disk, log->dirfd, names[i], &file) < 0)
+		if (disk->look(disk, log->dirfd, names[i], &file) < 0 ||
+		    disk->changed(disk, log->dirfd, names[i], &changed) < 0)
 			continue;
 		if (file.size > 0)
-			return file.changed;
+			return changed;
 		if (i == 0)
-			active = file;
+			active = changed;
 	}
-	return active.changed;
+	return active;
 }

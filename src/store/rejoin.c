@@ -238,15 +238,15 @@ static int put_back(struct eventlog *log, struct join *j)
 
 	if (j->journal.n == 0)
 		return 0;
-	struct disk_file was = {0};
-	(void)!log->disk->look(log->disk, log->dirfd, ACTIVE_NAME, &was);
+	uint64_t changed = 0;
+	(void)!log->disk->changed(log->disk, log->dirfd, ACTIVE_NAME, &changed);
 	int r = active_keep_lines(log->disk, log->dirfd, log->active_fd, buf_slice(&j->torn), TORN_NAME);
 	if (r == 0)
 		r = disk_pwrite_all(log->disk, log->active_fd, j->want.data, (size_t)(j->to - j->from),
 				    (off_t)j->from, &done);
 	/* It is as it was, and so is when its last event came. */
-	if (r == 0 && j->back == 0 && was.changed)
-		(void)disk_set_changed(log->active_fd, was.changed);
+	if (r == 0 && j->back == 0 && changed)
+		(void)disk_set_changed(log->active_fd, changed);
 	if (r < 0 || j->back == 0)
 		return r;
 	log->recovered++;
@@ -279,11 +279,11 @@ static int look_at_length(struct eventlog *log, const struct join *j, uint64_t b
 /* An append writes to the log first. Where either cannot be looked at, nothing speaks against the journal. */
 static bool is_changed_later(struct eventlog *log)
 {
-	struct disk_file active, journal;
+	struct disk *disk = log->disk;
+	uint64_t active, journal;
 
-	return log->disk->look(log->disk, log->dirfd, ACTIVE_NAME, &active) == 0 &&
-	       log->disk->look(log->disk, log->dirfd, JOURNAL_NAME, &journal) == 0 &&
-	       active.changed > journal.changed;
+	return disk->changed(disk, log->dirfd, ACTIVE_NAME, &active) == 0 &&
+	       disk->changed(disk, log->dirfd, JOURNAL_NAME, &journal) == 0 && active > journal;
 }
 
 static int say_reading(struct diag *diag, int error)

@@ -340,8 +340,21 @@ static int sim_look(struct disk *d, int dirfd, const char *name, struct disk_fil
 	    .device = st.st_dev,
 	    .inode = st.st_ino,
 	    .size = (uint64_t)st.st_size,
-	    .changed = clock_to_ns(st.st_mtim),
 	};
+	return 0;
+}
+
+static int sim_changed(struct disk *d, int dirfd, const char *name, uint64_t *ret)
+{
+	struct simdisk *s = sim(d);
+	struct sim_inode **at = dir_find(&s->now, name);
+	int r = gate(s);
+	struct stat st;
+
+	if (r < 0 || !at)
+		return r < 0 ? r : -ENOENT;
+	CHECK(fstat((*at)->fd, &st) == 0);
+	*ret = clock_to_ns(st.st_mtim);
 	return 0;
 }
 
@@ -363,7 +376,8 @@ void simdisk_init(struct simdisk *s)
 		     .lock = sim_lock,
 		     .is_locked = sim_is_locked,
 		     .size = sim_size,
-		     .look = sim_look},
+		     .look = sim_look,
+		     .changed = sim_changed},
 	    .room = UINT64_MAX,
 	};
 }

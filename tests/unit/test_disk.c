@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
+
 #include "check.h"
 #include "simdisk.h"
 
@@ -143,9 +145,43 @@ static void test_posix(void)
 	CHECK(rmdir(dir) == 0);
 }
 
+/* A file whose times somebody has asked for gets the very time of its next write, if the kernel can do that,
+ * and else that of a tick before, or of the last time at which another file got its own. */
+static void test_looking_asks_for_no_time(void)
+{
+	char dir[] = "/tmp/eventfold-disk-XXXXXX";
+	struct disk *d = &disk_posix;
+	struct timespec before;
+	struct disk_file file;
+	uint64_t changed;
+	unsigned coarse = 0;
+
+	CHECK(mkdtemp(dir));
+	int dirfd = open(dir, O_RDONLY | O_DIRECTORY);
+	for (unsigned i = 0; i < 20; i++) {
+		int fd = disk_create(d, dirfd, "f", 0600);
+		CHECK_INT(d->pwrite(d, fd, "a", 1, 0), 1);
+		CHECK_INT(d->size(d, fd), 1);
+		CHECK_INT(d->look(d, dirfd, "f", &file), 0);
+		CHECK_INT(file.size, 1);
+		clock_gettime(CLOCK_REALTIME, &before);
+		CHECK_INT(d->pwrite(d, fd, "b", 1, 1), 1);
+		CHECK_INT(d->changed(d, dirfd, "f", &changed), 0);
+		coarse += changed < clock_to_ns(before);
+		CHECK_INT(d->unlink(d, dirfd, "f"), 0);
+		d->close(d, fd);
+	}
+	CHECK(coarse > 10);
+	CHECK_INT(d->look(d, dirfd, "f", &file), -ENOENT);
+	CHECK_INT(d->changed(d, dirfd, "f", &changed), -ENOENT);
+	close(dirfd);
+	CHECK(rmdir(dir) == 0);
+}
+
 int main(void)
 {
 	test_posix();
+	test_looking_asks_for_no_time();
 	test_create();
 	test_short();
 	test_copy();

@@ -368,13 +368,13 @@ static void test_line_removed(void)
 /* Until the clock of the files tells it from the other one. */
 static void put_later(struct simdisk *s, const char *name, const char *than, const char *data, size_t len)
 {
-	struct disk_file is, other;
+	uint64_t is, other;
 
 	do {
 		simdisk_put(s, name, data, len);
-		CHECK_INT(s->disk.look(&s->disk, -1, name, &is), 0);
-		CHECK_INT(s->disk.look(&s->disk, -1, than, &other), 0);
-	} while (is.changed <= other.changed);
+		CHECK_INT(s->disk.changed(&s->disk, -1, name, &is), 0);
+		CHECK_INT(s->disk.changed(&s->disk, -1, than, &other), 0);
+	} while (is <= other);
 }
 
 /* A copy of living files, the log first: it ends before the settled place, in the middle of a line. As far as
