@@ -50,6 +50,15 @@ static int posix_truncate(struct disk *d, int fd, off_t size)
 	return again(ftruncate(fd, size));
 }
 
+static int posix_direct(struct disk *d, int fd, bool direct)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0)
+		return -errno;
+	return fcntl(fd, F_SETFL, direct ? flags | O_DIRECT : flags & ~O_DIRECT) < 0 ? -errno : 0;
+}
+
 static int posix_sync(struct disk *d, int fd)
 {
 	return again(fdatasync(fd));
@@ -138,6 +147,7 @@ struct disk disk_posix = {
     .pread = posix_pread,
     .pwrite = posix_pwrite,
     .truncate = posix_truncate,
+    .direct = posix_direct,
     .sync = posix_sync,
     .start = posix_start,
     .sync_dir = posix_sync_dir,

@@ -18,6 +18,9 @@ struct disk_file {
 	uint64_t size;
 };
 
+/* What every disk can write as a piece. */
+#define DISK_BLOCK 4096
+
 struct disk {
 	const char *name;
 	int (*open)(struct disk *d, int dirfd, const char *name, int flags, mode_t mode);
@@ -25,6 +28,9 @@ struct disk {
 	ssize_t (*pread)(struct disk *d, int fd, void *data, size_t len, off_t off);
 	ssize_t (*pwrite)(struct disk *d, int fd, const void *data, size_t len, off_t off);
 	int (*truncate)(struct disk *d, int fd, off_t size);
+	/* From now on what is written to the file does not go through the page cache, where that can be, and
+	 * begins and ends on DISK_BLOCKs, in memory, too; or it does again. A sync is to follow as ever. */
+	int (*direct)(struct disk *d, int fd, bool direct);
 	int (*sync)(struct disk *d, int fd); /* fdatasync; never retried after a failure */
 	/* Has these bytes begin to go to the disk, since a sync will come: a hint, of which nothing is told.
 	 */

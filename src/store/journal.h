@@ -13,10 +13,8 @@
 #include "store/log.h"
 
 #define JOURNAL_NAME "app.jsonl.journal"
-#define JOURNAL_BLOCK                                                                                        \
-	4096u /* a record begins and ends on these, so that none shares a sector with another                \
-	       */
-#define JOURNAL_BYTES (4u << 20)     /* the ring */
+#define JOURNAL_BLOCK DISK_BLOCK /* a record begins and ends on these: none shares a sector with another */
+#define JOURNAL_BYTES (4u << 20) /* the ring */
 #define JOURNAL_LARGEST (256u << 10) /* lines of one record; more go straight to the log */
 
 struct journal;

@@ -196,6 +196,11 @@ static ssize_t sim_pwrite(struct disk *d, int fd, const void *data, size_t len, 
 
 	if (r < 0)
 		return r;
+	if (inode->direct && s->not_direct)
+		return -EINVAL;
+	/* What is left of a write that was cut short goes on from its middle. */
+	if (inode->direct)
+		CHECK(((uintptr_t)data | len | (size_t)off) % 512 == 0);
 	if (r > 0 && len > 1)
 		len /= 2;
 	CHECK(fstat(fd, &st) == 0);
@@ -214,6 +219,17 @@ static ssize_t sim_pwrite(struct disk *d, int fd, const void *data, size_t len, 
 		add_op(inode, (struct sim_op){.off = off, .data = copy, .len = len});
 	}
 	return s->dead ? -EIO : (ssize_t)len;
+}
+
+static int sim_direct(struct disk *d, int fd, bool direct)
+{
+	struct simdisk *s = sim(d);
+	int r = gate(s);
+
+	if (r < 0)
+		return r;
+	inode_of(s, fd)->direct = direct;
+	return 0;
 }
 
 static int sim_truncate(struct disk *d, int fd, off_t size)
@@ -367,6 +383,7 @@ void simdisk_init(struct simdisk *s)
 		     .pread = sim_pread,
 		     .pwrite = sim_pwrite,
 		     .truncate = sim_truncate,
+		     .direct = sim_direct,
 		     .sync = sim_sync,
 		     .start = sim_start,
 		     .sync_dir = sim_sync_dir,

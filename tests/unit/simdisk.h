@@ -29,6 +29,7 @@ struct sim_inode {
 	size_t durable_len;
 	struct sim_op *ops;
 	size_t n_ops;
+	bool direct;
 };
 
 struct sim_dir {
@@ -57,6 +58,7 @@ struct simdisk {
 	int fail_error;   /* 1: the call writes only half of what it should, without an error */
 	uint64_t stop_at; /* counted down with each change; 0: never */
 	uint64_t room;    /* bytes that can still be added */
+	bool not_direct;  /* no file's writes can go past the page cache; that is known only from the first */
 	bool dead;
 	uint64_t random;
 };

@@ -118,6 +118,8 @@ static ssize_t pwrite_in_parts(struct disk *d, int fd, const void *data, size_t 
 	if (!looks || len < 2 || s->stop_at == 1)
 		return sim_pwrite(d, fd, data, len, off);
 	size_t part = 1 + len * (s->random % 13) / 13 % (len - 1);
+	if (len % 512 == 0) /* of blocks no less than a sector */
+		part = max(part / 512, (size_t)1) * 512;
 	ssize_t n = sim_pwrite(d, fd, data, part, off);
 	if (n != (ssize_t)part || s->dead)
 		return n;

@@ -67,13 +67,14 @@ static void cut_power(struct simdisk *s, struct eventlog *log)
 }
 
 /* An append costs a sync of the journal only, and comes back from there. */
-static void test_comes_back(void)
+static void test_comes_back(bool direct)
 {
 	struct eventlog_stats stats;
 	struct simdisk s;
 	int reports = 0;
 
 	simdisk_init(&s);
+	s.not_direct = !direct;
 	struct eventlog *log = open_with_journal(&s, &reports);
 	uint64_t changes = s.changes;
 	CHECK_INT(append(log, "{b}\n{c}\n"), 0);
@@ -737,7 +738,8 @@ static void test_full(void)
 int main(void)
 {
 	test_full();
-	test_comes_back();
+	test_comes_back(true);
+	test_comes_back(false);
 	test_orderly_end();
 	test_round();
 	test_foreign(false);
