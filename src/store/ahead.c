@@ -3,7 +3,7 @@
 
 /* So much is begun to be brought to the disk at a time: each costs a request, and the sync waits for the
  * last. */
-#define START_BYTES (768u << 10)
+#define START_BYTES (256u << 10)
 
 int eventlog_write_ahead(struct eventlog *log, struct slice lines, bool sync)
 {

@@ -240,7 +240,11 @@ static int sim_truncate(struct disk *d, int fd, off_t size)
 	if (r)
 		return r < 0 ? r : 0;
 	if (alive(s)) {
-		CHECK(ftruncate(fd, size) == 0);
+		struct stat st;
+		CHECK(fstat(fd, &st) == 0 && ftruncate(fd, size) == 0);
+		/* What is cut off is room for others. */
+		if (st.st_size > size)
+			s->room += min((uint64_t)(st.st_size - size), UINT64_MAX - s->room);
 		add_op(inode_of(s, fd), (struct sim_op){.truncate = true, .off = size});
 	}
 	return result(s, 0);

@@ -5,6 +5,7 @@
 
 #include "check.h"
 #include "fs/log/commit.h"
+#include "fs/log/pieces.h"
 #include "simdisk.h"
 
 /* One who waits. */
@@ -119,6 +120,149 @@ static void test_groups(void)
 		CHECK_INT(a.stored, room < 4 ? 0 : room < 12 ? 4 : room < 16 ? 12 : 16);
 		committer_stop(c);
 		eventlog_close(log);
+		simdisk_deinit(&s);
+	}
+}
+
+/* A write that comes in pieces: so many lines, of which the last two may be a group. */
+struct large {
+	struct asked a;
+	struct pieces *pieces;
+	struct pieces_spare spare;
+	struct batch batch;
+	struct buf data;
+	int refused; /* once it is whole */
+};
+
+static int refusal_when_whole(struct commit *commit)
+{
+	const struct large *l = container_of(commit, struct large, a.commit);
+
+	return commit->pieces ? 0 : l->refused;
+}
+
+static void large_ask(struct committer *c, struct large *l, bool half, bool group)
+{
+	static const char event[] = "{\"type\":\"x\",\"data\":\"0123456789\",\"ts\":1}";
+	const struct writer_rules rules = {.max_line = LIMIT_WRITE};
+	struct event ev = {0};
+	struct writer w = {0};
+	int r;
+
+	while (l->data.len < (300u << 10)) {
+		buf_add_str(&l->data, event);
+		buf_add_char(&l->data, '\n');
+	}
+	if (group) {
+		buf_add_str(&l->data, "[");
+		buf_add_str(&l->data, event);
+		buf_add_str(&l->data, ",");
+		buf_add_str(&l->data, event);
+		buf_add_str(&l->data, "]\n");
+	}
+	struct slice data = buf_slice(&l->data);
+	CHECK_INT(pieces_new(&l->pieces, &l->spare, &w, data, half, &l->batch), 0);
+	l->a = (struct asked){.commit = {.durable = true,
+					 .waits = true,
+					 .pieces = l->pieces,
+					 .refusal = refusal_when_whole,
+					 .done = answered}};
+	CHECK(sem_init(&l->a.answered, 0, 0) == 0);
+	commit_queue(c, &l->a.commit);
+	while ((r = pieces_feed(l->pieces, &w, data, &rules, &ev)) == 0)
+		;
+	CHECK_INT(r, 1);
+	if (half) {
+		struct batch second;
+		CHECK_INT(writer_feed_second(data, l->pieces->end, &rules, &ev, &second), 0);
+		CHECK_INT(pieces_join(l->pieces, &second), 0);
+		batch_deinit(&second);
+	}
+	l->a.commit.lines = buf_slice(&l->batch.lines);
+	l->a.commit.units = l->batch.units;
+	l->a.commit.n_units = l->batch.n;
+	l->a.commit.groups = l->batch.groups;
+	commit_came(c, &l->a.commit);
+	CHECK(sem_wait(&l->a.answered) == 0);
+	sem_destroy(&l->a.answered);
+	event_deinit(&ev);
+}
+
+static void large_deinit(struct large *l)
+{
+	pieces_free(l->pieces, &l->spare);
+	pieces_spare_deinit(&l->spare);
+	buf_deinit(&l->data);
+}
+
+/* What stands in the file is what was said to be stored, and a beginning of what was brought. */
+static void check_log(struct simdisk *s, const struct large *l, size_t stored)
+{
+	char *got;
+	size_t len;
+
+	CHECK(simdisk_content(s, "app.jsonl", &got, &len));
+	CHECK_INT(len, stored);
+	CHECK_MEM(got, stored, l->batch.lines.data, stored);
+	free(got);
+}
+
+/* It is written ahead, and counts once it is whole: all of it, what there was room for, or nothing. */
+static void test_pieces(bool half, bool group)
+{
+	const struct committer_options options = {.sync = SYNC_WRITE, .moved = nothing, .sealed = nothing};
+	const struct eventlog_options log_options = {0};
+	struct committer *c;
+	struct eventlog *log;
+	struct simdisk s;
+
+	for (size_t room = 0; room <= 360; room += 20) {
+		struct large l = {.refused = room == 360 ? -ESTALE : 0};
+		simdisk_init(&s);
+		CHECK_INT(eventlog_open(&log, &s.disk, -1, &log_options, NULL), 0);
+		CHECK_INT(committer_start(&c, log, &options), 0);
+		s.room = (room + (group ? 256 : 0)) << 10; /* the notes take some */
+		large_ask(c, &l, half, group);
+		size_t all = l.batch.lines.len;
+		size_t most = l.refused ? 0 : min(room << 10, all);
+		CHECK((l.a.error == 0) == (l.a.stored == all));
+		CHECK(l.a.error == 0 || l.a.error == (l.refused ? l.refused : -ENOSPC));
+		CHECK(group || (l.a.stored <= most && l.a.stored + 64 > most));
+		CHECK_INT(eventlog_head(log).off, l.a.stored);
+		check_log(&s, &l, l.a.stored);
+		committer_stop(c);
+		eventlog_close(log);
+		large_deinit(&l);
+		simdisk_deinit(&s);
+	}
+}
+
+/* Whatever call fails: who has written is told why, and nothing is acknowledged after that. */
+static void test_pieces_fail(bool half)
+{
+	const struct committer_options options = {.sync = SYNC_WRITE, .moved = nothing, .sealed = nothing};
+	const struct eventlog_options log_options = {0};
+	struct committer *c;
+	struct eventlog *log;
+	struct simdisk s;
+	bool failed = true;
+
+	for (uint64_t at = 1; failed; at++) {
+		struct large l = {0};
+		simdisk_init(&s);
+		CHECK_INT(eventlog_open(&log, &s.disk, -1, &log_options, NULL), 0);
+		CHECK_INT(committer_start(&c, log, &options), 0);
+		s.fail_at = at;
+		s.fail_error = -EIO;
+		large_ask(c, &l, half, false);
+		failed = s.fail_at == 0;
+		CHECK(!failed || l.a.error == -EIO || l.a.error == -EROFS || l.a.stored == l.batch.lines.len);
+		CHECK(failed || l.a.error == 0);
+		if (l.a.error)
+			CHECK_INT(ask(c, "{b}\n", true), -EROFS);
+		committer_stop(c);
+		eventlog_close(log);
+		large_deinit(&l);
 		simdisk_deinit(&s);
 	}
 }
@@ -253,6 +397,10 @@ int main(void)
 	}
 	test_full();
 	test_groups();
+	for (unsigned i = 0; i < 4; i++)
+		test_pieces(i & 1, i & 2);
+	test_pieces_fail(false);
+	test_pieces_fail(true);
 	test_failed_rotation();
 	test_flood(SYNC_CLOSE);
 	test_flood(SYNC_NONE);

@@ -43,7 +43,20 @@ static void *read_pieces(void *arg)
 	return NULL;
 }
 
-static void check(const struct writer *w, struct slice data)
+/* What the feeder does meanwhile. */
+static int join_half(struct pieces *p, struct slice data, int error)
+{
+	struct event ev = {0};
+	struct batch second;
+
+	CHECK_INT(writer_feed_second(data, p->end, &rules, &ev, &second), 0);
+	int r = error < 0 ? error : pieces_join(p, &second);
+	batch_deinit(&second);
+	event_deinit(&ev);
+	return r;
+}
+
+static void check_by(const struct writer *w, struct slice data, bool half)
 {
 	struct event ev = {0};
 	struct batch whole, batch = {0};
@@ -52,11 +65,13 @@ static void check(const struct writer *w, struct slice data)
 	int r;
 
 	CHECK_INT(writer_feed(w, data, &rules, &ev, &whole), 0);
-	CHECK_INT(pieces_new(&reader.p, &spare, w, data, &batch), 0);
+	CHECK_INT(pieces_new(&reader.p, &spare, w, data, half, &batch), 0);
 	CHECK_INT(pthread_create(&thread, NULL, read_pieces, &reader), 0);
 	while ((r = pieces_feed(reader.p, w, data, &rules, &ev)) == 0)
 		;
 	CHECK_INT(r, 1);
+	if (half)
+		CHECK_INT(join_half(reader.p, data, r), 0);
 	pieces_end(reader.p);
 	CHECK_INT(pthread_join(thread, NULL), 0);
 	CHECK_MEM(batch.lines.data, batch.lines.len, whole.lines.data, whole.lines.len);
@@ -75,6 +90,12 @@ static void check(const struct writer *w, struct slice data)
 	buf_deinit(&reader.lines);
 	batch_deinit(&whole);
 	event_deinit(&ev);
+}
+
+static void check(const struct writer *w, struct slice data)
+{
+	check_by(w, data, false);
+	check_by(w, data, true);
 }
 
 /* The shortest, which grow the most; groups of them; what comes to nothing. */
@@ -114,10 +135,10 @@ static void test_what_is_worth_it(void)
 	struct pieces *p;
 
 	fill(&data, 2 * PIECE, (const char *const[]){"{\"type\":\"x\"}\n"}, 1);
-	CHECK_INT(pieces_new(&p, &spare, &w, (struct slice){data.data, 2 * PIECE - 1}, &batch), 1);
+	CHECK_INT(pieces_new(&p, &spare, &w, (struct slice){data.data, 2 * PIECE - 1}, false, &batch), 1);
 	CHECK_INT(buf_reserve(&w.partial, 2 * LIMIT_WRITE), 0);
 	w.partial.len = 2 * LIMIT_WRITE;
-	CHECK_INT(pieces_new(&p, &spare, &w, buf_slice(&data), &batch), 1);
+	CHECK_INT(pieces_new(&p, &spare, &w, buf_slice(&data), true, &batch), 1);
 	writer_deinit(&w);
 }
 

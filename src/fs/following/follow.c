@@ -13,7 +13,7 @@
 #define TELL_FEW 10
 #define TELL_PAUSE_US 400
 /* Changes of the log that come closer together are a burst. */
-#define BURST_US 2500
+#define BURST_US 5000
 
 /* Under the lock, which is released in between. */
 static void tell_reader(struct mount *m, struct file *f)

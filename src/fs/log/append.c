@@ -175,12 +175,33 @@ static void queue_pieces(struct append *a)
 {
 	struct open_log *log = &a->file->log;
 
-	a->commit.judged = a->commit.waits = true;
-	a->commit.verdict = &a->verdict;
+	a->commit.verdict = a->commit.judged ? &a->verdict : NULL;
+	a->commit.waits = true;
 	a->commit.pieces = a->pieces;
 	a->number = open_log_number(log);
 	open_log_lend(log);
 	commit_queue(a->file->mount->committer, &a->commit);
+}
+
+static void queue_pieces_once(struct append *a, int error, bool *queued)
+{
+	if (error < 0 || *queued || a->batch.n == 0)
+		return;
+	queue_pieces(a);
+	*queued = true;
+}
+
+static int join_half(struct append *a, struct feeder_half *half, int error)
+{
+	struct mount *m = a->file->mount;
+	int r = feeder_end(m->feeder, half, &m->scanner);
+
+	if (error < 0)
+		r = error;
+	else if (r == 0)
+		r = pieces_join(a->pieces, &half->batch);
+	batch_deinit(&half->batch);
+	return r;
 }
 
 /* All of it has been looked at, or that has failed. The writer is lent, but nobody uses it before the end. */
@@ -197,24 +218,30 @@ static int take_pieces(struct append *a, int error)
 	if (error < 0)
 		batch_clear(b);
 	set_batch(a);
-	set_verdict(a);
+	if (a->commit.judged)
+		set_verdict(a);
 	return error;
 }
 
-/* A large write that the rules are to be asked about: that begins before all of it has been looked at. */
+/* A large write that the rules are to be asked about, or that is to be durable: that begins before all of it
+ * has been looked at. Without rules two look. */
 static void write_in_pieces(struct append *a, struct slice data, const struct writer_rules *rules)
 {
 	struct file *f = a->file;
 	struct mount *m = f->mount;
-	bool queued = false;
+	struct feeder_half half;
+	bool halved = a->pieces->end < data.len, queued = false;
 	int r = 0;
 
+	if (halved)
+		feeder_begin(m->feeder, &half, data, a->pieces->end, rules);
 	while (r == 0) {
 		r = pieces_feed(a->pieces, &f->log.writer, data, rules, &m->scanner);
-		if (r < 0 || queued || a->batch.n == 0)
-			continue;
-		queue_pieces(a);
-		queued = true;
+		queue_pieces_once(a, r, &queued);
+	}
+	if (halved) {
+		r = join_half(a, &half, r);
+		queue_pieces_once(a, r, &queued);
 	}
 	if (queued) {
 		a->failed = take_pieces(a, min(r, 0));
@@ -232,17 +259,19 @@ static void write_in_pieces(struct append *a, struct slice data, const struct wr
 static int begin_pieces(fuse_req_t req, struct file *f, struct slice data, const struct writer_rules *rules,
 			bool durable, struct append **ret)
 {
-	if (!rules->lay_out || f->log.once || f->log.conditional || f->mount->cluster)
+	if (!(rules->lay_out || durable) || f->log.once || f->log.conditional || f->mount->cluster)
 		return 1;
 	struct append *a = append_new(f, req);
-	int r =
-	    a ? pieces_new(&a->pieces, &f->mount->pieces_spare, &f->log.writer, data, &a->batch) : -ENOMEM;
+	int r = a ? pieces_new(&a->pieces, &f->mount->pieces_spare, &f->log.writer, data, !rules->lay_out,
+			       &a->batch)
+		  : -ENOMEM;
 	if (r != 0 && a)
 		append_free(a);
 	if (r != 0)
 		return r;
 	a->writing = true;
 	a->commit.durable = durable;
+	a->commit.judged = rules->lay_out;
 	*ret = a;
 	return 0;
 }

@@ -117,18 +117,35 @@ static bool log_has_failed(struct committer *c)
 	return stats.failed;
 }
 
-/* One that is still coming is whole then, and as far as that can be the rules have said of it what they have
- * to say. */
-static void hear_pieces(struct committer *c, struct commit *item)
+/* What nobody is asked about is written as it comes, up to a group: that is to be noted first. */
+static int write_pieces(struct committer *c, struct commit *item)
 {
+	struct piece piece;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && pieces_next(item->pieces, i, &piece); i++)
+		r = piece_has_group(&piece) ? 1 : eventlog_write_ahead(c->log, piece.lines, item->durable);
+	/* How much there is room for the append finds out. */
+	return eventlog_is_full(r) ? 0 : min(r, 0);
+}
+
+/* One that is still coming is whole then, and as far as that can be it is on its way to the disk, and the
+ * rules have said of it what they have to say. */
+static int take_pieces(struct committer *c, struct commit *item)
+{
+	int r = 0;
+
 	if (likely(!item->pieces))
-		return;
+		return 0;
 	bool wanted = !log_has_failed(c) && !(item->refusal && item->refusal(item) < 0);
-	if (wanted)
+	if (wanted && item->judged)
 		item->heard = rulings_hear_pieces(c->rulings, item, c->log);
-	if (!item->heard)
+	else if (wanted)
+		r = write_pieces(c, item);
+	if (item->judged && !item->heard)
 		eventlog_drop_ahead(c->log);
 	commit_wait(item);
+	return r;
 }
 
 /* The next run of items, up to a seal, as far as it is let in. 0, or the error that the first is refused
@@ -159,14 +176,14 @@ static int prepare_run(struct committer *c, struct commit *item, struct run *run
 static struct commit *commit_run(struct committer *c, struct commit *item)
 {
 	struct run run;
+	bool heard = false;
 	size_t stored;
-	bool heard;
 	int r;
 
-	hear_pieces(c, item);
+	int failed = take_pieces(c, item);
 	do {
 		stored = 0;
-		r = prepare_run(c, item, &run, &heard);
+		r = failed < 0 ? failed : prepare_run(c, item, &run, &heard);
 		if (r > 0)
 			return item;
 		if (r < 0)
@@ -174,10 +191,10 @@ static struct commit *commit_run(struct committer *c, struct commit *item)
 		else
 			r = append_run(c, &run, &stored);
 		heard |= item->heard;
-		if (unlikely(heard)) {
+		if (unlikely(heard))
 			rulings_appended(c->rulings, r == 0 && stored == run.lines.len);
-			eventlog_drop_ahead(c->log);
-		}
+		/* Of one that is refused after all. */
+		eventlog_drop_ahead(c->log);
 		/* Others were before it: the rules are asked again, once they have seen what that was. */
 		if (unlikely(r > 0 && heard))
 			rulings_turn(c->rulings);

@@ -43,8 +43,8 @@ struct commit {
 	/* The rules are asked about the lines before they are appended: nobody has been told that they are
 	 * taken. */
 	bool judged;
-	/* Its lines, units and groups are still to come, of one that is judged and neither once nor
-	 * conditional: pieces_end() says that they are there. NULL: they are. */
+	/* Its lines, units and groups are still to come, of one that is neither once nor conditional:
+	 * pieces_end() says that they are there. NULL: they are. */
 	struct pieces *pieces;
 	bool heard; /* private: what the rules say of it they have said already */
 	/* Does nobody wait for it any more? Asked while it has to wait for the rules, or for other machines.

@@ -1,9 +1,6 @@
 #include "fs/log/feeder.h"
 
 #include <errno.h>
-#include <semaphore.h>
-
-#include "base/mailbox.h"
 
 /* Smaller ones are done before another processor has been woken up. */
 #define LARGE (128u << 10)
@@ -13,17 +10,7 @@ struct feeder {
 	struct event scanner; /* the thread's */
 };
 
-struct half {
-	struct mail mail;
-	struct slice data;
-	size_t from;
-	const struct writer_rules *rules;
-	struct batch batch;
-	int result;
-	sem_t done;
-};
-
-static void feed(struct half *h, struct event *ev)
+static void feed(struct feeder_half *h, struct event *ev)
 {
 	h->result = writer_feed_second(h->data, h->from, h->rules, ev, &h->batch);
 }
@@ -34,7 +21,7 @@ static void feeder_thread(void *arg)
 	struct mail *mail;
 
 	while ((mail = mailbox_take(&f->box, CLOCK_FOREVER))) {
-		struct half *h = container_of(mail, struct half, mail);
+		struct feeder_half *h = container_of(mail, struct feeder_half, mail);
 		feed(h, &f->scanner);
 		sem_post(&h->done);
 	}
@@ -69,30 +56,39 @@ static bool is(const struct mail *mail, const void *arg)
 	return mail == arg;
 }
 
-/* Where there is no processor for the thread, it is done here. */
-static void finish(struct feeder *f, struct half *h, struct event *ev)
+void feeder_begin(struct feeder *f, struct feeder_half *h, struct slice data, size_t from,
+		  const struct writer_rules *rules)
 {
+	*h = (struct feeder_half){.data = data, .from = from, .rules = rules};
+	sem_init(&h->done, 0, 0);
+	mailbox_post(&f->box, &h->mail);
+}
+
+int feeder_end(struct feeder *f, struct feeder_half *h, struct event *ev)
+{
+	/* Where there is no processor for the thread, it is done here. */
 	if (mailbox_remove(&f->box, is, &h->mail))
-		return feed(h, ev);
-	while (sem_wait(&h->done) < 0)
-		;
+		feed(h, ev);
+	else
+		while (sem_wait(&h->done) < 0)
+			;
+	sem_destroy(&h->done);
+	return h->result;
 }
 
 int feeder_feed(struct feeder *f, const struct writer *w, struct slice data, const struct writer_rules *rules,
 		struct event *ev, struct batch *ret)
 {
-	struct half h = {.data = data, .rules = rules};
+	struct feeder_half h;
 
-	h.from = data.len >= LARGE ? writer_cut(data, data.len / 2) : data.len;
-	if (h.from == data.len)
+	size_t from = data.len >= LARGE ? writer_cut(data, data.len / 2) : data.len;
+	if (from == data.len)
 		return writer_feed(w, data, rules, ev, ret);
-	sem_init(&h.done, 0, 0);
-	mailbox_post(&f->box, &h.mail);
-	int r = writer_feed_first(w, data, h.from, rules, ev, ret);
-	finish(f, &h, ev);
-	sem_destroy(&h.done);
+	feeder_begin(f, &h, data, from, rules);
+	int r = writer_feed_first(w, data, from, rules, ev, ret);
+	int second = feeder_end(f, &h, ev);
 	if (r == 0)
-		r = h.result;
+		r = second;
 	if (r == 0)
 		r = batch_join(ret, &h.batch);
 	batch_deinit(&h.batch);

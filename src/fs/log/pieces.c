@@ -59,7 +59,7 @@ static int make_room(struct batch *b, size_t bytes, size_t events)
 }
 
 int pieces_new(struct pieces **ret, struct pieces_spare *spare, const struct writer *w, struct slice data,
-	       struct batch *batch)
+	       bool half, struct batch *batch)
 {
 	size_t bytes = w->partial.len + data.len;
 
@@ -78,6 +78,7 @@ int pieces_new(struct pieces **ret, struct pieces_spare *spare, const struct wri
 		return -ENOMEM;
 	}
 	batch->guard = w->guard;
+	p->end = half ? writer_cut(data, data.len / 2) : data.len;
 	*ret = p;
 	return 0;
 }
@@ -96,27 +97,44 @@ static void add(struct pieces *p)
 {
 	struct piece_end end = {p->batch->lines.len, p->batch->n, p->batch->n_layouts};
 
+	assert(p->n < PIECES_MAX);
 	pthread_mutex_lock(&p->lock);
 	p->ends[p->n++] = end;
 	pthread_cond_signal(&p->more);
 	pthread_mutex_unlock(&p->lock);
 }
 
+static bool is_in_place(const struct batch *b, const struct batch *before)
+{
+	return b->lines.data == before->lines.data && b->units == before->units &&
+	       b->layouts == before->layouts;
+}
+
 int pieces_feed(struct pieces *p, const struct writer *w, struct slice data, const struct writer_rules *rules,
 		struct event *ev)
 {
 	size_t len = p->n == 0 ? PIECE_FIRST : PIECE;
-	size_t to = p->n + 1 < PIECES_MAX ? writer_cut(data, p->at + len) : data.len;
-
-	const void *lines = p->batch->lines.data, *units = p->batch->units, *layouts = p->batch->layouts;
+	size_t to = p->n + 1 < PIECES_MAX ? min(writer_cut(data, p->at + len), p->end) : p->end;
+	const struct batch before = *p->batch;
 
 	int r = writer_feed_on(w, data, p->at, to, rules, ev, p->batch);
-	assert(lines == p->batch->lines.data && units == p->batch->units && layouts == p->batch->layouts);
+	assert(is_in_place(p->batch, &before));
 	if (r < 0)
 		return r;
 	p->at = to;
 	add(p);
-	return to == data.len || p->batch->bad.error;
+	return to == p->end || p->batch->bad.error;
+}
+
+int pieces_join(struct pieces *p, struct batch *second)
+{
+	const struct batch before = *p->batch;
+
+	int r = batch_join(p->batch, second);
+	assert(is_in_place(p->batch, &before));
+	if (r == 0)
+		add(p);
+	return r;
 }
 
 void pieces_end(struct pieces *p)
@@ -148,6 +166,14 @@ bool pieces_next(struct pieces *p, size_t i, struct piece *ret)
 	    .layouts = p->batch->layouts + begin.layouts,
 	};
 	return there;
+}
+
+bool piece_has_group(const struct piece *piece)
+{
+	for (size_t i = 0; i < piece->n; i++)
+		if (piece->units[i].lines > 1)
+			return true;
+	return false;
 }
 
 void pieces_wait(struct pieces *p)

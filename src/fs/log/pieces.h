@@ -15,7 +15,7 @@
 
 #define PIECE (128u << 10)
 #define PIECE_FIRST (32u << 10) /* the sooner the judge can begin */
-#define PIECES_MAX (LIMIT_WRITE / PIECE + 1)
+#define PIECES_MAX (LIMIT_WRITE / PIECE + 2)
 
 /* So much of the batch. */
 struct piece_end {
@@ -25,7 +25,7 @@ struct piece_end {
 
 struct pieces {
 	struct batch *batch; /* the fuse thread's, but for what the ends say that is there */
-	size_t at;           /* in the data: so far it has been looked at. The fuse thread's */
+	size_t at, end;      /* in the data: so far it has been looked at, of so much. The fuse thread's */
 
 	pthread_mutex_t lock;
 	pthread_cond_t more;
@@ -41,16 +41,18 @@ struct pieces_spare {
 };
 void pieces_spare_deinit(struct pieces_spare *spare);
 
-/* For this write of this writer, into a batch of {0}, which is to live longer. 1: it is not worth it.
- * -ENOMEM. */
+/* For this write of this writer, into a batch of {0}, which is to live longer. `half`: what begins behind
+ * half of it is looked at elsewhere, and joined. 1: it is not worth it. -ENOMEM. */
 int must_check pieces_new(struct pieces **ret, struct pieces_spare *spare, const struct writer *w,
-			  struct slice data, struct batch *batch);
+			  struct slice data, bool half, struct batch *batch);
 /* Nobody waits any more. Nothing is left in the batch. */
 void pieces_free(struct pieces *p, struct pieces_spare *spare); /* NULL is fine */
 
-/* Looks at the next piece: as writer_feed(). 1: that was the last. */
+/* Looks at the next piece: as writer_feed(). 1: that was the last, up to the end of this half. */
 int must_check pieces_feed(struct pieces *p, const struct writer *w, struct slice data,
 			   const struct writer_rules *rules, struct event *ev);
+/* What writer_feed_second() has found behind that is the last one. As batch_join(). */
+int must_check pieces_join(struct pieces *p, struct batch *second);
 void pieces_end(struct pieces *p);
 
 /* A piece of the batch; it lives as long as that. */
@@ -61,6 +63,7 @@ struct piece {
 	size_t n;
 	const struct event_layout *layouts;
 };
+bool piece_has_group(const struct piece *piece);
 /* That of this number. False: there is none. Any thread. */
 bool must_check pieces_next(struct pieces *p, size_t i, struct piece *ret);
 /* Until the end. */
