@@ -73,7 +73,7 @@ static int write_first(struct journal *j, uint64_t settled)
 
 	(void)!j->disk->direct(j->disk, j->fd, true);
 	int r = journal_write(j, settled, &pos, (struct slice){0});
-	if (r != -EINVAL)
+	if (r != -EINVAL && r != -EOPNOTSUPP)
 		return r;
 	(void)!j->disk->direct(j->disk, j->fd, false);
 	return journal_write(j, settled, &pos, (struct slice){0});

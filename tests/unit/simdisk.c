@@ -346,36 +346,40 @@ static off_t sim_size(struct disk *d, int fd)
 	return r < 0 ? r : disk_posix.size(&disk_posix, fd);
 }
 
-static int sim_look(struct disk *d, int dirfd, const char *name, struct disk_file *ret)
+static int stat_of(struct disk *d, const char *name, struct stat *ret)
 {
 	struct simdisk *s = sim(d);
 	struct sim_inode **at = dir_find(&s->now, name);
 	int r = gate(s);
-	struct stat st;
 
 	if (r < 0 || !at)
 		return r < 0 ? r : -ENOENT;
-	CHECK(fstat((*at)->fd, &st) == 0);
-	*ret = (struct disk_file){
-	    .device = st.st_dev,
-	    .inode = st.st_ino,
-	    .size = (uint64_t)st.st_size,
-	};
+	CHECK(fstat((*at)->fd, ret) == 0);
 	return 0;
+}
+
+static int sim_look(struct disk *d, int dirfd, const char *name, struct disk_file *ret)
+{
+	struct stat st;
+	int r = stat_of(d, name, &st);
+
+	if (r == 0)
+		*ret = (struct disk_file){
+		    .device = st.st_dev,
+		    .inode = st.st_ino,
+		    .size = (uint64_t)st.st_size,
+		};
+	return r;
 }
 
 static int sim_changed(struct disk *d, int dirfd, const char *name, uint64_t *ret)
 {
-	struct simdisk *s = sim(d);
-	struct sim_inode **at = dir_find(&s->now, name);
-	int r = gate(s);
 	struct stat st;
+	int r = stat_of(d, name, &st);
 
-	if (r < 0 || !at)
-		return r < 0 ? r : -ENOENT;
-	CHECK(fstat((*at)->fd, &st) == 0);
-	*ret = clock_to_ns(st.st_mtim);
-	return 0;
+	if (r == 0)
+		*ret = clock_to_ns(st.st_mtim);
+	return r;
 }
 
 void simdisk_init(struct simdisk *s)

@@ -141,13 +141,10 @@ static int refusal_when_whole(struct commit *commit)
 	return commit->pieces ? 0 : l->refused;
 }
 
-static void large_ask(struct committer *c, struct large *l, bool half, bool group)
+static void large_begin(struct large *l, bool half, bool group)
 {
 	static const char event[] = "{\"type\":\"x\",\"data\":\"0123456789\",\"ts\":1}";
-	const struct writer_rules rules = {.max_line = LIMIT_WRITE};
-	struct event ev = {0};
-	struct writer w = {0};
-	int r;
+	struct writer nobody = {0};
 
 	while (l->data.len < (300u << 10)) {
 		buf_add_str(&l->data, event);
@@ -160,20 +157,28 @@ static void large_ask(struct committer *c, struct large *l, bool half, bool grou
 		buf_add_str(&l->data, event);
 		buf_add_str(&l->data, "]\n");
 	}
-	struct slice data = buf_slice(&l->data);
-	CHECK_INT(pieces_new(&l->pieces, &l->spare, &w, data, half, &l->batch), 0);
+	CHECK_INT(pieces_new(&l->pieces, &l->spare, &nobody, buf_slice(&l->data), half, &l->batch), 0);
 	l->a = (struct asked){.commit = {.durable = true,
 					 .waits = true,
 					 .pieces = l->pieces,
 					 .refusal = refusal_when_whole,
 					 .done = answered}};
 	CHECK(sem_init(&l->a.answered, 0, 0) == 0);
-	commit_queue(c, &l->a.commit);
-	while ((r = pieces_feed(l->pieces, &w, data, &rules, &ev)) == 0)
+}
+
+static void large_look(struct large *l)
+{
+	const struct writer_rules rules = {.max_line = LIMIT_WRITE};
+	struct slice data = buf_slice(&l->data);
+	struct writer nobody = {0};
+	struct event ev = {0};
+	struct batch second;
+	int r;
+
+	while ((r = pieces_feed(l->pieces, &nobody, data, &rules, &ev)) == 0)
 		;
 	CHECK_INT(r, 1);
-	if (half) {
-		struct batch second;
+	if (l->pieces->end < data.len) {
 		CHECK_INT(writer_feed_second(data, l->pieces->end, &rules, &ev, &second), 0);
 		CHECK_INT(pieces_join(l->pieces, &second), 0);
 		batch_deinit(&second);
@@ -182,10 +187,22 @@ static void large_ask(struct committer *c, struct large *l, bool half, bool grou
 	l->a.commit.units = l->batch.units;
 	l->a.commit.n_units = l->batch.n;
 	l->a.commit.groups = l->batch.groups;
-	commit_came(c, &l->a.commit);
+	event_deinit(&ev);
+}
+
+static void large_wait(struct large *l)
+{
 	CHECK(sem_wait(&l->a.answered) == 0);
 	sem_destroy(&l->a.answered);
-	event_deinit(&ev);
+}
+
+static void large_ask(struct committer *c, struct large *l, bool half, bool group)
+{
+	large_begin(l, half, group);
+	commit_queue(c, &l->a.commit);
+	large_look(l);
+	commit_came(c, &l->a.commit);
+	large_wait(l);
 }
 
 static void large_deinit(struct large *l)
@@ -265,6 +282,64 @@ static void test_pieces_fail(bool half)
 		large_deinit(&l);
 		simdisk_deinit(&s);
 	}
+}
+
+/* Large ones that are there already share a sync, as small ones do. */
+static struct crowd {
+	struct committer *committer;
+	struct large large[4];
+	unsigned syncs;
+	int (*sim_sync)(struct disk *d, int fd);
+} crowd;
+
+static int count_sync(struct disk *d, int fd)
+{
+	crowd.syncs++;
+	return crowd.sim_sync(d, fd);
+}
+
+/* On the commit thread, which takes them all together next. */
+static void crowd_comes(struct commit *commit, int error, size_t stored, const struct log_pos *head)
+{
+	crowd.syncs = 0;
+	for (size_t i = 0; i < countof(crowd.large); i++) {
+		struct commit *item = &crowd.large[i].a.commit;
+		struct slice lines = item->lines;
+		item->lines = (struct slice){0}; /* they are still to come */
+		commit_queue(crowd.committer, item);
+		item->lines = lines;
+		commit_came(crowd.committer, item);
+	}
+}
+
+static void test_pieces_together(void)
+{
+	const struct committer_options options = {.sync = SYNC_WRITE, .moved = nothing, .sealed = nothing};
+	const struct eventlog_options log_options = {0};
+	struct commit first = {.lines = SLICE("{a}\n"), .durable = true, .done = crowd_comes};
+	struct eventlog *log;
+	struct simdisk s;
+
+	simdisk_init(&s);
+	crowd.sim_sync = s.disk.sync;
+	s.disk.sync = count_sync;
+	CHECK_INT(eventlog_open(&log, &s.disk, -1, &log_options, NULL), 0);
+	CHECK_INT(committer_start(&crowd.committer, log, &options), 0);
+	for (size_t i = 0; i < countof(crowd.large); i++) {
+		large_begin(&crowd.large[i], i & 1, false);
+		large_look(&crowd.large[i]);
+	}
+	commit_queue(crowd.committer, &first);
+	for (size_t i = 0; i < countof(crowd.large); i++) {
+		large_wait(&crowd.large[i]);
+		CHECK_INT(crowd.large[i].a.error, 0);
+	}
+	CHECK_INT(crowd.syncs, 1);
+	committer_stop(crowd.committer);
+	eventlog_close(log);
+	for (size_t i = 0; i < countof(crowd.large); i++)
+		large_deinit(&crowd.large[i]);
+	simdisk_deinit(&s);
 }
 
 static int (*sim_open)(struct disk *d, int dirfd, const char *name, int flags, mode_t mode);
@@ -401,6 +476,7 @@ int main(void)
 		test_pieces(i & 1, i & 2);
 	test_pieces_fail(false);
 	test_pieces_fail(true);
+	test_pieces_together();
 	test_failed_rotation();
 	test_flood(SYNC_CLOSE);
 	test_flood(SYNC_NONE);

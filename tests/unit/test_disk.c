@@ -145,35 +145,47 @@ static void test_posix(void)
 	CHECK(rmdir(dir) == 0);
 }
 
+/* How often a file that is written to twice, and looked at in between, has an older time than that of the
+ * second write. */
+static unsigned count_older(int dirfd, bool looks)
+{
+	struct disk *d = &disk_posix;
+	struct timespec before;
+	struct disk_file file;
+	uint64_t changed;
+	unsigned older = 0;
+
+	for (unsigned i = 0; i < 20; i++) {
+		int fd = disk_create(d, dirfd, "f", 0600);
+		CHECK_INT(d->pwrite(d, fd, "a", 1, 0), 1);
+		if (looks) {
+			CHECK_INT(d->size(d, fd), 1);
+			CHECK_INT(d->look(d, dirfd, "f", &file), 0);
+			CHECK_INT(file.size, 1);
+		}
+		clock_gettime(CLOCK_REALTIME, &before);
+		CHECK_INT(d->pwrite(d, fd, "b", 1, 1), 1);
+		CHECK_INT(d->changed(d, dirfd, "f", &changed), 0);
+		older += changed < clock_to_ns(before);
+		CHECK_INT(d->unlink(d, dirfd, "f"), 0);
+		d->close(d, fd);
+	}
+	CHECK_INT(d->look(d, dirfd, "f", &file), -ENOENT);
+	CHECK_INT(d->changed(d, dirfd, "f", &changed), -ENOENT);
+	return older;
+}
+
 /* A file whose times somebody has asked for gets the very time of its next write, if the kernel can do that,
  * and else that of a tick before, or of the last time at which another file got its own. */
 static void test_looking_asks_for_no_time(void)
 {
 	char dir[] = "/tmp/eventfold-disk-XXXXXX";
-	struct disk *d = &disk_posix;
-	struct timespec before;
-	struct disk_file file;
-	uint64_t changed;
-	unsigned coarse = 0;
 
 	CHECK(mkdtemp(dir));
 	int dirfd = open(dir, O_RDONLY | O_DIRECTORY);
-	for (unsigned i = 0; i < 20; i++) {
-		int fd = disk_create(d, dirfd, "f", 0600);
-		CHECK_INT(d->pwrite(d, fd, "a", 1, 0), 1);
-		CHECK_INT(d->size(d, fd), 1);
-		CHECK_INT(d->look(d, dirfd, "f", &file), 0);
-		CHECK_INT(file.size, 1);
-		clock_gettime(CLOCK_REALTIME, &before);
-		CHECK_INT(d->pwrite(d, fd, "b", 1, 1), 1);
-		CHECK_INT(d->changed(d, dirfd, "f", &changed), 0);
-		coarse += changed < clock_to_ns(before);
-		CHECK_INT(d->unlink(d, dirfd, "f"), 0);
-		d->close(d, fd);
-	}
-	CHECK(coarse > 10);
-	CHECK_INT(d->look(d, dirfd, "f", &file), -ENOENT);
-	CHECK_INT(d->changed(d, dirfd, "f", &changed), -ENOENT);
+	/* Some file systems have no others. */
+	if (count_older(dirfd, false) > 10)
+		CHECK(count_older(dirfd, true) > 5);
 	close(dirfd);
 	CHECK(rmdir(dir) == 0);
 }

@@ -84,6 +84,9 @@ static int refusal_of(struct commit *commit)
 
 void append_count_written(struct append *a, size_t written)
 {
+	/* Nothing of it has been taken, the rest of a line neither. */
+	if (a->failed < 0)
+		return;
 	a->batch.rest = buf_slice(&a->rest);
 	int r = open_log_written(&a->file->log, &a->batch, written);
 	assert(r >= 0); /* its room was reserved */

@@ -176,6 +176,14 @@ bool piece_has_group(const struct piece *piece)
 	return false;
 }
 
+bool pieces_are_whole(struct pieces *p)
+{
+	pthread_mutex_lock(&p->lock);
+	bool whole = p->whole;
+	pthread_mutex_unlock(&p->lock);
+	return whole;
+}
+
 void pieces_wait(struct pieces *p)
 {
 	struct piece piece;

@@ -6,7 +6,8 @@
  *     pieces_end()                     … is false: it is whole
  *
  * All go into one batch, for which there is room enough from the start: what is there of it stays where it
- * is. The fuse thread waits for nobody on the way, so whoever waits for the end waits for moments. */
+ * is. The fuse thread waits for nobody on the way but the feeder thread, which waits for nobody: so whoever
+ * waits for the end waits for moments. */
 #pragma once
 
 #include <pthread.h>
@@ -68,3 +69,5 @@ bool piece_has_group(const struct piece *piece);
 bool must_check pieces_next(struct pieces *p, size_t i, struct piece *ret);
 /* Until the end. */
 void pieces_wait(struct pieces *p);
+/* Has that come? */
+bool pieces_are_whole(struct pieces *p);

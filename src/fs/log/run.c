@@ -53,14 +53,23 @@ static int judge(struct runs *rs, struct commit *item, const struct log_pos *hea
 	return r;
 }
 
+/* One that is still coming, or that the rules are asked about piece by piece, is the first of the next run.
+ */
+static bool has_come(struct commit *item)
+{
+	if (item->judged || !pieces_are_whole(item->pieces))
+		return false;
+	item->pieces = NULL;
+	return true;
+}
+
 /* Into the run, but for its bytes. As judge(). */
 static int take(struct runs *rs, struct run *run, struct commit *item, const struct log_pos *head)
 {
 	/* What comes before would move the head: it is decided first. */
 	if (item->conditional && rs->joined.len > 0)
 		return 1;
-	/* The rules are asked while it comes: it is the first of the next. */
-	if (unlikely(item->pieces))
+	if (unlikely(item->pieces) && !has_come(item))
 		return 1;
 	int r = judge(rs, item, head);
 	if (r == 0 && rs->joined.len > 0 && rs->joined.len + item->lines.len > rs->most)
